@@ -1,0 +1,1 @@
+# cmake --install: headers, both libraries, mstore.pc, a CMake package, programs, pages, completions.
