@@ -1,0 +1,45 @@
+# shellcheck shell=bash disable=SC2034,SC2086,SC2116
+# What the project needs from Debian; sourced by demo/run.sh and tests/run.sh.
+#   need_packages PACKAGE...   installs what is missing (says which), or says what is needed and stops.
+
+BUILD_PACKAGES="gcc cmake ninja-build pkg-config libssl-dev libc6-dev"
+TEST_PACKAGES="clang libclang-rt-14-dev clang-format clang-tidy libcmocka-dev gcovr valgrind \
+git python3 bsdutils procps util-linux shellcheck mandoc"
+
+missing_packages() {
+    local package
+    for package in "$@"; do
+        dpkg-query -W -f '${Status}\n' "$package" 2>/dev/null | grep -q 'install ok installed' ||
+            echo "$package"
+    done
+}
+
+need_packages() {
+    local missing sudo=
+    if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
+        echo "This is no Debian system. Needed, under their Debian names: $*" >&2
+        echo "Checking for the compilers and going on; install what turns out to be missing." >&2
+        return 0
+    fi
+    missing=$(missing_packages "$@")
+    [ -n "$missing" ] || return 0
+    # one line of names from here on
+    missing=$(echo $missing)
+    if [ "$(id -u)" != 0 ]; then
+        if command -v sudo >/dev/null; then
+            sudo=sudo
+        else
+            echo "Missing packages, and neither root nor sudo to install them. As root, run:" >&2
+            echo "    apt-get install $missing" >&2
+            return 1
+        fi
+    fi
+    echo "Installing: $missing"
+    if ! $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+        $missing >/dev/null 2>&1; then
+        # an old or absent package list is the usual reason
+        $sudo apt-get update -qq
+        $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+            $missing >/dev/null
+    fi
+}

@@ -1,0 +1,160 @@
+#!/bin/bash
+# tests/run.sh [--quick] [STAGE...] - installs what is missing, builds, and runs every test.
+#
+# Stages, in order (all by default; --quick: the first two):
+#   static    formatting, shell scripts, room borders, manual pages
+#   release   gcc, Release: the whole suite
+#   clang     clang, Release: builds without a warning, unit tests
+#   asan      AddressSanitizer and UndefinedBehaviorSanitizer: the whole suite
+#   tsan      ThreadSanitizer: the whole suite
+#   coverage  line coverage of every room, at least 90 %
+#   tidy      clang-tidy
+#   fuzz      every fuzz target for a few seconds (FUZZ_SECONDS, default 8)
+#
+# Ends with the sum of all stages: "N passed, N failed, N skipped".  A skipped test fails the run
+# unless tests/skips.txt names it.  Logs: build/logs/.
+set -u
+top=$(cd "$(dirname "$0")/.." && pwd)
+cd "$top" || exit 1
+. scripts/packages.sh
+
+all_stages="static release clang asan tsan coverage tidy fuzz"
+stages=
+while [ $# -gt 0 ]; do
+    case $1 in
+    -h | --help)
+        sed -n '2,16s/^# \{0,1\}//p' "$0"
+        exit 0
+        ;;
+    --quick) stages="static release" ;;
+    -*)
+        echo "tests/run.sh: unknown option $1 (see --help)" >&2
+        exit 2
+        ;;
+    *)
+        case " $all_stages " in
+        *" $1 "*) stages="$stages $1" ;;
+        *)
+            echo "tests/run.sh: unknown stage $1 (there are: $all_stages)" >&2
+            exit 2
+            ;;
+        esac
+        ;;
+    esac
+    shift
+done
+[ -n "$stages" ] || stages=$all_stages
+
+need_packages $BUILD_PACKAGES $TEST_PACKAGES || exit 1
+
+logs=$top/build/logs
+mkdir -p "$logs"
+jobs=$(nproc)
+passed=0 failed=0 skipped=0
+troubles=
+
+say() { printf '\n== %s\n' "$*"; }
+pass() { passed=$((passed + 1)); }
+fail() { # WHAT [LOG]
+    failed=$((failed + 1))
+    troubles="$troubles
+  $1"
+    echo "FAILED: $1"
+    [ -z "${2:-}" ] || tail -n 40 "$2"
+}
+check() { # WHAT COMMAND... - one check that counts as one test
+    local what=$1 log
+    log=$logs/$(echo "$1" | tr -c 'a-z0-9\n' '-').log
+    shift
+    if "$@" >"$log" 2>&1; then
+        pass
+        echo "ok: $what"
+    else
+        fail "$what" "$log"
+    fi
+}
+
+build() { # PRESET - configures and builds; one check
+    check "build $1" sh -c "cmake --preset $1 && cmake --build --preset $1"
+}
+
+# suite PRESET [CTEST-ARGUMENT...] - runs ctest there and adds up its figures
+suite() {
+    local preset=$1 log=$logs/ctest-$1.log line tests bad names
+    shift
+    ctest --test-dir "build/$preset" --output-on-failure -j "$jobs" "$@" >"$log" 2>&1
+    line=$(grep -E 'tests passed, [0-9]+ tests failed out of [0-9]+' "$log")
+    if [ -z "$line" ]; then
+        fail "$preset: ctest ran no test" "$log"
+        return
+    fi
+    tests=$(echo "$line" | sed -E 's/.* out of ([0-9]+).*/\1/')
+    bad=$(echo "$line" | sed -E 's/.*, ([0-9]+) tests failed.*/\1/')
+    names=$(sed -nE 's/^ *[0-9]+\/[0-9]+ Test +#[0-9]+: ([^ ]+) \.+\**(Skipped|Not Run).*/\1/p' "$log")
+    for name in $names; do
+        tests=$((tests - 1))
+        if grep -q "^$name:" tests/skips.txt; then
+            skipped=$((skipped + 1))
+            echo "skipped: $name ($(sed -n "s/^$name: *//p" tests/skips.txt | head -n 1))"
+        else
+            fail "$preset: $name was skipped, and tests/skips.txt does not name it"
+        fi
+    done
+    if [ "$bad" != 0 ]; then
+        sed -n '/Start testing/,$p' "$log" | grep -vE '^ *Start |Passed +[0-9]' | tail -n 150
+        troubles="$troubles
+  $preset: $(sed -n '/The following tests FAILED/,$p' "$log" | grep -E '^\s+[0-9]+ - ' | tr -s ' \n' ' ')"
+    fi
+    failed=$((failed + bad))
+    passed=$((passed + tests - bad))
+    grep -E 'tests passed,|Total Test time' "$log"
+}
+
+sources() { git ls-files '*.c' '*.h' 2>/dev/null || find . -name build -prune -o -name '*.[ch]' -print; }
+scripts() { git ls-files '*.sh' .ci/run 2>/dev/null || find . -name build -prune -o -name '*.sh' -print; }
+
+stage_static() {
+    check "formatting" sh -c "clang-format --dry-run --Werror $(sources | tr '\n' ' ')"
+    # shellcheck disable=SC2046
+    check "shell scripts" shellcheck -x -S warning $(scripts)
+    check "room borders" tests/build/rooms.sh
+    check "manual pages" sh -c 'for p in docs/man/*.1; do mandoc -T lint -W warning "$p" || exit 1; done'
+}
+stage_release() {
+    build release && suite release
+    check "install and use from outside" tests/build/install.sh build/release
+}
+stage_clang() { build clang && suite clang -R '^test_'; }
+stage_asan() {
+    export ASAN_OPTIONS=detect_stack_use_after_return=0:allocator_may_return_null=1
+    build asan && suite asan
+}
+stage_tsan() {
+    export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
+    build tsan && suite tsan
+}
+stage_coverage() {
+    find build/coverage -name '*.gcda' -delete 2>/dev/null
+    build coverage && suite coverage
+    check "line coverage of every room above 90 %" tests/build/coverage.sh build/coverage
+    sed -n '/^room/,$p' "$logs"/line-coverage*.log
+}
+stage_tidy() {
+    [ -f build/clang/compile_commands.json ] || cmake --preset clang >/dev/null
+    check "clang-tidy" tests/build/tidy.sh build/clang
+}
+stage_fuzz() { build fuzz && check "fuzz targets" tests/fuzz/run.sh "${FUZZ_SECONDS:-8}"; }
+
+started=$SECONDS
+for stage in $stages; do
+    say "$stage"
+    stage_started=$SECONDS
+    stage_"$stage"
+    echo "($stage took $((SECONDS - stage_started)) s)"
+done
+
+say "result"
+echo "all stages took $((SECONDS - started)) s"
+[ -z "$troubles" ] || echo "What failed:$troubles"
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" = 0 ] && [ "$passed" -gt 0 ]
