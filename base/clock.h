@@ -1,0 +1,20 @@
+/* base/clock.h - inside of the clocks: the system's, a virtual one, a simulation's. */
+#ifndef BASE_CLOCK_H
+#define BASE_CLOCK_H
+
+#include <mstore/base.h>
+
+#include <stdatomic.h>
+
+enum ms_clock_kind { MS_CLOCK_REAL, MS_CLOCK_VIRTUAL, MS_CLOCK_SIMULATED };
+
+struct ms_clock {
+    enum ms_clock_kind kind;
+    _Atomic uint64_t now_ns; /* virtual and simulated */
+    int64_t wall_offset_ns;  /* wall = now + offset, virtual and simulated */
+};
+
+/* Moves a virtual clock forward to t, never back. */
+void ms_clock_advance(struct ms_clock *clock, uint64_t t);
+
+#endif
