@@ -107,7 +107,7 @@ struct ms_part {
 struct ms_writer { /* a value in the making; invisible before commit */
     const struct ms_writer_ops *ops;
     struct ms_backend *backend;
-    uint64_t written_bytes; /* kept by the wrapper */
+    uint64_t written_bytes, spent; /* the wrapper's */
 };
 struct ms_writer_ops {
     int (*append)(struct ms_writer *w, struct ms_view bytes, struct ms_error *err);
@@ -120,7 +120,9 @@ struct ms_writer_ops {
 struct ms_reader { /* one version of one value, pinned: a replacement meanwhile is never mixed in */
     const struct ms_reader_ops *ops;
     struct ms_backend *backend;
-    struct ms_info info; /* of the pinned version */
+    struct ms_info info;        /* of the pinned version */
+    uint64_t read_bytes, spent; /* the wrapper's */
+    int failed;                 /* likewise: the last error of a read */
 };
 struct ms_reader_ops {
     /* 0 <= offset <= info.size, size clipped to the end by the wrapper; fills all of `into`.
@@ -162,6 +164,8 @@ struct ms_backend {
     struct ms_entity *stats; /* opaque; NULL: not counted */
     char url[128];           /* for messages: no secrets */
     int state;               /* the wrapper's */
+    bool inner; /* something stands in front and counts the calls (bytes moved are still
+                   counted here) */
 };
 
 /* What a driver is made from. */
