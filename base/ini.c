@@ -1,195 +1,236 @@
-/* INI text, strictly: see ini.h. One pass over lines; repeated keys are found through a small list
- * of what the current section has. No state; any thread. */
+/* INI text, strictly: what is not understood is refused, with the line it is on. Works on a copy of
+ * the text that is cut into strings in place; keys seen so far are in a hash set of pointers into
+ * it. Any thread. */
 #include "base/ini.h"
 
 #include "base/cleanup.h"
 #include "base/text.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 
 #define LINE_MAX_BYTES 4096
-#define FILE_MAX_BYTES (1 << 20)
-#define KEYS_MAX       256
+#define FILE_MAX_BYTES (1024 * 1024)
+
+struct seen {
+    const char *section, *name, *key;
+};
 
 struct parser {
     const char *source;
-    unsigned line;
-    char section[LINE_MAX_BYTES + 1], *name; /* "store\0nas\0" */
-    bool in_section;
-    char *seen[KEYS_MAX]; /* keys of this section */
-    size_t seen_count;
-    int (*entry)(void *ctx, const struct ms_ini_entry *e, struct ms_error *err);
-    void *ctx;
+    struct ms_error *err;
+    struct ms_ini_entry entry;
+    struct seen *seen; /* open addressing; `capacity` is a power of two */
+    size_t seen_count, seen_capacity;
 };
 
-static int complain(const struct parser *p, const char *what, struct ms_error *err)
+static int refuse(const struct parser *p, const char *what)
 {
-    return ms_error_set(err, MS_ERR_CONFIG, "%s:%u: %s", p->source, p->line, what);
+    return ms_error_set(p->err, MS_ERR_CONFIG, "%s:%u: %s", p->source, p->entry.line, what);
 }
 
-static char *trim(char *text)
+static uint64_t hash_text(uint64_t hash, const char *text)
 {
-    while (*text == ' ' || *text == '\t')
-        text++;
-    size_t size = strlen(text);
-    while (size && (text[size - 1] == ' ' || text[size - 1] == '\t'))
-        text[--size] = 0;
-    return text;
+    do {
+        hash = (hash ^ (uint8_t)*text) * 0x100000001b3u; /* FNV-1a, the NUL too */
+    } while (*text++);
+    return hash;
 }
 
-static void forget_keys(struct parser *p)
+/* The place of the key, taken or free. */
+static struct seen *find_seen(struct seen *seen, size_t capacity, const struct seen *key)
 {
-    for (size_t i = 0; i < p->seen_count; i++)
-        free(p->seen[i]);
-    p->seen_count = 0;
+    uint64_t hash = hash_text(0xcbf29ce484222325u, key->section);
+    hash = hash_text(hash_text(hash, key->name), key->key);
+    size_t i = (size_t)(hash ^ hash >> 32) & (capacity - 1);
+    while (seen[i].key &&
+           (strcmp(seen[i].key, key->key) != 0 || strcmp(seen[i].name, key->name) != 0 ||
+            strcmp(seen[i].section, key->section) != 0))
+        i = (i + 1) & (capacity - 1);
+    return &seen[i];
 }
 
-static int remember_key(struct parser *p, const char *key, struct ms_error *err)
+static int grow_seen(struct parser *p)
 {
-    for (size_t i = 0; i < p->seen_count; i++)
-        if (strcmp(p->seen[i], key) == 0)
-            return complain(p, "this key stands twice in its section", err);
-    if (p->seen_count == KEYS_MAX)
-        return complain(p, "too many keys in one section", err);
-    if (!(p->seen[p->seen_count] = strdup(key)))
-        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory to read %s", p->source);
+    size_t capacity = p->seen_capacity ? 2 * p->seen_capacity : 64;
+    struct seen *bigger = calloc(capacity, sizeof *bigger);
+    if (!bigger)
+        return ms_error_set(p->err, MS_ERR_NO_MEMORY, "no memory to read %s", p->source);
+    for (size_t i = 0; i < p->seen_capacity; i++)
+        if (p->seen[i].key)
+            *find_seen(bigger, capacity, &p->seen[i]) = p->seen[i];
+    free(p->seen);
+    p->seen = bigger;
+    p->seen_capacity = capacity;
+    return 0;
+}
+
+static int note_key(struct parser *p)
+{
+    int code = p->seen_count >= p->seen_capacity / 2 ? grow_seen(p) : 0;
+    if (code)
+        return code;
+    struct seen key = {p->entry.section, p->entry.name, p->entry.key};
+    struct seen *place = find_seen(p->seen, p->seen_capacity, &key);
+    if (place->key)
+        return refuse(p, "this key was given before in the same section");
+    *place = key;
     p->seen_count++;
     return 0;
 }
 
-static int report(const struct parser *p, const char *key, const char *value, struct ms_error *err)
+static bool blank(char c)
 {
-    struct ms_ini_entry e = {p->section, p->name, key, value, p->line};
-    return p->entry(p->ctx, &e, err);
+    return c == ' ' || c == '\t';
 }
 
-static int parse_section(struct parser *p, char *text, struct ms_error *err)
+static char *trim(char *text)
 {
-    size_t size = strlen(text);
-    if (text[size - 1] != ']')
-        return complain(p, "a section is written [section] or [section name]", err);
-    text[size - 1] = 0;
-    strcpy(p->section, trim(text + 1));
-    size_t word = strcspn(p->section, " \t");
-    if (word == 0)
-        return complain(p, "a section needs a name", err);
-    p->name = p->section + word;
-    if (*p->name) {
-        *p->name = 0;
-        p->name = trim(p->name + 1);
+    while (blank(*text))
+        text++;
+    size_t length = strlen(text);
+    while (length > 0 && blank(text[length - 1]))
+        text[--length] = '\0';
+    return text;
+}
+
+static bool is_word(const char *text)
+{
+    static const char allowed[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
+    return *text && text[strspn(text, allowed)] == '\0';
+}
+
+static int parse_section(struct parser *p, char *line)
+{
+    size_t length = strlen(line);
+    if (line[length - 1] != ']')
+        return refuse(p, "a section must end in ]");
+    line[length - 1] = '\0';
+    char *section = trim(line + 1);
+    char *name = section + strcspn(section, " \t");
+    if (*name) {
+        *name++ = '\0';
+        name = trim(name);
     }
-    p->in_section = true;
-    forget_keys(p);
-    return report(p, NULL, NULL, err);
-}
-
-static int parse_line(struct parser *p, char *text, struct ms_error *err)
-{
-    text = trim(text);
-    if (*text == 0 || *text == '#' || *text == ';')
-        return 0;
-    if (*text == '[')
-        return parse_section(p, text, err);
-    char *equals = strchr(text, '=');
-    if (!equals || equals == text)
-        return complain(p, "expected \"key = value\", a [section] or a # comment", err);
-    *equals = 0;
-    const char *key = trim(text);
-    if (!*key)
-        return complain(p, "expected \"key = value\", a [section] or a # comment", err);
-    if (!p->in_section)
-        return complain(p, "a key stands before the first [section]", err);
-    int code = remember_key(p, key, err);
-    return code ? code : report(p, key, trim(equals + 1), err);
-}
-
-static int parse_lines(struct parser *p, struct ms_view text, char *line, struct ms_error *err)
-{
-    size_t at = 0;
-    if (ms_starts_with(text, ms_view("\xef\xbb\xbf", 3)))
-        at = 3; /* a byte order mark */
-    while (at < text.size) {
-        const uint8_t *start = text.data + at;
-        const uint8_t *newline = memchr(start, '\n', text.size - at);
-        size_t size = newline ? (size_t)(newline - start) : text.size - at;
-        at += size + 1;
-        p->line++;
-        if (size && start[size - 1] == '\r')
-            size--;
-        if (size > LINE_MAX_BYTES)
-            return complain(p, "this line is too long (4096 bytes at most)", err);
-        if (memchr(start, 0, size))
-            return complain(p, "there is a NUL byte in this line", err);
-        memcpy(line, start, size);
-        line[size] = 0;
-        int code = parse_line(p, line, err);
-        if (code)
-            return code;
-    }
+    if (!is_word(section) || strpbrk(name, "[]"))
+        return refuse(p, "a section must look like [section] or [section name]");
+    p->entry.section = section;
+    p->entry.name = name;
+    p->entry.key = p->entry.value = NULL;
     return 0;
+}
+
+static int parse_pair(struct parser *p, char *line)
+{
+    char *equals = strchr(line, '=');
+    if (!equals)
+        return refuse(p, "expected [section] or key = value");
+    if (!p->entry.section)
+        return refuse(p, "a key must stand in a [section]");
+    *equals = '\0';
+    p->entry.key = trim(line);
+    p->entry.value = trim(equals + 1);
+    if (!is_word(p->entry.key))
+        return refuse(p, "a key must be made of letters, digits, '_', '-' and '.'");
+    return note_key(p);
+}
+
+/* What may stand in a line: UTF-8 without control characters but tab. */
+static bool is_text(const uint8_t *p, size_t size)
+{
+    for (size_t i = 0; i < size;) {
+        uint8_t c = p[i++];
+        if ((c < 0x20 && c != '\t') || c == 0x7f || (c >= 0x80 && c < 0xc2) || c > 0xf4)
+            return false;
+        size_t more = c < 0x80 ? 0 : c < 0xe0 ? 1 : c < 0xf0 ? 2 : 3;
+        if (more > size - i)
+            return false;
+        if ((c == 0xe0 && p[i] < 0xa0) || (c == 0xed && p[i] > 0x9f) ||
+            (c == 0xf0 && p[i] < 0x90) || (c == 0xf4 && p[i] > 0x8f))
+            return false;
+        for (; more > 0; more--)
+            if ((p[i++] & 0xc0) != 0x80)
+                return false;
+    }
+    return true;
+}
+
+/* line: `size` bytes without the line's end, and a byte behind them that may be overwritten. Sets
+ * *some when the line has an entry. */
+static int parse_line(struct parser *p, char *line, size_t size, bool *some)
+{
+    *some = false;
+    if (size > LINE_MAX_BYTES)
+        return refuse(p, "the line is longer than 4096 bytes");
+    if (size > 0 && line[size - 1] == '\r')
+        size--;
+    if (!is_text((const uint8_t *)line, size))
+        return refuse(p, "the line is not UTF-8 text");
+    line[size] = '\0';
+    line = trim(line);
+    if (*line == '\0' || *line == '#' || *line == ';')
+        return 0;
+    *some = true;
+    return *line == '[' ? parse_section(p, line) : parse_pair(p, line);
 }
 
 int ms_ini_parse(struct ms_view text, const char *source,
                  int (*entry)(void *ctx, const struct ms_ini_entry *e, struct ms_error *err),
                  void *ctx, struct ms_error *err)
 {
-    struct parser *p = calloc(1, sizeof *p);
-    char *line = malloc(LINE_MAX_BYTES + 1);
-    int code = MS_ERR_NO_MEMORY;
-    if (p && line) {
-        p->source = source;
-        p->name = p->section;
-        p->entry = entry;
-        p->ctx = ctx;
-        code = text.size ? parse_lines(p, text, line, err) : 0;
-        forget_keys(p);
-    } else {
-        ms_error_set(err, code, "no memory to read %s", source);
-    }
-    free(p);
-    free(line);
-    return code;
-}
+    MS_AUTO_FREE char *copy = malloc(text.size + 1);
+    if (!copy)
+        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory to read %s", source);
+    if (text.size)
+        memcpy(copy, text.data, text.size);
+    copy[text.size] = '\n';
 
-static int read_file(const char *path, struct ms_buf **out, struct ms_error *err)
-{
-    MS_AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0)
-        return ms_error_errno(err, errno, "cannot open %s", path);
-    struct stat st;
-    if (fstat(fd, &st) < 0)
-        return ms_error_errno(err, errno, "cannot read %s", path);
-    if (!S_ISREG(st.st_mode))
-        return ms_error_set(err, MS_ERR_CONFIG, "%s is no regular file", path);
-    if (st.st_size > FILE_MAX_BYTES)
-        return ms_error_set(err, MS_ERR_CONFIG, "%s is too large (1 MiB at most)", path);
-    MS_AUTO_BUF struct ms_buf *buf = ms_buf_new((size_t)st.st_size);
-    if (!buf)
-        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory to read %s", path);
-    size_t got = 0;
-    while (got < (size_t)st.st_size) {
-        ssize_t n = read(fd, ms_buf_data(buf) + got, (size_t)st.st_size - got);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return ms_error_errno(err, errno, "cannot read %s", path);
-        if (n == 0)
-            break;
-        got += (size_t)n;
+    struct parser p = {.source = source, .err = err};
+    int code = 0;
+    size_t at = ms_starts_with(text, ms_str("\xef\xbb\xbf")) ? 3 : 0; /* a byte order mark */
+    while (at < text.size && code == 0) {
+        char *line = copy + at;
+        const char *end = memchr(line, '\n', text.size + 1 - at);
+        size_t size = (size_t)(end - line);
+        bool some;
+        p.entry.line++;
+        code = parse_line(&p, line, size, &some);
+        if (code == 0 && some)
+            code = entry(ctx, &p.entry, err);
+        at += size + 1;
     }
-    ms_buf_truncate(buf, got);
-    *out = MS_TAKE(buf);
-    return 0;
+    free(p.seen);
+    return code;
 }
 
 int ms_ini_parse_file(const char *path,
                       int (*entry)(void *ctx, const struct ms_ini_entry *e, struct ms_error *err),
                       void *ctx, struct ms_error *err)
 {
-    MS_AUTO_BUF struct ms_buf *buf = NULL;
-    int code = read_file(path, &buf, err);
-    return code ? code : ms_ini_parse(ms_buf_view(buf), path, entry, ctx, err);
+    MS_AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0)
+        return ms_error_errno(err, errno, "open %s", path);
+    struct stat st;
+    if (fstat(fd, &st) != 0)
+        return ms_error_errno(err, errno, "stat %s", path);
+    if (!S_ISREG(st.st_mode))
+        return ms_error_set(err, MS_ERR_CONFIG, "%s is not a file", path);
+    MS_AUTO_FREE uint8_t *text = malloc(FILE_MAX_BYTES + 1);
+    if (!text)
+        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory to read %s", path);
+    size_t size = 0;
+    ssize_t got;
+    while (size <= FILE_MAX_BYTES &&
+           (got = read(fd, text + size, FILE_MAX_BYTES + 1 - size)) != 0) {
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return ms_error_errno(err, errno, "read %s", path);
+        size += (size_t)got;
+    }
+    if (size > FILE_MAX_BYTES)
+        return ms_error_set(err, MS_ERR_CONFIG, "%s is larger than 1 MiB", path);
+    return ms_ini_parse(ms_view(text, size), path, entry, ctx, err);
 }

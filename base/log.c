@@ -1,5 +1,5 @@
-/* One line to whoever listens. The sink is set before other threads start, or guarded by its mutex.
- */
+/* One line to whoever listens. The sink is called under a lock, so that lines do not mix and a
+ * replaced sink is never called again; it must not call the library. Any thread. */
 #include "base/log.h"
 
 #include "base/sync.h"
@@ -8,28 +8,35 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
-static struct ms_mutex mutex = MS_MUTEX_STATIC;
-static void (*sink)(void *, enum ms_log_level, const char *);
-static void *sink_ctx;
-static atomic_int level_wanted = MS_LOG_WARN;
+static const char *const level_names[] = {"error", "warning", "info", "debug"};
 
-void ms_log_to(void (*to)(void *, enum ms_log_level, const char *), void *ctx,
+static void to_stderr(void *ctx, enum ms_log_level level, const char *line)
+{
+    (void)ctx;
+    fprintf(stderr, "mstore: %s: %s\n", level_names[level], line);
+}
+
+static struct ms_mutex mutex = MS_MUTEX_STATIC;
+static void (*current_sink)(void *, enum ms_log_level, const char *) = to_stderr;
+static void *current_ctx;
+static atomic_int current_level = MS_LOG_WARN;
+
+void ms_log_to(void (*sink)(void *ctx, enum ms_log_level level, const char *line), void *ctx,
                enum ms_log_level level)
 {
     MS_HOLD(&mutex);
-    sink = to;
-    sink_ctx = ctx;
-    level_wanted = (int)level;
+    current_sink = sink ? sink : to_stderr;
+    current_ctx = ctx;
+    atomic_store_explicit(&current_level, (int)level, memory_order_relaxed);
 }
 
 bool ms_log_wants(enum ms_log_level level)
 {
-    return (int)level <= level_wanted;
+    return (int)level <= atomic_load_explicit(&current_level, memory_order_relaxed);
 }
 
 void ms_log(enum ms_log_level level, const char *fmt, ...)
 {
-    static const char *const names[] = {"error", "warning", "info", "debug"};
     if (!ms_log_wants(level))
         return;
     char line[1024];
@@ -37,9 +44,10 @@ void ms_log(enum ms_log_level level, const char *fmt, ...)
     va_start(args, fmt);
     vsnprintf(line, sizeof line, fmt, args);
     va_end(args);
+    /* One event is one line, whatever names it quotes. */
+    for (char *p = line; *p; p++)
+        if ((unsigned char)*p < ' ' || *p == 0x7f)
+            *p = '?';
     MS_HOLD(&mutex);
-    if (sink)
-        sink(sink_ctx, level, line);
-    else
-        fprintf(stderr, "mstore: %s: %s\n", names[level], line);
+    current_sink(current_ctx, level, line);
 }

@@ -1,214 +1,294 @@
-/* Numbers with units, hex, and text that is safe to show. No state; any thread. */
+/* Numbers with units, hex, and text that is safe to show. Exact integer arithmetic, independent of
+ * the locale. No state; any thread. */
 #include "base/text.h"
 
-#include <ctype.h>
 #include <stdio.h>
+
+/* WHOLE.FRACTION with the fraction as `part` of `scale`. */
+struct number {
+    uint64_t whole, part, scale;
+};
+
+#define FRACTION_DIGITS_MAX 18
+
+/* Returns what follows the number, NULL when there is none or it does not fit. */
+static const char *read_number(const char *text, struct number *out)
+{
+    struct number n = {.scale = 1};
+    const char *p = text;
+    for (; *p >= '0' && *p <= '9'; p++)
+        if (__builtin_mul_overflow(n.whole, 10, &n.whole) ||
+            __builtin_add_overflow(n.whole, (uint64_t)(*p - '0'), &n.whole))
+            return NULL;
+    if (p == text)
+        return NULL;
+    if (*p == '.') {
+        const char *first = ++p;
+        for (; *p >= '0' && *p <= '9'; p++) {
+            if (p - first == FRACTION_DIGITS_MAX)
+                return NULL;
+            n.part = n.part * 10 + (uint64_t)(*p - '0');
+            n.scale *= 10;
+        }
+        if (p == first)
+            return NULL;
+    }
+    *out = n;
+    return p;
+}
 
 struct unit {
     const char *name;
-    double factor;
+    uint64_t factor;
 };
 
-static const struct unit size_units[] = {
-    {"", 1},       {"B", 1},      {"k", 1024},     {"K", 1024},     {"M", 0x1p20},   {"G", 0x1p30},
-    {"T", 0x1p40}, {"kB", 1e3},   {"KB", 1e3},     {"MB", 1e6},     {"GB", 1e9},     {"TB", 1e12},
-    {"kiB", 1024}, {"KiB", 1024}, {"MiB", 0x1p20}, {"GiB", 0x1p30}, {"TiB", 0x1p40}, {NULL, 0},
-};
-
-static const struct unit duration_units[] = {
-    {"ns", 1},     {"us", 1e3},   {"ms", 1e6},    {"s", 1e9}, {"m", 6e10},
-    {"min", 6e10}, {"h", 3.6e12}, {"d", 8.64e13}, {NULL, 0},
-};
-
-static const struct unit bandwidth_units[] = {
-    {"bit", 1},      {"kbit", 1e3},   {"mbit", 1e6},         {"Mbit", 1e6},         {"gbit", 1e9},
-    {"Gbit", 1e9},   {"B/s", 8},      {"kB/s", 8e3},         {"MB/s", 8e6},         {"GB/s", 8e9},
-    {"kiB/s", 8192}, {"KiB/s", 8192}, {"MiB/s", 8 * 0x1p20}, {"GiB/s", 8 * 0x1p30}, {NULL, 0},
-};
-
-/* Digits with an optional fraction: what strtod takes (signs, exponents, hex, inf, the locale's
- * comma) is more than a person means. Returns what follows, NULL when there is no number. */
-static const char *parse_decimal(const char *text, double *out)
+/* text as a number with one of the units; rounded down; a fraction of the smallest unit is refused.
+ * False: not so, or too large. */
+static bool read_with_unit(const char *text, const struct unit *units, size_t count, uint64_t *out)
 {
-    const char *at = text;
-    double value = 0;
-    for (; isdigit((unsigned char)*at); at++)
-        value = value * 10 + (*at - '0');
-    if (at == text || at - text > 20)
-        return NULL;
-    if (*at == '.') {
-        double place = 0.1;
-        const char *fraction = ++at;
-        for (; isdigit((unsigned char)*at); at++, place /= 10)
-            value += (*at - '0') * place;
-        if (at == fraction || at - fraction > 20)
-            return NULL;
-    }
-    *out = value;
-    return at;
-}
-
-static bool parse_unit(const char *text, const struct unit *units, uint64_t *out)
-{
-    double value;
-    const char *rest = parse_decimal(text, &value);
+    struct number n;
+    const char *rest = read_number(text, &n);
     if (!rest)
         return false;
-    for (const struct unit *u = units; u->name; u++) {
-        if (strcmp(rest, u->name) != 0)
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(rest, units[i].name) != 0)
             continue;
-        value *= u->factor;
-        if (value >= 0x1p63)
+        if (units[i].factor == 1 && n.scale != 1)
             return false;
-        *out = (uint64_t)(value + 0.5);
+        unsigned __int128 value = (unsigned __int128)n.whole * units[i].factor +
+                                  (unsigned __int128)n.part * units[i].factor / n.scale;
+        if (value > UINT64_MAX)
+            return false;
+        *out = (uint64_t)value;
         return true;
     }
     return false;
 }
 
+static int refuse(const char *text, const char *what, const char *accepted, struct ms_error *err)
+{
+    return ms_error_set(err, MS_ERR_INVALID, "%s \"%s\" is not %s", what, MS_SHOW(ms_str(text)),
+                        accepted);
+}
+
+#define KI 1024ull
+#define K  1000ull
+
 int ms_parse_size(const char *text, const char *what, uint64_t *out, struct ms_error *err)
 {
-    uint64_t exact;
-    if (ms_parse_u64(text, what, INT64_MAX, &exact, NULL) == 0) {
-        *out = exact;
+    static const struct unit units[] = {
+        {"", 1},
+        {"B", 1},
+        {"k", KI},
+        {"K", KI},
+        {"M", KI * KI},
+        {"G", KI * KI * KI},
+        {"T", KI * KI * KI * KI},
+        {"kiB", KI},
+        {"KiB", KI},
+        {"MiB", KI * KI},
+        {"GiB", KI * KI * KI},
+        {"TiB", KI * KI * KI * KI},
+        {"kB", K},
+        {"KB", K},
+        {"MB", K * K},
+        {"GB", K * K * K},
+        {"TB", K * K * K * K},
+    };
+    if (read_with_unit(text, units, sizeof units / sizeof *units, out))
         return 0;
-    }
-    if (parse_unit(text, size_units, out))
-        return 0;
-    return ms_error_set(err, MS_ERR_INVALID,
-                        "%s: \"%s\" is no size; write for example 4096, 10k, 1.5MiB or 2GB", what,
-                        MS_SHOW(ms_str(text)));
+    return refuse(text, what, "a size like 4096, 10k, 1.5MiB or 2GB", err);
 }
 
 int ms_parse_duration(const char *text, const char *what, uint64_t *out_ns, struct ms_error *err)
 {
+    static const struct unit units[] = {
+        {"ns", 1},
+        {"us", K},
+        {"µs", K},
+        {"ms", K * K},
+        {"s", K * K * K},
+        {"m", 60 * K * K * K},
+        {"min", 60 * K * K * K},
+        {"h", 3600 * K * K * K},
+        {"d", 86400 * K * K * K},
+    };
     if (strcmp(text, "0") == 0) {
         *out_ns = 0;
         return 0;
     }
-    if (parse_unit(text, duration_units, out_ns))
+    if (read_with_unit(text, units, sizeof units / sizeof *units, out_ns))
         return 0;
-    return ms_error_set(err, MS_ERR_INVALID,
-                        "%s: \"%s\" is no time; write for example 20us, 50ms, 1.5s, 3m, 2h or 7d",
-                        what, MS_SHOW(ms_str(text)));
+    return refuse(text, what, "a duration like 50ms, 1.5s, 20us, 3m, 2h or 7d", err);
 }
 
 int ms_parse_bandwidth(const char *text, const char *what, uint64_t *out_bps, struct ms_error *err)
 {
-    if (parse_unit(text, bandwidth_units, out_bps))
+    static const struct unit units[] = {
+        {"bit", 1},
+        {"kbit", K},
+        {"Kbit", K},
+        {"mbit", K * K},
+        {"Mbit", K * K},
+        {"gbit", K * K * K},
+        {"Gbit", K * K * K},
+        {"B/s", 8},
+        {"kB/s", 8 * K},
+        {"KB/s", 8 * K},
+        {"MB/s", 8 * K * K},
+        {"GB/s", 8 * K * K * K},
+        {"kiB/s", 8 * KI},
+        {"KiB/s", 8 * KI},
+        {"MiB/s", 8 * KI * KI},
+        {"GiB/s", 8 * KI * KI * KI},
+    };
+    if (strcmp(text, "0") == 0) {
+        *out_bps = 0;
         return 0;
-    return ms_error_set(err, MS_ERR_INVALID,
-                        "%s: \"%s\" is no bandwidth; write for example 500kbit, 20mbit or 2.5MB/s",
-                        what, MS_SHOW(ms_str(text)));
+    }
+    if (read_with_unit(text, units, sizeof units / sizeof *units, out_bps))
+        return 0;
+    return refuse(text, what, "a bandwidth like 20mbit, 1gbit, 500kbit, 2.5MB/s or 10MiB/s", err);
 }
 
 int ms_parse_u64(const char *text, const char *what, uint64_t max, uint64_t *out,
                  struct ms_error *err)
 {
-    uint64_t value = 0;
-    const char *at = text;
-    for (; isdigit((unsigned char)*at); at++)
-        if (__builtin_mul_overflow(value, (uint64_t)10, &value) ||
-            __builtin_add_overflow(value, (uint64_t)(*at - '0'), &value))
-            break;
-    if (at == text || *at || value > max)
-        return ms_error_set(err, MS_ERR_INVALID, "%s: \"%s\" is no whole number from 0 to %llu",
-                            what, MS_SHOW(ms_str(text)), (unsigned long long)max);
-    *out = value;
-    return 0;
+    struct number n;
+    const char *rest = read_number(text, &n);
+    if (rest && *rest == '\0' && n.scale == 1 && n.whole <= max) {
+        *out = n.whole;
+        return 0;
+    }
+    char accepted[64];
+    snprintf(accepted, sizeof accepted, "a whole number from 0 to %llu", (unsigned long long)max);
+    return refuse(text, what, accepted, err);
 }
 
 int ms_parse_i64(const char *text, const char *what, int64_t *out, struct ms_error *err)
 {
     bool negative = *text == '-';
-    uint64_t value;
-    if (ms_parse_u64(text + negative, what, INT64_MAX, &value, NULL))
-        return ms_error_set(err, MS_ERR_INVALID, "%s: \"%s\" is no whole number", what,
-                            MS_SHOW(ms_str(text)));
-    *out = negative ? -(int64_t)value : (int64_t)value;
+    struct number n;
+    const char *rest = read_number(text + negative, &n);
+    uint64_t limit = (uint64_t)INT64_MAX + negative;
+    if (!rest || *rest != '\0' || n.scale != 1 || n.whole > limit)
+        return refuse(text, what, "a whole number", err);
+    *out = (int64_t)(negative ? 0 - n.whole : n.whole);
     return 0;
 }
 
 int ms_parse_rate(const char *text, const char *what, double *out, struct ms_error *err)
 {
-    double value;
-    const char *rest = parse_decimal(text, &value);
-    if (rest && strcmp(rest, "%") == 0) {
-        value /= 100;
-        rest++;
+    struct number n;
+    const char *rest = read_number(text, &n);
+    if (rest && (*rest == '\0' || strcmp(rest, "%") == 0)) {
+        double value = (double)n.whole + (double)n.part / (double)n.scale;
+        if (*rest == '%')
+            value /= 100;
+        if (value <= 1) {
+            *out = value;
+            return 0;
+        }
     }
-    if (!rest || *rest || value > 1)
-        return ms_error_set(err, MS_ERR_INVALID,
-                            "%s: \"%s\" is no share; write for example 0.01 or 1%%", what,
-                            MS_SHOW(ms_str(text)));
-    *out = value;
-    return 0;
+    return refuse(text, what, "a rate from 0 to 1 like 0.01 or 1%", err);
+}
+
+/* ---- for people --------------------------------------------------------------------------- */
+
+/* value / unit with one decimal, rounded. */
+static uint64_t tenths(uint64_t value, uint64_t unit)
+{
+    return (uint64_t)(((unsigned __int128)value * 10 + unit / 2) / unit);
 }
 
 const char *ms_format_size(char *buf, size_t size, uint64_t bytes)
 {
-    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
-    double value = (double)bytes;
-    size_t unit = 0;
-    while (value >= 1023.95 && unit < 6) {
-        value /= 1024;
-        unit++;
+    static const char *const names[] = {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+    if (bytes < KI) {
+        snprintf(buf, size, "%u B", (unsigned)bytes);
+        return buf;
     }
-    if (unit == 0)
-        snprintf(buf, size, "%llu B", (unsigned long long)bytes);
-    else
-        snprintf(buf, size, "%.1f %s", value, units[unit]);
+    unsigned i = 0;
+    uint64_t unit = KI;
+    while (i + 1 < sizeof names / sizeof *names && tenths(bytes, unit) >= 10240) {
+        unit *= KI;
+        i++;
+    }
+    uint64_t t = tenths(bytes, unit);
+    snprintf(buf, size, "%u.%u %s", (unsigned)(t / 10), (unsigned)(t % 10), names[i]);
     return buf;
 }
 
 const char *ms_format_duration(char *buf, size_t size, uint64_t ns)
 {
-    uint64_t s = ns / 1000000000u;
-    if (ns < 1000)
+    static const char *const names[] = {"us", "ms", "s"};
+    if (ns < K) {
         snprintf(buf, size, "%u ns", (unsigned)ns);
-    else if (ns < 1000000)
-        snprintf(buf, size, "%.1f us", (double)ns / 1e3);
-    else if (ns < 1000000000)
-        snprintf(buf, size, "%.1f ms", (double)ns / 1e6);
-    else if (s < 60)
-        snprintf(buf, size, "%.1f s", (double)ns / 1e9);
-    else if (s < 3600)
+        return buf;
+    }
+    uint64_t unit = K;
+    for (unsigned i = 0; i < 3; i++, unit *= K) {
+        uint64_t t = tenths(ns, unit);
+        if (t < (i < 2 ? 10000u : 600u)) {
+            snprintf(buf, size, "%u.%u %s", (unsigned)(t / 10), (unsigned)(t % 10), names[i]);
+            return buf;
+        }
+    }
+    uint64_t s = ns / (K * K * K) + (ns % (K * K * K) >= K * K * K / 2);
+    if (s < 3600)
         snprintf(buf, size, "%um %us", (unsigned)(s / 60), (unsigned)(s % 60));
     else if (s < 86400)
-        snprintf(buf, size, "%uh %um", (unsigned)(s / 3600), (unsigned)(s / 60 % 60));
+        snprintf(buf, size, "%uh %um", (unsigned)(s / 3600), (unsigned)(s % 3600 / 60));
     else
         snprintf(buf, size, "%llud %uh", (unsigned long long)(s / 86400),
-                 (unsigned)(s / 3600 % 24));
+                 (unsigned)(s % 86400 / 3600));
     return buf;
+}
+
+static size_t show_byte(char out[5], uint8_t byte)
+{
+    if (byte >= 0x20 && byte < 0x7f && byte != '\\') { /* one reading only */
+        out[0] = (char)byte;
+        return 1;
+    }
+    return (size_t)snprintf(out, 5, "\\x%02x", byte);
 }
 
 const char *ms_show(char *buf, size_t size, struct ms_view bytes)
 {
-    static const char cut[] = "\xe2\x80\xa6"; /* … */
-    size_t at = 0;
+    static const char dots[] = "…";
+    if (size == 0)
+        return buf;
+    size_t used = 0, cut = 0; /* cut: the last place where the dots still fit */
     for (size_t i = 0; i < bytes.size; i++) {
-        uint8_t c = bytes.data[i];
-        bool plain = c >= 0x20 && c < 0x7f && c != '\\';
-        size_t need = plain ? 1 : 4;
-        size_t reserve = i + 1 < bytes.size ? sizeof cut : 1;
-        if (at + need + reserve > size) {
-            memcpy(buf + at, cut, sizeof cut);
+        char shown[5];
+        size_t length = show_byte(shown, bytes.data[i]);
+        if (used + sizeof dots <= size)
+            cut = used;
+        if (used + length >= size) {
+            if (size >= sizeof dots)
+                memcpy(buf + cut, dots, sizeof dots);
+            else
+                buf[0] = '\0';
             return buf;
         }
-        at += (size_t)snprintf(buf + at, size - at, plain ? "%c" : "\\x%02x", c);
+        memcpy(buf + used, shown, length);
+        used += length;
     }
-    buf[at] = 0;
+    buf[used] = '\0';
     return buf;
 }
+
+/* ---- bytes -------------------------------------------------------------------------------- */
 
 void ms_hex_encode(char *out, const uint8_t *bytes, size_t size)
 {
     static const char digits[] = "0123456789abcdef";
     for (size_t i = 0; i < size; i++) {
-        *out++ = digits[bytes[i] >> 4];
-        *out++ = digits[bytes[i] & 15];
+        out[2 * i] = digits[bytes[i] >> 4];
+        out[2 * i + 1] = digits[bytes[i] & 15];
     }
-    *out = 0;
+    out[2 * size] = '\0';
 }
 
 static int hex_digit(char c)
@@ -224,13 +304,11 @@ static int hex_digit(char c)
 
 int ms_hex_decode(uint8_t *out, size_t size, const char *hex)
 {
-    for (size_t i = 0; i < size; i++) {
-        int high = hex_digit(hex[2 * i]);
-        int low = high < 0 ? -1 : hex_digit(hex[2 * i + 1]);
-        if (low < 0)
+    for (size_t i = 0; i < 2 * size; i++)
+        if (hex_digit(hex[i]) < 0) /* a NUL ends it here, before anything is read beyond */
             return MS_ERR_FORMAT;
-        out[i] = (uint8_t)(high << 4 | low);
-    }
+    for (size_t i = 0; i < size; i++)
+        out[i] = (uint8_t)(hex_digit(hex[2 * i]) << 4 | hex_digit(hex[2 * i + 1]));
     return 0;
 }
 
@@ -238,18 +316,20 @@ int ms_compare(struct ms_view a, struct ms_view b)
 {
     size_t common = a.size < b.size ? a.size : b.size;
     int order = common ? memcmp(a.data, b.data, common) : 0;
-    return order ? order : (a.size > b.size) - (a.size < b.size);
+    if (order)
+        return order;
+    return (a.size > b.size) - (a.size < b.size);
 }
 
 bool ms_starts_with(struct ms_view text, struct ms_view prefix)
 {
-    return prefix.size <= text.size &&
+    return text.size >= prefix.size &&
            (prefix.size == 0 || memcmp(text.data, prefix.data, prefix.size) == 0);
 }
 
 bool ms_ends_with(struct ms_view text, struct ms_view suffix)
 {
-    return suffix.size <= text.size &&
+    return text.size >= suffix.size &&
            (suffix.size == 0 ||
-            memcmp(text.data + text.size - suffix.size, suffix.data, suffix.size) == 0);
+            memcmp(text.data + (text.size - suffix.size), suffix.data, suffix.size) == 0);
 }
