@@ -330,7 +330,7 @@ static int run_loop(void *arg)
 
 static int run_loop_in_parallel(struct loop *loop, unsigned jobs, struct ms_error *err)
 {
-    struct ms_group *g;
+    struct ms_group *g = NULL;
     int code = ms_group_new(&g, err);
     if (code)
         return code;
