@@ -98,10 +98,11 @@ static void strings_of(struct ms_json *j)
 static void strings(void **state)
 {
     (void)state;
-    assert_written(strings_of,
-                   "[\"\\\"\\\\\\n\\t\\r\\u0001\\u007f\",\"caf\xc3\xa9 \xf0\x9f\x98\x80\","
-                   "\"\\udcff\",\"\\udcc3\",\"\\udcc0\\udcaf\",\"\\udced\\udca0\\udc80\","
-                   "\"\\udcf4\\udc90\\udc80\\udc80\",\"\\udce2\\udc82\",\"a\\u0000b\",\"\"]");
+    assert_written(
+        strings_of,
+        "[\"\\\"\\\\\\u000a\\u0009\\u000d\\u0001\\u007f\",\"caf\xc3\xa9 \xf0\x9f\x98\x80\","
+        "\"\\udcff\",\"\\udcc3\",\"\\udcc0\\udcaf\",\"\\udced\\udca0\\udc80\","
+        "\"\\udcf4\\udc90\\udc80\\udc80\",\"\\udce2\\udc82\",\"a\\u0000b\",\"\"]");
 }
 
 int main(void)
