@@ -1,0 +1,548 @@
+/* store/quota.c - a filter that keeps a Store below a number of bytes.
+ *
+ * Live and deleted items count, each with its size. The numbers are in store/quota_book.h, the
+ * stored count in store/quota_count.h; here every verb is: begin on its item, learn the size that
+ * is there, reserve what it will grow by, do it, end. No lock is held across I/O. Any thread.
+ */
+#include "store/filter.h"
+#include "store/quota_book.h"
+#include "store/quota_count.h"
+
+#include "base/cleanup.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/pool.h"
+#include "base/text.h"
+
+#include <stdlib.h>
+
+#define HASH_BLOCK (1u << 20)
+
+struct quota {
+    struct ms_filter filter;
+    struct ms_quota_book book;
+};
+
+static struct quota *self(struct ms_store *s)
+{
+    return (struct quota *)s;
+}
+
+/* ---- the steps of a verb ---- */
+
+/* Whether a failed call may have had its effect all the same. */
+static enum ms_quota_outcome outcome_of(int code)
+{
+    if (code == 0)
+        return MS_QUOTA_DONE;
+    bool clear = ms_code_class(code) == MS_CLASS_PERMANENT || code == MS_ERR_NOT_FOUND ||
+                 code == MS_ERR_NO_STORE || code == MS_ERR_NO_SPACE || code == MS_ERR_ACCESS ||
+                 code == MS_ERR_RANGE;
+    if (code == MS_ERR_CANCELLED || code == MS_ERR_INTERNAL)
+        clear = false;
+    return clear ? MS_QUOTA_NOTHING : MS_QUOTA_UNCLEAR;
+}
+
+static void end(struct quota *q, struct ms_quota_op *op, struct ms_item_ref item, int code,
+                int64_t change)
+{
+    struct ms_store *inner = q->filter.inner;
+    bool ask = ms_quota_end(&q->book, op, outcome_of(code), change);
+    while (ask) {
+        struct ms_item_info info;
+        bool known = inner->ops->info(inner, item, &info, NULL) == 0;
+        ask = ms_quota_settle(&q->book, op, known, known && info.exists ? info.size_bytes : 0);
+    }
+}
+
+static void save(struct quota *q, bool now_or_never, int *code, struct ms_error *err)
+{
+    struct ms_store *s = &q->filter.store;
+    int64_t change;
+    uint64_t stored = 0;
+    struct ms_error own = {0};
+    if (!ms_quota_save_due(&q->book, ms_clock_now(s->clock), now_or_never, &change))
+        return;
+    int failed = ms_quota_count_add(q->filter.inner, change, &stored, &own);
+    ms_quota_saved(&q->book, ms_clock_now(s->clock), failed == 0, change, stored);
+    if (failed && code)
+        *code = ms_error_set(err, failed, "%s", own.text);
+    else if (failed)
+        ms_log(MS_LOG_WARN, "%s: %s", s->url, own.text);
+}
+
+/* begin, and the size that is there when this operation is the one to ask. */
+static int begin(struct quota *q, struct ms_item_ref item, bool absent, struct ms_quota_op *op,
+                 struct ms_error *err)
+{
+    struct ms_store *inner = q->filter.inner;
+    int code = ms_quota_begin(&q->book, item.key, item.deleted, absent, op, err);
+    if (code || !op->first || absent)
+        return code;
+    struct ms_item_info info;
+    code = inner->ops->info(inner, item, &info, err);
+    if (code) {
+        end(q, op, item, MS_ERR_INVALID, 0); /* nothing was done */
+        return code;
+    }
+    ms_quota_base(&q->book, op, info.exists ? info.size_bytes : 0);
+    return 0;
+}
+
+static int reserve_size(struct quota *q, struct ms_quota_op *op, uint64_t size,
+                        struct ms_error *err)
+{
+    return ms_quota_reserve(&q->book, op, size > op->base ? size - op->base : 0, err);
+}
+
+/* ---- life ---- */
+
+static int quota_open(struct ms_store *s, struct ms_error *err)
+{
+    struct quota *q = self(s);
+    uint64_t used = 0;
+    int code = ms_filter_open(s, err);
+    if (code)
+        return code;
+    code = ms_quota_count_open(q->filter.inner, &used, err);
+    if (code) {
+        (void)ms_filter_close(s, NULL); /* the first failure is the one to tell */
+        return code;
+    }
+    MS_HOLD(&q->book.mutex);
+    q->book.locked.committed = used;
+    q->book.locked.reserved = 0;
+    q->book.locked.unsaved = 0;
+    q->book.locked.doubt = false;
+    q->book.locked.saved_ns = ms_clock_now(s->clock);
+    return 0;
+}
+
+static bool in_doubt(struct quota *q)
+{
+    MS_HOLD(&q->book.mutex);
+    return q->book.locked.doubt;
+}
+
+static int quota_close(struct ms_store *s, struct ms_error *err)
+{
+    struct quota *q = self(s);
+    int code = 0;
+    if (in_doubt(q)) /* the next open counts */
+        code = ms_quota_count_remove(q->filter.inner, err);
+    else
+        save(q, true, &code, err);
+    int closed = ms_filter_close(s, code ? NULL : err);
+    return code ? code : closed;
+}
+
+static void quota_free(struct ms_store *s)
+{
+    ms_quota_book_fini(&self(s)->book);
+    ms_filter_free(s);
+}
+
+static int quota_quota(struct ms_store *s, struct ms_quota *out, struct ms_error *err)
+{
+    (void)err;
+    struct quota *q = self(s);
+    MS_HOLD(&q->book.mutex);
+    uint64_t used = q->book.locked.committed;
+    *out = (struct ms_quota){(int64_t)q->book.limit, used > INT64_MAX ? INT64_MAX : (int64_t)used};
+    return 0;
+}
+
+/* ---- one value ---- */
+
+static int quota_store(struct ms_store *s, struct ms_item_ref item, struct ms_buf *value,
+                       const struct ms_precondition *pre, struct ms_tag *tag, struct ms_error *err)
+{
+    struct quota *q = self(s);
+    if (item.internal)
+        return ms_filter_store(s, item, value, pre, tag, err);
+    struct ms_quota_op op;
+    uint64_t size = ms_buf_size(value);
+    int code = begin(q, item, pre->kind == MS_IF_ABSENT, &op, err);
+    if (code)
+        return code;
+    code = reserve_size(q, &op, size, err);
+    if (!code)
+        code = ms_filter_store(s, item, value, pre, tag, err);
+    end(q, &op, item, code, (int64_t)(size - op.base));
+    save(q, false, NULL, NULL);
+    return code;
+}
+
+static int quota_delete(struct ms_store *s, struct ms_item_ref item, struct ms_error *err)
+{
+    struct quota *q = self(s);
+    if (item.internal)
+        return ms_filter_delete(s, item, err);
+    struct ms_quota_op op;
+    int code = begin(q, item, false, &op, err);
+    if (code)
+        return code;
+    code = ms_filter_delete(s, item, err);
+    end(q, &op, item, code, -(int64_t)op.base);
+    save(q, false, NULL, NULL);
+    return code;
+}
+
+/* From one item onto another: the target's old value goes. */
+static int move_between(struct quota *q, enum ms_move how, struct ms_item_ref from,
+                        struct ms_item_ref to, const struct ms_precondition *pre,
+                        struct ms_error *err)
+{
+    struct ms_quota_op source, target;
+    int code = begin(q, from, false, &source, err);
+    if (code)
+        return code;
+    code = begin(q, to, false, &target, err);
+    if (code) {
+        end(q, &source, from, MS_ERR_INVALID, 0);
+        return code;
+    }
+    code =
+        ms_filter_move(&q->filter.store, how, from.key,
+                       how == MS_MOVE_RENAME ? to.key : ms_view(NULL, 0), from.deleted, pre, err);
+    uint64_t moved = source.base;
+    bool unclear = code == 0 && (ms_quota_overlapped(&q->book, &source) ||
+                                 ms_quota_overlapped(&q->book, &target));
+    int shown = unclear ? MS_ERR_INTERNAL : code;
+    end(q, &source, from, shown, -(int64_t)moved);
+    end(q, &target, to, shown, (int64_t)(moved - target.base));
+    save(q, false, NULL, NULL);
+    return code;
+}
+
+static int quota_move(struct ms_store *s, enum ms_move how, struct ms_view key,
+                      struct ms_view new_key, bool deleted, const struct ms_precondition *pre,
+                      struct ms_error *err)
+{
+    struct ms_item_ref from = {.key = key, .deleted = deleted}, to = from;
+    switch (how) {
+    case MS_MOVE_SOFT_DELETE:
+        from.deleted = false;
+        to.deleted = true;
+        break;
+    case MS_MOVE_UNDELETE:
+        from.deleted = true;
+        to.deleted = false;
+        break;
+    case MS_MOVE_RENAME:
+        to.key = new_key;
+        break;
+    case MS_MOVE_CHANGE_LEVEL:
+        break;
+    }
+    if (from.deleted == to.deleted && ms_equal(from.key, to.key)) /* no size changes */
+        return ms_filter_move(s, how, key, new_key, deleted, pre, err);
+    return move_between(self(s), how, from, to, pre, err);
+}
+
+/* ---- defrag ---- */
+
+/* The name that the content will get: known beforehand, so that what it replaces is, too. */
+static int content_name(struct ms_store *s, const char *ns, const struct ms_defrag_part *parts,
+                        size_t count, struct ms_hash *hash, struct ms_error *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct ms_item_ref item = {0};
+        MS_AUTO_FREE char *name = ms_filter_join(ns, parts[i].key, &item.key.size);
+        if (!name)
+            return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a name");
+        item.key.data = (const uint8_t *)name;
+        for (uint64_t done = 0; done < parts[i].size;) {
+            uint64_t at, left = parts[i].size - done;
+            uint64_t block = left < HASH_BLOCK ? left : HASH_BLOCK;
+            MS_AUTO_BUF struct ms_buf *bytes = NULL;
+            if (!ms_add_size(parts[i].offset, done, &at) || at > INT64_MAX)
+                return MS_ERR_RANGE;
+            int code = ms_filter_load(s, item, (int64_t)at, block, &bytes, err);
+            if (!code && ms_buf_size(bytes) < block)
+                code = MS_ERR_RANGE;
+            if (!code)
+                code = ms_hash_update(hash, ms_buf_view(bytes), err);
+            if (code)
+                return code;
+            done += block;
+        }
+    }
+    return 0;
+}
+
+static int defrag_into(struct ms_store *s, const char *ns, const struct ms_defrag_part *parts,
+                       size_t count, struct ms_view target, const char *algorithm, char *key,
+                       size_t key_size, struct ms_error *err)
+{
+    struct quota *q = self(s);
+    struct ms_item_ref item = {0};
+    struct ms_quota_op op;
+    uint64_t size = 0;
+    for (size_t i = 0; i < count; i++)
+        if (!ms_add_size(size, parts[i].size, &size))
+            return ms_error_set(err, MS_ERR_TOO_LARGE, "the parts are too large together");
+    MS_AUTO_FREE char *name = ms_filter_join(ns, target, &item.key.size);
+    if (!name)
+        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a name");
+    item.key.data = (const uint8_t *)name;
+    int code = begin(q, item, false, &op, err);
+    if (code)
+        return code;
+    code = reserve_size(q, &op, size, err);
+    if (!code)
+        code = ms_filter_defrag(s, ns, parts, count, target, algorithm, key, key_size, err);
+    end(q, &op, item, code, (int64_t)(size - op.base));
+    save(q, false, NULL, NULL);
+    return code;
+}
+
+static int quota_defrag(struct ms_store *s, const char *ns, const struct ms_defrag_part *parts,
+                        size_t count, struct ms_view target, const char *algorithm, char *key,
+                        size_t key_size, struct ms_error *err)
+{
+    if (target.size)
+        return defrag_into(s, ns, parts, count, target, algorithm, key, key_size, err);
+    struct ms_hash *hash;
+    char hex[MS_HASH_HEX_MAX];
+    int code = ms_hash_new(algorithm, &hash, err);
+    if (code)
+        return code;
+    code = content_name(s, ns, parts, count, hash, err);
+    if (!code)
+        code = ms_hash_hex(hash, hex, sizeof(hex), err);
+    ms_hash_free(hash);
+    if (code == MS_ERR_RANGE) /* the Store below says so with its own sentence; it stores nothing */
+        return ms_filter_defrag(s, ns, parts, count, target, algorithm, key, key_size, err);
+    if (code)
+        return code;
+    return defrag_into(s, ns, parts, count, ms_str(hex), algorithm, key, key_size, err);
+}
+
+/* ---- streaming ---- */
+
+struct quota_writer {
+    struct ms_store_writer base;
+    struct ms_store_writer *inner;
+    struct quota *quota;
+    struct ms_quota_op op;
+    uint64_t written, covered; /* covered: bytes that base and reservation have room for */
+    struct ms_item_ref item;
+    uint8_t key[];
+};
+
+static int cover(struct quota_writer *w, uint64_t size, struct ms_error *err)
+{
+    if (size <= w->covered)
+        return 0;
+    int code = ms_quota_reserve(&w->quota->book, &w->op, size - w->covered, err);
+    if (!code)
+        w->covered = size;
+    return code;
+}
+
+static int writer_append(struct ms_store_writer *base, struct ms_view bytes, struct ms_error *err)
+{
+    struct quota_writer *w = (struct quota_writer *)base;
+    uint64_t size;
+    if (!ms_add_size(w->written, bytes.size, &size))
+        return ms_error_set(err, MS_ERR_TOO_LARGE, "%s is too large", MS_SHOW(w->item.key));
+    int code = cover(w, size, err);
+    if (!code)
+        code = w->inner->ops->append(w->inner, bytes, err);
+    if (!code)
+        w->written = size;
+    return code;
+}
+
+static int writer_commit(struct ms_store_writer *base, struct ms_tag *tag, struct ms_error *err)
+{
+    MS_AUTO_FREE struct quota_writer *w = (struct quota_writer *)base;
+    int code = w->inner->ops->commit(w->inner, tag, err);
+    end(w->quota, &w->op, w->item, code, (int64_t)(w->written - w->op.base));
+    save(w->quota, false, NULL, NULL);
+    return code;
+}
+
+static void writer_abort(struct ms_store_writer *base)
+{
+    MS_AUTO_FREE struct quota_writer *w = (struct quota_writer *)base;
+    w->inner->ops->abort(w->inner);
+    end(w->quota, &w->op, w->item, MS_ERR_INVALID, 0);
+}
+
+static const struct ms_store_writer_ops writer_ops = {writer_append, writer_commit, writer_abort};
+
+static int quota_write(struct ms_store *s, struct ms_item_ref item, uint64_t size_hint,
+                       const struct ms_precondition *pre, struct ms_store_writer **out,
+                       struct ms_error *err)
+{
+    if (item.internal)
+        return ms_filter_write(s, item, size_hint, pre, out, err);
+    struct quota_writer *w = malloc(sizeof(*w) + item.key.size);
+    if (!w)
+        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for writing %s", MS_SHOW(item.key));
+    *w = (struct quota_writer){.base.ops = &writer_ops, .quota = self(s), .item = item};
+    memcpy(w->key, item.key.data, item.key.size);
+    w->item.key = ms_view(w->key, item.key.size);
+    int code = begin(w->quota, w->item, pre->kind == MS_IF_ABSENT, &w->op, err);
+    if (code) {
+        free(w);
+        return code;
+    }
+    w->covered = w->op.base;
+    code = cover(w, size_hint, err);
+    if (!code)
+        code = ms_filter_write(s, item, size_hint, pre, &w->inner, err);
+    if (code) {
+        end(w->quota, &w->op, w->item, MS_ERR_INVALID, 0);
+        free(w);
+        return code;
+    }
+    *out = &w->base;
+    return 0;
+}
+
+/* ---- many ---- */
+
+struct many {
+    struct quota *quota;
+    struct ms_many *items;
+    struct ms_quota_op *ops;
+};
+
+static struct ms_item_ref item_of(const struct ms_many *m)
+{
+    return (struct ms_item_ref){.key = m->key, .deleted = m->deleted};
+}
+
+static int begin_one(void *arg, size_t i)
+{
+    struct many *all = arg;
+    struct ms_many *m = &all->items[i];
+    struct ms_error err = {0};
+    int code =
+        begin(all->quota, item_of(m), m->precondition.kind == MS_IF_ABSENT, &all->ops[i], &err);
+    if (!code) {
+        code = reserve_size(all->quota, &all->ops[i], ms_buf_size(m->value), &err);
+        if (code)
+            end(all->quota, &all->ops[i], item_of(m), code, 0);
+    }
+    if (code)
+        all->ops[i].item = NULL;
+    m->code = 0;
+    ms_many_result(m, code, &err);
+    return 0;
+}
+
+static int quota_store_many(struct ms_store *s, struct ms_many *items, size_t count, unsigned jobs,
+                            struct ms_error *err)
+{
+    struct quota *q = self(s);
+    MS_AUTO_FREE struct ms_quota_op *ops = calloc(count ? count : 1, sizeof(*ops));
+    if (!ops)
+        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for storing %zu items", count);
+    for (size_t i = 0; i < count; i++) {
+        items[i].code = MS_ERR_CANCELLED; /* of those that are not reached */
+        items[i].error = NULL;
+    }
+    struct many all = {q, items, ops};
+    int code = ms_parallel(count, jobs ? jobs : 1, begin_one, &all, err);
+    int stored = ms_filter_store_rest(s, items, count, jobs, code ? NULL : err);
+    for (size_t i = 0; i < count; i++)
+        if (ops[i].item)
+            end(q, &ops[i], item_of(&items[i]), items[i].code,
+                (int64_t)(ms_buf_size(items[i].value) - ops[i].base));
+    save(q, false, NULL, NULL);
+    return code ? code : stored;
+}
+
+/* ---- without a limit ---- */
+
+static int untracked_open(struct ms_store *s, struct ms_error *err)
+{
+    struct ms_error own = {0};
+    int code = ms_filter_open(s, err);
+    if (!code && ms_quota_count_remove(ms_filter_inner(s), &own))
+        ms_log(MS_LOG_INFO, "%s: the count of an earlier quota stays: %s", s->url, own.text);
+    return code;
+}
+
+static int untracked_quota(struct ms_store *s, struct ms_quota *out, struct ms_error *err)
+{
+    (void)s;
+    (void)err;
+    *out = (struct ms_quota){-1, -1};
+    return 0;
+}
+
+/* ---- making one ---- */
+
+static const struct ms_store_ops quota_ops = {
+    .create = ms_filter_create,
+    .destroy = ms_filter_destroy,
+    .open = quota_open,
+    .close = quota_close,
+    .free = quota_free,
+    .set_namespaces = ms_filter_set_namespaces,
+    .load = ms_filter_load,
+    .store = quota_store,
+    .info = ms_filter_info,
+    .delete = quota_delete,
+    .move = quota_move,
+    .hash = ms_filter_hash,
+    .defrag = quota_defrag,
+    .write = quota_write,
+    .read = ms_filter_read,
+    .list = ms_filter_list,
+    .store_many = quota_store_many,
+    .quota = quota_quota,
+    .usage = ms_filter_usage,
+    .capabilities = ms_filter_capabilities,
+    .sweep = ms_filter_sweep,
+    .cache_invalidate = ms_filter_cache_invalidate,
+};
+
+static const struct ms_store_ops untracked_ops = {
+    .create = ms_filter_create,
+    .destroy = ms_filter_destroy,
+    .open = untracked_open,
+    .close = ms_filter_close,
+    .free = ms_filter_free,
+    .set_namespaces = ms_filter_set_namespaces,
+    .load = ms_filter_load,
+    .store = ms_filter_store,
+    .info = ms_filter_info,
+    .delete = ms_filter_delete,
+    .move = ms_filter_move,
+    .hash = ms_filter_hash,
+    .defrag = ms_filter_defrag,
+    .write = ms_filter_write,
+    .read = ms_filter_read,
+    .list = ms_filter_list,
+    .store_many = ms_filter_store_many,
+    .quota = untracked_quota,
+    .usage = ms_filter_usage,
+    .capabilities = ms_filter_capabilities,
+    .sweep = ms_filter_sweep,
+    .cache_invalidate = ms_filter_cache_invalidate,
+};
+
+int ms_quota_wrap(struct ms_store *inner, uint64_t quota_bytes, struct ms_store **out,
+                  struct ms_error *err)
+{
+    if (quota_bytes > INT64_MAX)
+        return ms_error_set(err, MS_ERR_CONFIG, "a quota of %llu bytes is too large",
+                            (unsigned long long)quota_bytes);
+    struct quota *q = calloc(1, sizeof(*q));
+    if (!q)
+        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for the quota");
+    if (quota_bytes == 0) {
+        ms_filter_init(&q->filter, &untracked_ops, inner);
+    } else {
+        ms_filter_init(&q->filter, &quota_ops, inner);
+        ms_quota_book_init(&q->book, quota_bytes);
+    }
+    *out = &q->filter.store;
+    return 0;
+}
