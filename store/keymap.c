@@ -8,7 +8,7 @@
 
 #define FIRST_BUCKETS 64
 
-static uint64_t hash_of(struct ms_view key, bool deleted)
+uint64_t ms_keymap_hash(struct ms_view key, bool deleted)
 {
     uint64_t h = 14695981039346656037u + deleted; /* FNV-1a */
     for (size_t i = 0; i < key.size; i++)
@@ -25,7 +25,7 @@ struct ms_keymap_node *ms_keymap_find(const struct ms_keymap *map, struct ms_vie
 {
     if (map->count == 0)
         return NULL;
-    uint64_t hash = hash_of(key, deleted);
+    uint64_t hash = ms_keymap_hash(key, deleted);
     struct ms_keymap_node *n = *bucket(map, hash);
     while (n && !(n->hash == hash && n->deleted == deleted && ms_equal(n->key, key)))
         n = n->next;
@@ -54,7 +54,7 @@ int ms_keymap_add(struct ms_keymap *map, struct ms_keymap_node *node, struct ms_
 {
     if (map->count >= map->bucket_count && !grow(map) && map->bucket_count == 0)
         return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a table of items");
-    node->hash = hash_of(node->key, node->deleted);
+    node->hash = ms_keymap_hash(node->key, node->deleted);
     struct ms_keymap_node **head = bucket(map, node->hash);
     node->next = *head;
     *head = node;

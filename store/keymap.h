@@ -18,6 +18,7 @@ struct ms_keymap {
     size_t bucket_count, count;
 };
 
+uint64_t ms_keymap_hash(struct ms_view key, bool deleted);
 /* NULL: not there. */
 struct ms_keymap_node *ms_keymap_find(const struct ms_keymap *map, struct ms_view key,
                                       bool deleted);
