@@ -95,11 +95,11 @@ static char *trim(char *text)
     return text;
 }
 
-static bool is_word(const char *text)
+static bool is_word(const char *text, bool slashes)
 {
     static const char allowed[] =
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
-    return *text && text[strspn(text, allowed)] == '\0';
+        "/abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
+    return *text && text[strspn(text, allowed + !slashes)] == '\0';
 }
 
 static int parse_section(struct parser *p, char *line)
@@ -114,7 +114,7 @@ static int parse_section(struct parser *p, char *line)
         *name++ = '\0';
         name = trim(name);
     }
-    if (!is_word(section) || strpbrk(name, "[]"))
+    if (!is_word(section, false) || strpbrk(name, "[]"))
         return refuse(p, "a section must look like [section] or [section name]");
     p->entry.section = section;
     p->entry.name = name;
@@ -132,8 +132,8 @@ static int parse_pair(struct parser *p, char *line)
     *equals = '\0';
     p->entry.key = trim(line);
     p->entry.value = trim(equals + 1);
-    if (!is_word(p->entry.key))
-        return refuse(p, "a key must be made of letters, digits, '_', '-' and '.'");
+    if (!is_word(p->entry.key, true))
+        return refuse(p, "a key must be made of letters, digits, '_', '-', '.' and '/'");
     return note_key(p);
 }
 
