@@ -32,8 +32,8 @@ struct ms_config_store {
 };
 
 /* path NULL: $MSTORE_CONFIG, else the default file, which may be missing (an empty configuration).
- * MS_ERR_CONFIG names FILE:LINE; MS_ERR_NOT_FOUND: a file that was named is not there;
- * MS_ERR_ACCESS: it holds a password and others may read it. */
+ * MS_ERR_CONFIG names FILE:LINE, also when a password is in a file that others may read;
+ * MS_ERR_NOT_FOUND: a file that was named is not there. */
 int ms_config_load(const char *path, struct ms_config **out, struct ms_error *err) MS_MUST_CHECK;
 /* The same from text; `source` stands in messages. */
 int ms_config_parse(struct ms_view text, const char *source, struct ms_config **out,
