@@ -8,7 +8,7 @@
 #include <stdio.h>
 
 static const struct ms_backend_type *const own[] = {
-    /* &ms_backend_posix, */
+    &ms_backend_posix,
     &ms_backend_memory,
 };
 #define OWN_COUNT (sizeof own / sizeof *own)
