@@ -4,10 +4,11 @@
  * emulate.distribution=uniform|normal|exponential emulate.bandwidth=20mbit (both ways) emulate.up=
  * emulate.down= emulate.seed=N emulate.error=VERB:RATE[:CODE]
  * emulate.fail=VERB:N[:before|after[:CODE]] emulate.torn=RATE emulate.flip=RATE emulate.hang=VERB:N
- * emulate.gone=FROM-UNTIL (call numbers). By environment, for all: MSTORE_LATENCY in microseconds,
- * MSTORE_BANDWIDTH in bits per second, with BorgStore's meaning: a call takes at least latency +
- * volume / bandwidth (the storage's own time counts towards it). Bandwidth is shared by the
- * operations in flight, each direction by itself.
+ * emulate.gone=FROM-UNTIL (call numbers). VERB may be "any"; several errors, fails or hangs stand
+ * with commas between. By environment, for all: MSTORE_LATENCY in microseconds, MSTORE_BANDWIDTH in
+ * bits per second, with BorgStore's meaning: a call takes at least latency + volume / bandwidth
+ * (the storage's own time counts towards it). Bandwidth is shared by the operations in flight, each
+ * direction by itself. What counts as a call, and where in it a fault strikes: docs/emulator.md.
  */
 #ifndef MSTORE_EMULATOR_H
 #define MSTORE_EMULATOR_H
@@ -51,7 +52,7 @@ struct ms_emulation {
 };
 
 MS_API void ms_emulation_init(struct ms_emulation *e);
-/* Wraps inner, which the wrapper then owns (also on failure the caller keeps it). */
+/* Wraps inner (closed), which the wrapper then owns; on failure the caller keeps it. */
 MS_API int ms_emulator_new(struct ms_backend *inner, const struct ms_emulation *e,
                            struct ms_backend **out, struct ms_error *err) MS_MUST_CHECK;
 /* Takes the emulate.* options out of url and makes the backend behind what they say; without any,
@@ -59,8 +60,9 @@ MS_API int ms_emulator_new(struct ms_backend *inner, const struct ms_emulation *
 MS_API int ms_emulator_make_url(struct ms_url *url, const struct ms_backend_env *env,
                                 bool env_defaults, struct ms_backend **out,
                                 struct ms_error *err) MS_MUST_CHECK;
-/* Changes while it runs, for tests: `gone` makes every call fail as above until it is false. Works
- * on the outermost emulator only; any other backend: MS_ERR_INVALID. */
+/* Changes while it runs, for tests: `gone` makes every call fail as above until it is false. New
+ * faults replace the old ones and count calls from then. Works on the outermost emulator only; any
+ * other backend: MS_ERR_INVALID. */
 MS_API int ms_emulator_set_gone(struct ms_backend *b, bool gone, struct ms_error *err);
 MS_API int ms_emulator_set_faults(struct ms_backend *b, const struct ms_fault *faults, size_t count,
                                   struct ms_error *err);
