@@ -3,9 +3,10 @@
  * `tree` guards the links and counts of all tokens (short, never held while waiting); each token's
  * own mutex and condition are for its sleepers, and may be a simulation's. A token lives until its
  * handle is freed and no child or firing needs it. */
-#include "base/sync.h"
+#include "base/cancel.h"
 
 #include "base/assert.h"
+#include "base/clock.h"
 #include "base/sim_core.h"
 
 #include <stdatomic.h>
@@ -26,6 +27,8 @@ static __thread struct ms_cancel *thread_token;
 
 int ms_cancel_new_under(struct ms_cancel *parent, struct ms_cancel **out, struct ms_error *err)
 {
+    /* a token of threads may be fired from anywhere, which a simulation could not hear */
+    ms_assert(!parent || parent->mutex.simulated == ms_sim_active());
     struct ms_cancel *c = calloc(1, sizeof *c);
     if (!c)
         return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a cancellation token");
@@ -75,29 +78,48 @@ static void put(struct ms_cancel *c)
     }
 }
 
+struct ms_cancel *ms_cancel_ref(struct ms_cancel *cancel)
+{
+    MS_HOLD(&tree);
+    cancel->refs++;
+    return cancel;
+}
+
 void ms_cancel_free(struct ms_cancel *cancel)
 {
     put(cancel);
 }
 
-/* Marks c and all below it; collects those this call marked. */
-static void mark_locked(struct ms_cancel *c, struct ms_cancel **list)
+/* Marks top and all below it, and collects them. What had fired before has nothing unfired below
+ * it: children of a fired token are born fired. */
+static struct ms_cancel *mark_locked(struct ms_cancel *top)
 {
-    if (!atomic_exchange(&c->fired, true)) {
-        c->refs++;
-        c->next_fired = *list;
-        *list = c;
+    struct ms_cancel *list = NULL, *c = top;
+    for (;;) {
+        bool first_time = !atomic_exchange(&c->fired, true);
+        if (first_time) {
+            c->refs++;
+            c->next_fired = list;
+            list = c;
+        }
+        if (first_time && c->first_child) {
+            c = c->first_child;
+            continue;
+        }
+        while (c != top && !c->next_sibling)
+            c = c->parent;
+        if (c == top)
+            return list;
+        c = c->next_sibling;
     }
-    for (struct ms_cancel *child = c->first_child; child; child = child->next_sibling)
-        mark_locked(child, list);
 }
 
 void ms_cancel_fire(struct ms_cancel *cancel)
 {
-    struct ms_cancel *list = NULL;
+    struct ms_cancel *list;
     {
         MS_HOLD(&tree);
-        mark_locked(cancel, &list);
+        list = mark_locked(cancel);
     }
     while (list) {
         struct ms_cancel *c = list;
@@ -141,27 +163,41 @@ int ms_check_cancelled(struct ms_error *err)
     return 0;
 }
 
+/* Holds the token's mutex, except in a simulation, where nothing happens between two switches. */
 static int sleep_on(struct ms_cancel *c, struct ms_clock *clock, uint64_t deadline_ns,
                     struct ms_error *err)
 {
-    MS_HOLD(&c->mutex);
+    bool simulated = clock->kind == MS_CLOCK_SIMULATED;
     while (!ms_cancel_fired(c)) {
         if (ms_clock_now(clock) >= deadline_ns)
             return 0;
-        ms_cond_wait_until(&c->cond, &c->mutex, clock, deadline_ns);
+        if (simulated)
+            ms_sim_cond_wait(&c->cond, NULL, deadline_ns);
+        else
+            ms_cond_wait_until(&c->cond, &c->mutex, clock, deadline_ns);
     }
     return ms_error_set(err, MS_ERR_CANCELLED, "cancelled");
+}
+
+static int sleep_locked(struct ms_cancel *c, struct ms_clock *clock, uint64_t deadline_ns,
+                        struct ms_error *err)
+{
+    ms_yield();
+    if (clock->kind == MS_CLOCK_SIMULATED)
+        return sleep_on(c, clock, deadline_ns, err);
+    MS_HOLD(&c->mutex);
+    return sleep_on(c, clock, deadline_ns, err);
 }
 
 int ms_sleep_until(struct ms_clock *clock, uint64_t deadline_ns, struct ms_error *err)
 {
     struct ms_cancel *token = *slot();
     if (token)
-        return sleep_on(token, clock, deadline_ns, err);
+        return sleep_locked(token, clock, deadline_ns, err);
     struct ms_cancel nobody = {0};
     ms_mutex_init(&nobody.mutex);
     ms_cond_init(&nobody.cond);
-    int code = sleep_on(&nobody, clock, deadline_ns, err);
+    int code = sleep_locked(&nobody, clock, deadline_ns, err);
     ms_cond_fini(&nobody.cond);
     ms_mutex_fini(&nobody.mutex);
     return code;

@@ -1,4 +1,5 @@
-/* The one way to wait: see sync.h. Dispatches to POSIX threads or to the simulation. */
+/* The one way to wait: see sync.h. Each call goes to POSIX threads or to the simulation, as was
+ * decided when its object was made; which of them may be used where is asserted here. */
 #include "base/sync.h"
 
 #include "base/assert.h"
@@ -17,24 +18,30 @@ void ms_mutex_init(struct ms_mutex *m)
 
 void ms_mutex_fini(struct ms_mutex *m)
 {
-    if (!m->simulated)
+    if (m->simulated)
+        ms_assert(!m->owner && !m->first_waiter);
+    else
         pthread_mutex_destroy(&m->thread);
 }
 
 void ms_mutex_lock(struct ms_mutex *m)
 {
-    if (m->simulated)
+    if (m->simulated) {
         ms_sim_mutex_lock(m);
-    else
-        pthread_mutex_lock(&m->thread);
+        return;
+    }
+    ms_sim_thread_mutex(+1);
+    pthread_mutex_lock(&m->thread);
 }
 
 void ms_mutex_unlock(struct ms_mutex *m)
 {
-    if (m->simulated)
+    if (m->simulated) {
         ms_sim_mutex_unlock(m);
-    else
-        pthread_mutex_unlock(&m->thread);
+        return;
+    }
+    pthread_mutex_unlock(&m->thread);
+    ms_sim_thread_mutex(-1);
 }
 
 void ms_cond_init(struct ms_cond *c)
@@ -51,30 +58,33 @@ void ms_cond_init(struct ms_cond *c)
 
 void ms_cond_fini(struct ms_cond *c)
 {
-    if (!c->simulated)
+    if (c->simulated)
+        ms_assert(!c->first_waiter);
+    else
         pthread_cond_destroy(&c->thread);
 }
 
 void ms_cond_wait(struct ms_cond *c, struct ms_mutex *m)
 {
-    if (c->simulated)
-        ms_sim_cond_wait(c, m, UINT64_MAX);
-    else
-        pthread_cond_wait(&c->thread, &m->thread);
+    ms_cond_wait_until(c, m, NULL, UINT64_MAX);
 }
 
 bool ms_cond_wait_until(struct ms_cond *c, struct ms_mutex *m, struct ms_clock *clock,
                         uint64_t deadline_ns)
 {
-    if (c->simulated)
-        return ms_sim_cond_wait(c, m, deadline_ns);
-    if (deadline_ns == UINT64_MAX) {
-        pthread_cond_wait(&c->thread, &m->thread);
-        return true;
-    }
-    if (clock->kind != MS_CLOCK_REAL) {
+    bool forever = deadline_ns == UINT64_MAX;
+    ms_assert(c->simulated == m->simulated);
+    ms_assert(c->simulated || !ms_sim_active()); /* else the whole simulation would stand still */
+    if (!forever && clock->kind == MS_CLOCK_VIRTUAL) {
         ms_clock_advance(clock, deadline_ns);
         return false;
+    }
+    ms_assert(forever || (clock->kind == MS_CLOCK_SIMULATED) == c->simulated);
+    if (c->simulated)
+        return ms_sim_cond_wait(c, m, deadline_ns);
+    if (forever) {
+        pthread_cond_wait(&c->thread, &m->thread);
+        return true;
     }
     struct timespec until = {.tv_sec = (time_t)(deadline_ns / 1000000000u),
                              .tv_nsec = (long)(deadline_ns % 1000000000u)};
