@@ -1,13 +1,15 @@
 /* Generic forms of the optional slots: see fallback.h. They call the driver's slots directly, so
- * that one call of the user is counted once. */
+ * that one call of the user is counted once. No state of their own; any thread. */
 #include "backends/fallback.h"
 
+#include "backends/collect.h"
 #include "base/cleanup.h"
 #include "base/hash.h"
+#include "base/sync.h"
 #include "base/text.h"
 
 #define BLOCK_BYTES     (1u << 20)
-#define VALUE_MAX_BYTES (UINT64_C(1) << 30)
+#define VALUE_MAX_BYTES (64u << 20) /* a driver for larger values has a write slot of its own */
 
 static int no_memory(struct ms_error *err, struct ms_view name)
 {
@@ -34,64 +36,40 @@ static int open_reader(struct ms_backend *b, struct ms_view name, struct ms_read
     return code;
 }
 
-/* ---- a writer that collects, then stores ---- */
+/* ---- a writer that collects in memory, then stores ---- */
 
 struct collector {
     struct ms_writer base;
     struct ms_precondition pre;
-    uint8_t *bytes;
-    size_t size, room;
+    struct ms_collect bytes;
     struct ms_view name; /* behind the struct */
 };
 
 static int collect(struct ms_writer *w, struct ms_view bytes, struct ms_error *err)
 {
     struct collector *c = (struct collector *)w;
-    if (bytes.size > VALUE_MAX_BYTES - c->size)
-        return ms_error_set(err, MS_ERR_TOO_LARGE, "%s: this storage takes values up to 1 GiB",
-                            MS_SHOW(c->name));
-    if (c->size + bytes.size > c->room) {
-        size_t room = c->room ? c->room : 4096;
-        while (room < c->size + bytes.size)
-            room *= 2;
-        uint8_t *grown = realloc(c->bytes, room);
-        if (!grown)
-            return no_memory(err, c->name);
-        c->bytes = grown;
-        c->room = room;
-    }
-    if (bytes.size)
-        memcpy(c->bytes + c->size, bytes.data, bytes.size);
-    c->size += bytes.size;
-    return 0;
+    if (bytes.size > VALUE_MAX_BYTES - c->bytes.size)
+        return ms_error_set(err, MS_ERR_TOO_LARGE,
+                            "%s: %s is larger than the 64 MiB that fit into one value here: this "
+                            "storage's driver cannot write piece by piece",
+                            w->backend->url, MS_SHOW(c->name));
+    return ms_collect_add(&c->bytes, bytes, err);
 }
 
 static void drop_collector(struct ms_writer *w)
 {
     struct collector *c = (struct collector *)w;
-    free(c->bytes);
+    ms_collect_fini(&c->bytes);
     free(c);
-}
-
-static void release_bytes(void *ctx, void *data)
-{
-    (void)ctx;
-    free(data);
 }
 
 static int store_collected(struct ms_writer *w, struct ms_tag *tag, struct ms_error *err)
 {
     struct collector *c = (struct collector *)w;
     struct ms_backend *b = w->backend;
-    struct ms_buf *value = ms_buf_wrap(c->bytes, c->size, release_bytes, NULL);
-    int code;
-    if (value) {
-        c->bytes = NULL;
-        code = b->ops->store(b, c->name, value, &c->pre, tag, err);
-        ms_buf_unref(value);
-    } else {
-        code = no_memory(err, c->name);
-    }
+    MS_AUTO_BUF struct ms_buf *value = ms_collect_take(&c->bytes);
+    int code =
+        value ? b->ops->store(b, c->name, value, &c->pre, tag, err) : no_memory(err, c->name);
     drop_collector(w);
     return code;
 }
@@ -119,6 +97,13 @@ struct range_reader {
     struct ms_view name; /* behind the struct */
 };
 
+/* Without tags, size and time have to do. */
+static bool same_version(const struct ms_info *a, const struct ms_info *b)
+{
+    return strcmp(a->tag.text, b->tag.text) == 0 && a->size_bytes == b->size_bytes &&
+           (a->tag.text[0] || a->mtime_ns == b->mtime_ns);
+}
+
 static int read_range(struct ms_reader *r, uint64_t offset, uint8_t *into, size_t size,
                       struct ms_error *err)
 {
@@ -127,9 +112,7 @@ static int read_range(struct ms_reader *r, uint64_t offset, uint8_t *into, size_
     MS_AUTO_BUF struct ms_buf *bytes = NULL;
     struct ms_info now = {0};
     int code = b->ops->load(b, rr->name, (int64_t)offset, size, &bytes, &now, err);
-    bool replaced = !code && (strcmp(now.tag.text, r->info.tag.text) != 0 ||
-                              now.size_bytes != r->info.size_bytes);
-    if (code == MS_ERR_NOT_FOUND || replaced)
+    if (code == MS_ERR_NOT_FOUND || (code == 0 && !same_version(&now, &r->info)))
         return ms_error_set(err, MS_ERR_CONFLICT, "%s was replaced while it was read",
                             MS_SHOW(rr->name));
     if (code)
@@ -173,7 +156,7 @@ int ms_fallback_read(struct ms_backend *b, struct ms_view name, struct ms_reader
 static int batch_store(struct ms_batch *batch, struct ms_view name, struct ms_buf *value,
                        const struct ms_precondition *pre, struct ms_error *err)
 {
-    struct ms_tag tag;
+    struct ms_tag tag = {0};
     return batch->backend->ops->store(batch->backend, name, value, pre, &tag, err);
 }
 
@@ -210,7 +193,10 @@ static int stream(struct ms_reader *r, uint64_t offset, uint64_t left, uint8_t *
     int code = 0;
     while (!code && left) {
         size_t size = left < BLOCK_BYTES ? (size_t)left : BLOCK_BYTES;
-        code = r->ops->read(r, offset, block, size, err);
+        ms_yield();
+        code = ms_check_cancelled(err);
+        if (!code)
+            code = r->ops->read(r, offset, block, size, err);
         if (!code)
             code = take(ctx, ms_view(block, size), err);
         offset += size;
@@ -283,7 +269,7 @@ int ms_fallback_compose(struct ms_backend *b, const struct ms_part *parts, size_
         return code;
     for (size_t i = 0; !code && i < count; i++)
         code = append_part(b, &parts[i], w, block, err);
-    struct ms_tag tag;
+    struct ms_tag tag = {0};
     if (!code)
         return w->ops->commit(w, &tag, err);
     w->ops->abort(w);

@@ -76,10 +76,11 @@ int ms_backend_make_url(struct ms_url *url, const struct ms_backend_env *env,
         defaults = *env;
     if (!defaults.clock)
         defaults.clock = ms_clock_real();
-    struct ms_backend *b;
+    struct ms_backend *b = NULL;
     int code = type->make(url, &defaults, &b, err);
     if (code)
         return code;
+    ms_assert(b);
     assert_slots(b->ops);
     code = ms_url_check_taken(url, err);
     if (code) {

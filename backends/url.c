@@ -164,9 +164,17 @@ static int parse_authority(struct ms_url *url, struct ms_view text, struct ms_er
     return parse_host(url, text, err);
 }
 
+/* Options whose values are known to be no secrets. */
 static bool open_option(const char *key)
 {
-    return strncmp(key, "emulate.", 8) == 0 || strstr(key, "sync");
+    return strncmp(key, "emulate.", 8) == 0 || strcmp(key, "sync") == 0;
+}
+
+/* The path for messages: "s3:KEY:SECRET@…" keeps a login in it, shown without. */
+static const char *open_path(const struct ms_url *url)
+{
+    const char *at = url->authority ? NULL : strrchr(url->path, '@');
+    return at ? at : url->path;
 }
 
 /* Into url->safe, cut at a whole character when too long. */
@@ -198,7 +206,8 @@ static void write_safe(struct ms_url *url)
         ADD(strchr(url->host, ':') ? "[%s]" : "%s", MS_SHOW(ms_str(url->host)));
     if (url->port >= 0)
         ADD(":%d", url->port);
-    ADD("%s", MS_SHOW(ms_str(url->path)));
+    const char *path = open_path(url);
+    ADD("%s%s", path == url->path ? "" : "\xe2\x80\xa6", MS_SHOW(ms_str(path)));
     for (size_t i = 0; i < url->option_count; i++) {
         const struct ms_url_option *o = &url->options[i];
         ADD("%c%s=%s", i ? '&' : '?', MS_SHOW(ms_str(o->key)),
@@ -208,6 +217,17 @@ static void write_safe(struct ms_url *url)
     keep_safe(url, text);
 }
 
+static int no_scheme(struct ms_view text, struct ms_error *err)
+{
+    /* with an '@' it might hold a password */
+    const char *shown = memchr(text.data, '@', text.size) ? "\xe2\x80\xa6" : MS_SHOW(text);
+    if (text.data[0] == '/')
+        return ms_error_set(err, MS_ERR_URL, "\"%s\" is no URL: expected for example file://%s",
+                            shown, shown);
+    return ms_error_set(err, MS_ERR_URL, "\"%s\" is no URL: expected for example file:///srv/store",
+                        shown);
+}
+
 static int parse_scheme(struct ms_url *url, struct ms_view *text, struct ms_error *err)
 {
     struct ms_view scheme = until(*text, ':');
@@ -215,10 +235,8 @@ static int parse_scheme(struct ms_url *url, struct ms_view *text, struct ms_erro
         scheme.size > 0 && scheme.size < text->size && scheme.size <= 32 && isalpha(scheme.data[0]);
     for (size_t i = 0; good && i < scheme.size; i++)
         good = isalnum(scheme.data[i]) || strchr("+-.", scheme.data[i]);
-    if (!good) /* with an '@' it might hold a password */
-        return ms_error_set(err, MS_ERR_URL,
-                            "\"%s\" is no URL; write for example file:///srv/store",
-                            memchr(text->data, '@', text->size) ? "\xe2\x80\xa6" : MS_SHOW(*text));
+    if (!good)
+        return no_scheme(*text, err);
     url->scheme = strndup((const char *)scheme.data, scheme.size);
     if (!url->scheme)
         return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a URL");
@@ -251,7 +269,8 @@ int ms_url_parse(const char *text, struct ms_url **out, struct ms_error *err)
 {
     size_t size = strlen(text);
     if (size == 0)
-        return ms_error_set(err, MS_ERR_URL, "an empty URL; write for example file:///srv/store");
+        return ms_error_set(err, MS_ERR_URL,
+                            "an empty URL: expected for example file:///srv/store");
     if (size > URL_MAX_BYTES)
         return ms_error_set(err, MS_ERR_URL, "a URL longer than %d bytes", URL_MAX_BYTES);
     struct ms_url *url = calloc(1, sizeof *url);

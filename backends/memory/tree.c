@@ -1,102 +1,133 @@
-/* The treap of the memory driver: see tree.h. Depth is logarithmic with overwhelming probability.
- */
+/* Directories in memory: see tree.h. Under the store's mutex. */
 #include "backends/memory/tree.h"
 
+#include "base/assert.h"
 #include "base/text.h"
 
 #include <stdlib.h>
 
-struct ms_node *ms_tree_find(const struct ms_tree *tree, struct ms_view name)
+/* FNV-1a, then the finish of splitmix64, so that near names get far priorities. */
+static uint64_t priority_of(struct ms_view name)
 {
-    struct ms_node *node = tree->root;
-    while (node) {
-        int order = ms_compare(name, ms_node_name(node));
+    uint64_t x = UINT64_C(0xcbf29ce484222325);
+    for (size_t i = 0; i < name.size; i++)
+        x = (x ^ name.data[i]) * UINT64_C(0x100000001b3);
+    x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return x ^ (x >> 31);
+}
+
+struct ms_memory_node *ms_memory_node_new(struct ms_view name)
+{
+    struct ms_memory_node *node = malloc(sizeof *node + name.size);
+    if (!node)
+        return NULL;
+    *node = (struct ms_memory_node){.priority = priority_of(name), .name_size = name.size};
+    if (name.size)
+        memcpy(node->name, name.data, name.size);
+    return node;
+}
+
+struct ms_memory_node *ms_memory_find(struct ms_memory_node *root, struct ms_view name)
+{
+    while (root) {
+        int order = ms_compare(name, ms_memory_node_name(root));
         if (order == 0)
-            return node;
-        node = order < 0 ? node->left : node->right;
+            return root;
+        root = order < 0 ? root->left : root->right;
     }
     return NULL;
 }
 
-struct ms_node *ms_tree_seek(const struct ms_tree *tree, struct ms_view name, bool beyond)
+struct ms_memory_node *ms_memory_after(struct ms_memory_node *root, struct ms_view name)
 {
-    struct ms_node *node = tree->root, *best = NULL;
-    while (node) {
-        int order = ms_compare(name, ms_node_name(node));
-        if (order < 0 || (order == 0 && !beyond)) {
-            best = node;
-            node = node->left;
+    struct ms_memory_node *best = NULL;
+    while (root) {
+        if (ms_compare(ms_memory_node_name(root), name) > 0) {
+            best = root;
+            root = root->left;
         } else {
-            node = node->right;
+            root = root->right;
         }
     }
     return best;
 }
 
-/* Splits into names < name and names > name. */
-static void split(struct ms_node *node, struct ms_view name, struct ms_node **less,
-                  struct ms_node **more)
+void ms_memory_insert(struct ms_memory_node **root, struct ms_memory_node *node)
 {
-    while (node) {
-        if (ms_compare(ms_node_name(node), name) < 0) {
-            *less = node;
-            less = &node->right;
-            node = node->right;
+    struct ms_view name = ms_memory_node_name(node);
+    struct ms_memory_node **at = root;
+    while (*at && (*at)->priority >= node->priority) {
+        int order = ms_compare(name, ms_memory_node_name(*at));
+        ms_assert(order != 0);
+        at = order < 0 ? &(*at)->left : &(*at)->right;
+    }
+    /* The node takes this place; what was below is parted along its name. */
+    struct ms_memory_node *rest = *at, **smaller = &node->left, **larger = &node->right;
+    *at = node;
+    while (rest) {
+        int order = ms_compare(ms_memory_node_name(rest), name);
+        ms_assert(order != 0);
+        if (order < 0) {
+            *smaller = rest;
+            smaller = &rest->right;
+            rest = rest->right;
         } else {
-            *more = node;
-            more = &node->left;
-            node = node->left;
+            *larger = rest;
+            larger = &rest->left;
+            rest = rest->left;
         }
     }
-    *less = *more = NULL;
+    *smaller = *larger = NULL;
 }
 
-static struct ms_node *merge(struct ms_node *less, struct ms_node *more)
+struct ms_memory_node *ms_memory_remove(struct ms_memory_node **root, struct ms_view name)
 {
-    struct ms_node *root = NULL, **place = &root;
-    while (less && more) {
-        if (less->priority > more->priority) {
-            *place = less;
-            place = &less->right;
-            less = less->right;
+    struct ms_memory_node **at = root;
+    for (;;) {
+        ms_assert(*at);
+        int order = ms_compare(name, ms_memory_node_name(*at));
+        if (order == 0)
+            break;
+        at = order < 0 ? &(*at)->left : &(*at)->right;
+    }
+    struct ms_memory_node *node = *at, *left = node->left, *right = node->right;
+    while (left && right) {
+        if (left->priority >= right->priority) {
+            *at = left;
+            at = &left->right;
+            left = left->right;
         } else {
-            *place = more;
-            place = &more->left;
-            more = more->left;
+            *at = right;
+            at = &right->left;
+            right = right->left;
         }
     }
-    *place = less ? less : more;
-    return root;
-}
-
-struct ms_node *ms_tree_add(struct ms_tree *tree, struct ms_view name)
-{
-    struct ms_node *node = malloc(sizeof *node + name.size);
-    if (!node)
-        return NULL;
-    *node = (struct ms_node){.priority = ms_random_u64(&tree->random), .name_size = name.size};
-    memcpy(node->name, name.data, name.size);
-    struct ms_node **place = &tree->root;
-    while (*place && (*place)->priority > node->priority)
-        place = ms_compare(name, ms_node_name(*place)) < 0 ? &(*place)->left : &(*place)->right;
-    split(*place, name, &node->left, &node->right);
-    *place = node;
+    *at = left ? left : right;
+    node->left = node->right = NULL;
     return node;
 }
 
-void ms_tree_remove(struct ms_tree *tree, struct ms_node *node)
+/* Unrolls the tree into a list along `right`; a directory's entries are put in front of it. */
+void ms_memory_free(struct ms_memory_node *root)
 {
-    struct ms_node **place = &tree->root;
-    while (*place != node)
-        place = ms_compare(ms_node_name(node), ms_node_name(*place)) < 0 ? &(*place)->left
-                                                                         : &(*place)->right;
-    *place = merge(node->left, node->right);
-    ms_buf_unref(node->value);
-    free(node);
-}
-
-void ms_tree_clear(struct ms_tree *tree)
-{
-    while (tree->root)
-        ms_tree_remove(tree, tree->root);
+    while (root) {
+        struct ms_memory_node *below = root->left ? root->left : root->entries;
+        if (below == NULL) {
+            struct ms_memory_node *next = root->right;
+            ms_buf_unref(root->value);
+            free(root);
+            root = next;
+            continue;
+        }
+        if (root->left)
+            root->left = NULL;
+        else
+            root->entries = NULL;
+        struct ms_memory_node *last = below;
+        while (last->right)
+            last = last->right;
+        last->right = root;
+        root = below;
+    }
 }

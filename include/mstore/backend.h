@@ -107,7 +107,8 @@ struct ms_part {
 struct ms_writer { /* a value in the making; invisible before commit */
     const struct ms_writer_ops *ops;
     struct ms_backend *backend;
-    uint64_t written_bytes, spent; /* the wrapper's */
+    uint64_t written_bytes, spent; /* the wrapper's; a driver leaves them 0 */
+    int failed;                    /* likewise: an append that failed */
 };
 struct ms_writer_ops {
     int (*append)(struct ms_writer *w, struct ms_view bytes, struct ms_error *err);
@@ -121,7 +122,7 @@ struct ms_reader { /* one version of one value, pinned: a replacement meanwhile 
     const struct ms_reader_ops *ops;
     struct ms_backend *backend;
     struct ms_info info;        /* of the pinned version */
-    uint64_t read_bytes, spent; /* the wrapper's */
+    uint64_t read_bytes, spent; /* the wrapper's; a driver leaves them 0 */
     int failed;                 /* likewise: the last error of a read */
 };
 struct ms_reader_ops {
@@ -135,6 +136,9 @@ struct ms_reader_ops {
 struct ms_lister { /* entries of one directory, sorted bytewise by name, streaming */
     const struct ms_lister_ops *ops;
     struct ms_backend *backend;
+    uint64_t spent; /* the wrapper's; a driver leaves them 0 */
+    bool begun;     /* likewise */
+    int failed;     /* likewise */
 };
 struct ms_lister_ops {
     /* Sets *out to the next entry, to NULL at the end. */
@@ -163,7 +167,9 @@ struct ms_backend {
     struct ms_clock *clock;
     struct ms_entity *stats; /* opaque; NULL: not counted */
     char url[128];           /* for messages: no secrets */
-    int state;               /* the wrapper's */
+    int state;               /* the wrapper's, and the next two */
+    unsigned flags;          /* of the capabilities, learned when it was opened */
+    unsigned name_max_bytes; /* likewise */
     bool inner; /* something stands in front and counts the calls (bytes moved are still
                    counted here) */
 };
@@ -176,10 +182,14 @@ struct ms_backend_env {
 };
 
 /* Every slot may be called from many threads at once, blocks, and returns 0 or a negative code with
- * err set (err may be NULL). Names are valid, relative, without empty, "." or ".." segments. */
+ * err set (err may be NULL). Names are valid, relative, without empty, "." or ".." segments.
+ *
+ * A directory is no value and a value no directory: reading, deleting or moving the one as the
+ * other is NOT_FOUND (info below a value: exists = false), writing one over the other is EXISTS. */
 struct ms_backend_ops {
-    /* Both act on a closed backend. create: STORE_EXISTS when anything is there, leaves nothing
-     * inside. destroy: removes all; NO_STORE when there is none. */
+    /* Both act on a closed backend. create: STORE_EXISTS when there is anything inside (an empty
+     * one is taken as it is), leaves nothing inside. destroy: removes all; NO_STORE when there is
+     * none. */
     int (*create)(struct ms_backend *b, struct ms_error *err);
     int (*destroy)(struct ms_backend *b, struct ms_error *err);
     int (*open)(struct ms_backend *b, struct ms_error *err);  /* NO_STORE when there is none */
@@ -290,6 +300,7 @@ MS_API int ms_backend_mkdir(struct ms_backend *b, struct ms_view name,
                             struct ms_error *err) MS_MUST_CHECK;
 MS_API int ms_backend_rmdir(struct ms_backend *b, struct ms_view name,
                             struct ms_error *err) MS_MUST_CHECK;
+/* name "": the root, a directory that exists. */
 MS_API int ms_backend_info(struct ms_backend *b, struct ms_view name, struct ms_info *out,
                            struct ms_error *err) MS_MUST_CHECK;
 MS_API int ms_backend_load(struct ms_backend *b, struct ms_view name, int64_t offset, uint64_t size,
