@@ -3,8 +3,9 @@
  * Every call through a Store or a backend is counted in an *entity*: one for each backend, one for
  * each namespace of a Store; a Store's own figures are the sum of its namespaces. A process keeps
  * its entities in a shared file ($MSTORE_STATS_DIR, else $XDG_RUNTIME_DIR/mstore, else
- * /tmp/mstore-UID; name PID.stats) that the program mstore-stats reads while the process runs.
- * Byte layout: docs/formats.md. Counters only grow; reading them is never exact to the call.
+ * /tmp/mstore-UID; name PID.stats; MSTORE_STATS_DIR="" for none) that the program mstore-stats
+ * reads while the process runs. Byte layout: docs/formats.md. Counters only grow; reading them is
+ * never exact to the call.
  */
 #ifndef MSTORE_STATS_H
 #define MSTORE_STATS_H
@@ -67,6 +68,14 @@ struct ms_entity_stats {
     struct ms_verb_stats verbs[MS_VERB_COUNT];
 };
 
+/* Totals of a process at an earlier moment, of its namespaces or, when it has none, its backends.
+ * Taken about once a second while calls end; over a long life older ones are thinned out. */
+struct ms_stats_sample {
+    int64_t wall_ns;
+    uint64_t calls, errors;
+    uint64_t load_bytes, store_bytes; /* payload */
+};
+
 /* All entities of one process at one moment. */
 struct ms_stats_snapshot {
     int64_t pid;
@@ -75,6 +84,8 @@ struct ms_stats_snapshot {
     char program[64];
     size_t count;
     struct ms_entity_stats *entities;
+    size_t sample_count;
+    struct ms_stats_sample *samples; /* oldest first, the last one is of this moment */
 };
 
 MS_API int ms_stats_take(struct ms_stats_snapshot **out,
@@ -84,7 +95,8 @@ MS_API int ms_stats_read(const char *path, struct ms_stats_snapshot **out,
                          struct ms_error *err) MS_MUST_CHECK;
 MS_API int ms_stats_save(const struct ms_stats_snapshot *snapshot, const char *path,
                          struct ms_error *err) MS_MUST_CHECK;
-/* later - earlier, per entity that later has (histograms too; max stays later's). */
+/* later - earlier, per entity that later has (histograms too; max stays later's). INVALID unless
+ * both are of one process, in that order. Samples are those in between. */
 MS_API int ms_stats_diff(const struct ms_stats_snapshot *earlier,
                          const struct ms_stats_snapshot *later, struct ms_stats_snapshot **out,
                          struct ms_error *err) MS_MUST_CHECK;
