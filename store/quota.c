@@ -43,15 +43,30 @@ static enum ms_quota_outcome outcome_of(int code)
     return clear ? MS_QUOTA_NOTHING : MS_QUOTA_UNCLEAR;
 }
 
-static void end(struct quota *q, struct ms_quota_op *op, struct ms_item_ref item, int code,
-                int64_t change)
+/* The size that the items of an operation have together now. */
+static bool ask_sizes(struct quota *q, const struct ms_quota_op *op, uint64_t *size)
 {
     struct ms_store *inner = q->filter.inner;
+    struct ms_item_ref ref = {0};
+    *size = 0;
+    for (struct ms_quota_item *i = ms_quota_next(&q->book, op, NULL, &ref.key, &ref.deleted); i;
+         i = ms_quota_next(&q->book, op, i, &ref.key, &ref.deleted)) {
+        struct ms_item_info info;
+        if (inner->ops->info(inner, ref, &info, NULL))
+            return false;
+        if (info.exists && !ms_add_size(*size, info.size_bytes, size))
+            return false;
+    }
+    return true;
+}
+
+static void end(struct quota *q, struct ms_quota_op *op, int code, int64_t change)
+{
     bool ask = ms_quota_end(&q->book, op, outcome_of(code), change);
     while (ask) {
-        struct ms_item_info info;
-        bool known = inner->ops->info(inner, item, &info, NULL) == 0;
-        ask = ms_quota_settle(&q->book, op, known, known && info.exists ? info.size_bytes : 0);
+        uint64_t size;
+        bool known = ask_sizes(q, op, &size);
+        ask = ms_quota_settle(&q->book, op, known, size);
     }
 }
 
@@ -71,28 +86,38 @@ static void save(struct quota *q, bool now_or_never, int *code, struct ms_error 
         ms_log(MS_LOG_WARN, "%s: %s", s->url, own.text);
 }
 
-/* begin, and the size that is there when this operation is the one to ask. */
+static int ask_base(struct quota *q, struct ms_quota_op *op, int which, struct ms_item_ref item,
+                    struct ms_error *err)
+{
+    struct ms_store *inner = q->filter.inner;
+    struct ms_item_info info;
+    if (!op->ask[which])
+        return 0;
+    int code = inner->ops->info(inner, item, &info, err);
+    if (!code)
+        ms_quota_base(&q->book, op, which, info.exists ? info.size_bytes : 0);
+    return code;
+}
+
+/* begin, and the size that is there when this operation is one to ask. */
 static int begin(struct quota *q, struct ms_item_ref item, bool absent, struct ms_quota_op *op,
                  struct ms_error *err)
 {
-    struct ms_store *inner = q->filter.inner;
     int code = ms_quota_begin(&q->book, item.key, item.deleted, absent, op, err);
-    if (code || !op->first || absent)
+    if (code)
         return code;
-    struct ms_item_info info;
-    code = inner->ops->info(inner, item, &info, err);
-    if (code) {
-        end(q, op, item, MS_ERR_INVALID, 0); /* nothing was done */
-        return code;
-    }
-    ms_quota_base(&q->book, op, info.exists ? info.size_bytes : 0);
-    return 0;
+    code = ask_base(q, op, 0, item, err);
+    if (!code)
+        ms_quota_touch(&q->book, op);
+    else
+        end(q, op, MS_ERR_INVALID, 0); /* nothing was done */
+    return code;
 }
 
 static int reserve_size(struct quota *q, struct ms_quota_op *op, uint64_t size,
                         struct ms_error *err)
 {
-    return ms_quota_reserve(&q->book, op, size > op->base ? size - op->base : 0, err);
+    return ms_quota_reserve(&q->book, op, size > op->base[0] ? size - op->base[0] : 0, err);
 }
 
 /* ---- life ---- */
@@ -168,7 +193,7 @@ static int quota_store(struct ms_store *s, struct ms_item_ref item, struct ms_bu
     code = reserve_size(q, &op, size, err);
     if (!code)
         code = ms_filter_store(s, item, value, pre, tag, err);
-    end(q, &op, item, code, (int64_t)(size - op.base));
+    end(q, &op, code, (int64_t)(size - op.base[0]));
     save(q, false, NULL, NULL);
     return code;
 }
@@ -183,7 +208,7 @@ static int quota_delete(struct ms_store *s, struct ms_item_ref item, struct ms_e
     if (code)
         return code;
     code = ms_filter_delete(s, item, err);
-    end(q, &op, item, code, -(int64_t)op.base);
+    end(q, &op, code, -(int64_t)op.base[0]);
     save(q, false, NULL, NULL);
     return code;
 }
@@ -193,24 +218,25 @@ static int move_between(struct quota *q, enum ms_move how, struct ms_item_ref fr
                         struct ms_item_ref to, const struct ms_precondition *pre,
                         struct ms_error *err)
 {
-    struct ms_quota_op source, target;
-    int code = begin(q, from, false, &source, err);
+    struct ms_quota_op op;
+    int code = ms_quota_begin(&q->book, from.key, from.deleted, false, &op, err);
     if (code)
         return code;
-    code = begin(q, to, false, &target, err);
+    code = ms_quota_also(&q->book, to.key, to.deleted, &op, err);
+    if (!code)
+        code = ask_base(q, &op, 0, from, err);
+    if (!code)
+        code = ask_base(q, &op, 1, to, err);
+    if (!code)
+        code = ms_quota_reserve(&q->book, &op, ms_quota_shared_base(&q->book, &op), err);
     if (code) {
-        end(q, &source, from, MS_ERR_INVALID, 0);
+        end(q, &op, MS_ERR_INVALID, 0); /* nothing was done */
         return code;
     }
-    code =
-        ms_filter_move(&q->filter.store, how, from.key,
-                       how == MS_MOVE_RENAME ? to.key : ms_view(NULL, 0), from.deleted, pre, err);
-    uint64_t moved = source.base;
-    bool unclear = code == 0 && (ms_quota_overlapped(&q->book, &source) ||
-                                 ms_quota_overlapped(&q->book, &target));
-    int shown = unclear ? MS_ERR_INTERNAL : code;
-    end(q, &source, from, shown, -(int64_t)moved);
-    end(q, &target, to, shown, (int64_t)(moved - target.base));
+    ms_quota_touch(&q->book, &op);
+    code = ms_filter_move(&q->filter.store, how, from.key, to.key,
+                          how == MS_MOVE_RENAME && from.deleted, pre, err);
+    end(q, &op, code, -(int64_t)op.base[1]);
     save(q, false, NULL, NULL);
     return code;
 }
@@ -292,7 +318,7 @@ static int defrag_into(struct ms_store *s, const char *ns, const struct ms_defra
     code = reserve_size(q, &op, size, err);
     if (!code)
         code = ms_filter_defrag(s, ns, parts, count, target, algorithm, key, key_size, err);
-    end(q, &op, item, code, (int64_t)(size - op.base));
+    end(q, &op, code, (int64_t)(size - op.base[0]));
     save(q, false, NULL, NULL);
     return code;
 }
@@ -359,7 +385,7 @@ static int writer_commit(struct ms_store_writer *base, struct ms_tag *tag, struc
 {
     MS_AUTO_FREE struct quota_writer *w = (struct quota_writer *)base;
     int code = w->inner->ops->commit(w->inner, tag, err);
-    end(w->quota, &w->op, w->item, code, (int64_t)(w->written - w->op.base));
+    end(w->quota, &w->op, code, (int64_t)(w->written - w->op.base[0]));
     save(w->quota, false, NULL, NULL);
     return code;
 }
@@ -368,7 +394,7 @@ static void writer_abort(struct ms_store_writer *base)
 {
     MS_AUTO_FREE struct quota_writer *w = (struct quota_writer *)base;
     w->inner->ops->abort(w->inner);
-    end(w->quota, &w->op, w->item, MS_ERR_INVALID, 0);
+    end(w->quota, &w->op, MS_ERR_INVALID, 0);
 }
 
 static const struct ms_store_writer_ops writer_ops = {writer_append, writer_commit, writer_abort};
@@ -390,12 +416,12 @@ static int quota_write(struct ms_store *s, struct ms_item_ref item, uint64_t siz
         free(w);
         return code;
     }
-    w->covered = w->op.base;
+    w->covered = w->op.base[0];
     code = cover(w, size_hint, err);
     if (!code)
         code = ms_filter_write(s, item, size_hint, pre, &w->inner, err);
     if (code) {
-        end(w->quota, &w->op, w->item, MS_ERR_INVALID, 0);
+        end(w->quota, &w->op, MS_ERR_INVALID, 0);
         free(w);
         return code;
     }
@@ -426,10 +452,10 @@ static int begin_one(void *arg, size_t i)
     if (!code) {
         code = reserve_size(all->quota, &all->ops[i], ms_buf_size(m->value), &err);
         if (code)
-            end(all->quota, &all->ops[i], item_of(m), code, 0);
+            end(all->quota, &all->ops[i], code, 0);
     }
     if (code)
-        all->ops[i].item = NULL;
+        all->ops[i].items[0] = NULL;
     m->code = 0;
     ms_many_result(m, code, &err);
     return 0;
@@ -450,9 +476,8 @@ static int quota_store_many(struct ms_store *s, struct ms_many *items, size_t co
     int code = ms_parallel(count, jobs ? jobs : 1, begin_one, &all, err);
     int stored = ms_filter_store_rest(s, items, count, jobs, code ? NULL : err);
     for (size_t i = 0; i < count; i++)
-        if (ops[i].item)
-            end(q, &ops[i], item_of(&items[i]), items[i].code,
-                (int64_t)(ms_buf_size(items[i].value) - ops[i].base));
+        if (ops[i].items[0])
+            end(q, &ops[i], items[i].code, (int64_t)(ms_buf_size(items[i].value) - ops[i].base[0]));
     save(q, false, NULL, NULL);
     return code ? code : stored;
 }

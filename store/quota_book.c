@@ -11,15 +11,21 @@
 
 struct ms_quota_item {
     struct ms_keymap_node node;
+    struct ms_quota_group *group;
+    struct ms_quota_item *next; /* in the group */
+    uint64_t base;              /* size before the first operation */
+    bool base_known;
+    bool touched; /* some operation may have had its effect */
+    uint8_t key[];
+};
+struct ms_quota_group {
+    struct ms_quota_item *items;
     size_t ops;      /* under way */
     uint64_t begins; /* ever */
-    uint64_t base;   /* size before the first of them */
-    uint64_t held;   /* of the book's reserved: kept until the item is settled */
-    bool base_known;
-    bool mixed;   /* operations overlapped, and not all of them only create */
-    bool creates; /* all so far only create */
+    uint64_t held;   /* of the book's reserved: kept until the group is settled */
+    bool mixed;      /* operations overlapped, and not all of them only create */
+    bool creates;    /* all so far only create */
     bool unclear;
-    uint8_t key[];
 };
 
 void ms_quota_book_init(struct ms_quota_book *book, uint64_t limit)
@@ -49,50 +55,129 @@ static void commit_locked(struct ms_quota_book *book, int64_t change)
     book->locked.unsaved += change;
 }
 
-static struct ms_quota_item *item_locked(struct ms_quota_book *book, struct ms_view key,
-                                         bool deleted, struct ms_error *err)
+static struct ms_quota_item *find_locked(struct ms_quota_book *book, struct ms_view key,
+                                         bool deleted)
 {
-    struct ms_keymap_node *node = ms_keymap_find(&book->locked.busy, key, deleted);
-    if (node)
-        return (struct ms_quota_item *)node; /* its first member */
-    struct ms_quota_item *item = malloc(sizeof(*item) + key.size);
-    if (!item) {
-        ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for the quota's accounts");
+    return (struct ms_quota_item *)ms_keymap_find(&book->locked.busy, key, deleted);
+}
+
+static struct ms_quota_item *add_item_locked(struct ms_quota_book *book, struct ms_view key,
+                                             bool deleted)
+{
+    struct ms_quota_item *item = calloc(1, sizeof(*item) + key.size);
+    if (!item)
         return NULL;
-    }
-    *item = (struct ms_quota_item){
-        .node = {.key = ms_view(item->key, key.size), .deleted = deleted}, .creates = true};
+    *item =
+        (struct ms_quota_item){.node = {.key = ms_view(item->key, key.size), .deleted = deleted}};
     if (key.size)
         memcpy(item->key, key.data, key.size);
-    if (ms_keymap_add(&book->locked.busy, &item->node, err)) {
+    if (ms_keymap_add(&book->locked.busy, &item->node, NULL)) {
         free(item);
         return NULL;
     }
     return item;
 }
 
+static void join_group(struct ms_quota_group *group, struct ms_quota_item *item)
+{
+    item->group = group;
+    item->next = group->items;
+    group->items = item;
+}
+
+static int no_memory(struct ms_error *err)
+{
+    return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for the quota's accounts");
+}
+
 int ms_quota_begin(struct ms_quota_book *book, struct ms_view key, bool deleted, bool absent,
                    struct ms_quota_op *op, struct ms_error *err)
 {
     MS_HOLD(&book->mutex);
-    struct ms_quota_item *item = item_locked(book, key, deleted, err);
-    if (!item)
-        return MS_ERR_NO_MEMORY;
-    *op = (struct ms_quota_op){.item = item, .first = item->begins == 0, .absent = absent};
-    item->begins++;
-    item->ops++;
-    item->creates &= absent;
-    item->mixed |= !op->first && !item->creates;
+    struct ms_quota_item *item = find_locked(book, key, deleted);
+    if (!item) {
+        struct ms_quota_group *group = malloc(sizeof(*group));
+        item = group ? add_item_locked(book, key, deleted) : NULL;
+        if (!item) {
+            free(group);
+            return no_memory(err);
+        }
+        *group = (struct ms_quota_group){.creates = true};
+        join_group(group, item);
+    }
+    struct ms_quota_group *group = item->group;
+    *op = (struct ms_quota_op){.items = {item}, .first = group->begins == 0};
+    op->ask[0] = !absent && !item->base_known;
+    item->touched |= absent;
+    group->begins++;
+    group->ops++;
+    group->creates &= absent;
+    group->mixed |= !op->first && !group->creates;
     return 0;
 }
 
-void ms_quota_base(struct ms_quota_book *book, struct ms_quota_op *op, uint64_t size)
+/* All that happens to the items of `other` happens in `group` from now on. */
+static void merge_locked(struct ms_quota_group *group, struct ms_quota_group *other)
+{
+    while (other->items) {
+        struct ms_quota_item *item = other->items;
+        other->items = item->next;
+        join_group(group, item);
+    }
+    group->ops += other->ops;
+    group->begins += other->begins;
+    group->held += other->held;
+    group->unclear |= other->unclear;
+    group->mixed = true;
+    free(other);
+}
+
+int ms_quota_also(struct ms_quota_book *book, struct ms_view key, bool deleted,
+                  struct ms_quota_op *op, struct ms_error *err)
 {
     MS_HOLD(&book->mutex);
-    ms_assert(op->first);
-    op->base = size;
-    op->item->base = size;
-    op->item->base_known = true;
+    struct ms_quota_group *group = op->items[0]->group;
+    struct ms_quota_item *item = find_locked(book, key, deleted);
+    if (!item) {
+        item = add_item_locked(book, key, deleted);
+        if (!item)
+            return no_memory(err);
+        join_group(group, item);
+    } else if (item->group != group) {
+        merge_locked(group, item->group);
+        op->first = false;
+    }
+    op->items[1] = item;
+    op->ask[1] = !item->base_known;
+    return 0;
+}
+
+/* Who began before the base was known asks before it does anything, so the first answer that comes
+ * back is the size before all of them. */
+void ms_quota_base(struct ms_quota_book *book, struct ms_quota_op *op, int which, uint64_t size)
+{
+    MS_HOLD(&book->mutex);
+    struct ms_quota_item *item = op->items[which];
+    if (!item->base_known && !item->touched) {
+        item->base = size;
+        item->base_known = true;
+    }
+    if (op->first)
+        op->base[which] = size;
+}
+
+void ms_quota_touch(struct ms_quota_book *book, const struct ms_quota_op *op)
+{
+    MS_HOLD(&book->mutex);
+    for (int i = 0; i < 2; i++)
+        if (op->items[i])
+            op->items[i]->touched = true;
+}
+
+uint64_t ms_quota_shared_base(struct ms_quota_book *book, const struct ms_quota_op *op)
+{
+    MS_HOLD(&book->mutex);
+    return op->first ? 0 : op->items[0]->base;
 }
 
 int ms_quota_reserve(struct ms_quota_book *book, struct ms_quota_op *op, uint64_t bytes,
@@ -115,59 +200,84 @@ int ms_quota_reserve(struct ms_quota_book *book, struct ms_quota_op *op, uint64_
 
 static void leave_locked(struct ms_quota_book *book, struct ms_quota_op *op)
 {
-    struct ms_quota_item *item = op->item;
-    op->item = NULL;
-    if (--item->ops > 0)
+    struct ms_quota_group *group = op->items[0]->group;
+    op->items[0] = op->items[1] = NULL;
+    if (--group->ops > 0)
         return;
-    book->locked.reserved -= item->held;
-    ms_keymap_remove(&book->locked.busy, &item->node);
-    free(item);
+    book->locked.reserved -= group->held;
+    while (group->items) {
+        struct ms_quota_item *item = group->items;
+        group->items = item->next;
+        ms_keymap_remove(&book->locked.busy, &item->node);
+        free(item);
+    }
+    free(group);
 }
 
 bool ms_quota_end(struct ms_quota_book *book, struct ms_quota_op *op, enum ms_quota_outcome outcome,
                   int64_t change)
 {
     MS_HOLD(&book->mutex);
-    struct ms_quota_item *item = op->item;
-    item->unclear |= outcome == MS_QUOTA_UNCLEAR;
-    bool by_asking = item->mixed || item->unclear;
+    struct ms_quota_group *group = op->items[0]->group;
+    group->unclear |= outcome == MS_QUOTA_UNCLEAR;
+    bool by_asking = group->mixed || group->unclear;
     if (by_asking && outcome != MS_QUOTA_NOTHING)
-        item->held += op->reserved;
+        group->held += op->reserved;
     else
         book->locked.reserved -= op->reserved;
     op->reserved = 0;
     if (!by_asking && outcome == MS_QUOTA_DONE)
         commit_locked(book, change);
-    if (by_asking && item->ops == 1) {
-        op->begins = item->begins;
+    if (by_asking && group->ops == 1) {
+        op->begins = group->begins;
         return true;
     }
     leave_locked(book, op);
     return false;
+}
+
+struct ms_quota_item *ms_quota_next(struct ms_quota_book *book, const struct ms_quota_op *op,
+                                    const struct ms_quota_item *after, struct ms_view *key,
+                                    bool *deleted)
+{
+    MS_HOLD(&book->mutex);
+    struct ms_quota_item *item = after ? after->next : op->items[0]->group->items;
+    if (item) {
+        *key = item->node.key;
+        *deleted = item->node.deleted;
+    }
+    return item;
+}
+
+/* Their sizes before, where known; *all: of every one. */
+static uint64_t bases_locked(const struct ms_quota_group *group, bool *all)
+{
+    uint64_t sum = 0;
+    *all = true;
+    for (const struct ms_quota_item *item = group->items; item; item = item->next) {
+        *all &= item->base_known;
+        sum += item->base;
+    }
+    return sum;
 }
 
 bool ms_quota_settle(struct ms_quota_book *book, struct ms_quota_op *op, bool known, uint64_t size)
 {
     MS_HOLD(&book->mutex);
-    struct ms_quota_item *item = op->item;
-    if (item->begins != op->begins && item->ops == 1) { /* somebody came and went meanwhile */
-        op->begins = item->begins;
+    struct ms_quota_group *group = op->items[0]->group;
+    if (group->begins != op->begins && group->ops == 1) { /* somebody came and went meanwhile */
+        op->begins = group->begins;
         return true;
     }
-    if (item->ops == 1 && known && item->base_known) {
-        commit_locked(book, (int64_t)(size - item->base));
-    } else if (item->ops == 1) {
-        commit_locked(book, (int64_t)item->held); /* at worst */
-        book->locked.doubt = true;
+    if (group->ops == 1) {
+        bool exact;
+        uint64_t before = bases_locked(group, &exact);
+        /* Not exact: too much rather than too little, and counted anew one day. */
+        commit_locked(book, known ? (int64_t)(size - before) : (int64_t)group->held);
+        book->locked.doubt |= !known || !exact;
     }
     leave_locked(book, op);
     return false;
-}
-
-bool ms_quota_overlapped(struct ms_quota_book *book, const struct ms_quota_op *op)
-{
-    MS_HOLD(&book->mutex);
-    return op->item->mixed || op->item->unclear;
 }
 
 bool ms_quota_save_due(struct ms_quota_book *book, uint64_t now_ns, bool now_or_never,
