@@ -101,7 +101,8 @@ uint8_t *ms_buf_data(struct ms_buf *buf)
 
 void ms_buf_truncate(struct ms_buf *buf, size_t size)
 {
-    ms_assert(size <= buf->size && !buf->borrowed);
+    ms_assert(size <= buf->size && !buf->borrowed &&
+              atomic_load_explicit(&buf->refs, memory_order_relaxed) == 1);
     buf->size = size;
 }
 

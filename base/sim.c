@@ -42,7 +42,8 @@ void ms_sim_thread_mutex(int change)
         current_sim->thread_mutexes += change;
 }
 
-/* ---- trace: FNV-1a, 64 bits (Fowler, Noll, Vo), over the lines and, for a switch, its numbers */
+/* ---- trace: FNV-1a, 64 bits (Fowler, Noll, Vo), over the notes; for a switch over the task's
+ * number, for a jump over the new time, both little-endian whatever the machine. */
 
 static void hash_bytes(struct ms_sim *s, const void *data, size_t size)
 {
@@ -51,12 +52,12 @@ static void hash_bytes(struct ms_sim *s, const void *data, size_t size)
         s->hash = (s->hash ^ bytes[i]) * UINT64_C(0x100000001b3);
 }
 
-static void hash_u64(struct ms_sim *s, uint64_t value)
+static void hash_number(struct ms_sim *s, uint64_t value, size_t size)
 {
-    uint8_t bytes[8]; /* little-endian, whatever the machine */
-    for (size_t i = 0; i < 8; i++)
+    uint8_t bytes[8];
+    for (size_t i = 0; i < size; i++)
         bytes[i] = (uint8_t)(value >> 8 * i);
-    hash_bytes(s, bytes, sizeof bytes);
+    hash_bytes(s, bytes, size);
 }
 
 void ms_sim_note(const char *fmt, ...)
@@ -78,8 +79,7 @@ void ms_sim_note(const char *fmt, ...)
 
 static void trace_switch(struct ms_sim *s, const struct ms_fiber *next)
 {
-    hash_u64(s, next->id);
-    hash_u64(s, s->clock.now_ns);
+    hash_number(s, next->id, 4);
     if (!s->options.trace)
         return;
     char line[80];
@@ -110,6 +110,7 @@ static bool jump(struct ms_sim *s)
         return false;
     uint64_t first = s->timers[0].deadline_ns;
     ms_clock_advance(&s->clock, first);
+    hash_number(s, first, 8);
     while (s->timer_count > 0 && s->timers[0].deadline_ns <= first) {
         struct ms_fiber *f = s->timers[0].fiber;
         f->timed_out = true;
