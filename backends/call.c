@@ -46,6 +46,14 @@ uint64_t ms_call_now(struct ms_backend *b)
     return counted(b) ? ms_entity_begin(b->clock) : 0;
 }
 
+uint64_t ms_call_since(struct ms_backend *b, uint64_t begin)
+{
+    uint64_t now = ms_call_now(b);
+    /* Of two kinds are moments on either side of the one in which the CPU's counter takes over
+     * (base/stats_ticks.h); that one call's time is lost. */
+    return (now ^ begin) & 1 || now < begin ? 0 : now - begin;
+}
+
 int ms_call_end(struct ms_call *call, int code, uint64_t volume_bytes, struct ms_error *err)
 {
     struct ms_backend *b = call->backend;

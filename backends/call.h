@@ -23,6 +23,7 @@ int ms_call_result(struct ms_backend *b, enum ms_verb verb, int code, struct ms_
 void ms_call_count(struct ms_backend *b, enum ms_verb verb, uint64_t spent, int code,
                    uint64_t volume_bytes);
 uint64_t ms_call_now(struct ms_backend *b);
+uint64_t ms_call_since(struct ms_backend *b, uint64_t begin);
 
 int ms_call_check_name(const struct ms_backend *b, struct ms_view name,
                        struct ms_error *err) MS_MUST_CHECK;

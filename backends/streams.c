@@ -40,7 +40,7 @@ int ms_backend_write(struct ms_backend *b, struct ms_view name, uint64_t size_hi
     w->backend = b;
     w->written_bytes = 0;
     w->failed = 0;
-    w->spent = ms_call_now(b) - call.begin;
+    w->spent = ms_call_since(b, call.begin);
     *out = w;
     return 0;
 }
@@ -56,7 +56,7 @@ int ms_writer_append(struct ms_writer *w, struct ms_view bytes, struct ms_error 
     ms_yield();
     if (code == 0 && bytes.size)
         code = ms_call_result(b, MS_VERB_STORE, w->ops->append(w, bytes, err), err);
-    w->spent += ms_call_now(b) - begin;
+    w->spent += ms_call_since(b, begin);
     w->failed = code;
     if (code == 0)
         w->written_bytes += bytes.size;
@@ -79,7 +79,7 @@ int ms_writer_commit(struct ms_writer *w, struct ms_tag *tag, struct ms_error *e
         w->ops->abort(w);
     else
         code = ms_call_result(b, MS_VERB_STORE, w->ops->commit(w, &stored, err), err);
-    spent += ms_call_now(b) - begin;
+    spent += ms_call_since(b, begin);
     ms_call_count(b, MS_VERB_STORE, spent, code, code ? 0 : written);
     if (code == 0 && tag)
         *tag = stored;
@@ -115,7 +115,7 @@ int ms_backend_read(struct ms_backend *b, struct ms_view name, struct ms_reader 
     r->backend = b;
     r->read_bytes = 0;
     r->failed = 0;
-    r->spent = ms_call_now(b) - call.begin;
+    r->spent = ms_call_since(b, call.begin);
     *out = r;
     return 0;
 }
@@ -139,7 +139,7 @@ int ms_reader_read(struct ms_reader *r, uint64_t offset, uint8_t *into, size_t s
     ms_yield();
     if (size)
         code = ms_call_result(b, MS_VERB_LOAD, r->ops->read(r, offset, into, size, err), err);
-    add(&r->spent, ms_call_now(b) - begin);
+    add(&r->spent, ms_call_since(b, begin));
     if (code) {
         __atomic_store_n(&r->failed, code, __ATOMIC_RELAXED);
         return code;
@@ -179,7 +179,7 @@ int ms_backend_list(struct ms_backend *b, struct ms_view name,
     l->backend = b;
     l->begun = false;
     l->failed = 0;
-    l->spent = ms_call_now(b) - call.begin;
+    l->spent = ms_call_since(b, call.begin);
     *out = l;
     return 0;
 }
@@ -195,7 +195,7 @@ int ms_lister_next(struct ms_lister *l, const struct ms_entry **out, struct ms_e
     const struct ms_entry *entry = NULL;
     code = ms_call_result(b, MS_VERB_LIST, l->ops->next(l, &entry, err), err);
     if (!l->begun)
-        l->spent += ms_call_now(b) - begin;
+        l->spent += ms_call_since(b, begin);
     l->begun = true;
     if (code) {
         l->failed = code;

@@ -1,0 +1,88 @@
+/* The backends that keep the promises. One line each. */
+#include "backend_suite.h"
+
+#include "base/pool.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define COMMON                                                                                     \
+    (MS_CAP_ATOMIC_REPLACE | MS_CAP_IF_ABSENT | MS_CAP_LIST_AFTER_WRITE | MS_CAP_MOVE_IF_ABSENT |  \
+     MS_CAP_DIRECTORIES)
+#define WHERE  (MS_CAP_HASH | MS_CAP_COPY | MS_CAP_COMPOSE)
+#define MEMORY (COMMON | WHERE | MS_CAP_IF_TAG)
+#define POSIX  (COMMON | WHERE | MS_CAP_BATCH)
+#define SLOW   "emulate.latency=20ms&emulate.jitter=5ms&emulate.bandwidth=800mbit"
+
+const struct candidate candidates[] = {
+    {"memory", "memory:", false, MEMORY, true},
+    {"memory behind the emulator", "memory:?" SLOW, true, MEMORY, true},
+    {"file", "file://%s/store?sync=none", false, POSIX, true},
+    {"file, synced", "file://%s/store", false, POSIX, true},
+    {"file, walking", "file://%s/store?sync=none&walk=1", false, POSIX, true},
+    {"file behind the emulator", "file://%s/store?sync=none&" SLOW, true, POSIX, true},
+    {"minimal", "minimal:", false, COMMON | MS_CAP_IF_TAG, false},
+    {"minimal behind the emulator", "minimal:?" SLOW, true, COMMON | MS_CAP_IF_TAG, false},
+};
+const size_t candidate_count = sizeof candidates / sizeof *candidates;
+
+static const struct promise *const promise_lists[] = {
+    promises_life,  promises_values, promises_names, promises_ranges, promises_streams,
+    promises_batch, promises_list,   promises_where, promises_races,  promises_counts,
+};
+#define LIST_COUNT (sizeof promise_lists / sizeof *promise_lists)
+
+/* One for all tests of a candidate, so that its URL and with it its statistics are the same. */
+char candidate_folder[] = "/tmp/mstore-conformance-XXXXXX";
+
+/* Every promise of one candidate; their names begin with its label. */
+static int run(const struct candidate *c)
+{
+    struct CMUnitTest *tests = NULL;
+    size_t count = 0;
+    for (size_t i = 0; i < LIST_COUNT; i++)
+        for (const struct promise *p = promise_lists[i]; p->test; p++) {
+            tests = realloc(tests, (count + 1) * sizeof *tests);
+            char *name = NULL;
+            assert_non_null(tests);
+            assert_true(asprintf(&name, "%s: %s", c->label, p->name) > 0);
+            /* cmocka wants the initial state without const; the fixture does not change it */
+            union {
+                const struct candidate *in;
+                void *out;
+            } initial = {.in = c};
+            tests[count++] =
+                (struct CMUnitTest){name, p->test, fixture_setup, fixture_teardown, initial.out};
+        }
+    int failed = _cmocka_run_group_tests(c->label, tests, count, NULL, NULL);
+    for (size_t i = 0; i < count; i++)
+        free((void *)(uintptr_t)tests[i].name);
+    free(tests);
+    return failed;
+}
+
+/* With arguments: only the candidates of these labels. */
+int main(int argc, char **argv)
+{
+    struct ms_error err = {0};
+    if (ms_backend_register(&minimal_type, &err)) {
+        fprintf(stderr, "%s\n", err.text);
+        return 2;
+    }
+    if (!mkdtemp(candidate_folder)) {
+        perror(candidate_folder);
+        return 2;
+    }
+    int failed = 0;
+    for (size_t i = 0; i < candidate_count; i++) {
+        bool wanted = argc < 2;
+        for (int a = 1; a < argc; a++)
+            wanted = wanted || strcmp(argv[a], candidates[i].label) == 0;
+        if (wanted)
+            failed += run(&candidates[i]);
+    }
+    rmdir(candidate_folder);
+    ms_pool_shutdown();
+    return failed ? 1 : 0;
+}
