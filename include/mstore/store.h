@@ -72,7 +72,7 @@ struct ms_store_options {
 /* A closed Store for a URL, with the filters that the options ask for. Touches no storage. */
 MS_API int ms_store_new(const char *url, const struct ms_store_options *options,
                         struct ms_store **out, struct ms_error *err) MS_MUST_CHECK;
-/* The same over a backend, which it then owns. */
+/* The same over a backend, which it owns from now on, also when this fails. */
 MS_API int ms_store_new_over(struct ms_backend *backend, const struct ms_store_options *options,
                              struct ms_store **out, struct ms_error *err) MS_MUST_CHECK;
 MS_API int ms_store_create(struct ms_store *s,
