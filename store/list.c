@@ -62,7 +62,10 @@ static size_t smallest(const struct lister *l, bool *directory)
         if (!ms_source_bound(l->sources[i], &bound, &dir))
             continue;
         int order = best == SIZE_MAX ? -1 : ms_compare(bound, best_bound);
-        if (order < 0 || (order == 0 && dir && !*directory)) {
+        /* of one key: what a directory may hold, then the live item, then the deleted one */
+        bool before = order == 0 && !*directory &&
+                      (dir || (!l->sources[i]->head->deleted && l->sources[best]->head->deleted));
+        if (order < 0 || before) {
             best = i;
             best_bound = bound;
             *directory = dir;
@@ -75,7 +78,7 @@ static int fill_all(struct lister *l, struct ms_error *err)
 {
     for (size_t i = 0; i < l->count;) {
         struct ms_source *s = l->sources[i];
-        int code = s->dirs || s->head ? 0 : ms_source_fill(s, err);
+        int code = ms_source_fill(s, err);
         if (code)
             return code;
         if (s->dirs || s->head) {
@@ -92,6 +95,7 @@ static int go_into(struct lister *l, struct ms_source *s, struct ms_error *err)
 {
     struct ms_found_dir *dir = s->dirs;
     s->dirs = dir->next;
+    s->dir_first = false;
     struct ms_source *inner = NULL;
     int code = l->count < SOURCES_MAX
                    ? ms_source_enter(s, dir, &inner, err)

@@ -284,7 +284,8 @@ static int probe_dirs_before(struct ms_source *s, struct ms_view from, struct ms
 {
     for (size_t size = 1; size <= 2 && size <= from.size; size++) {
         struct ms_view name = ms_view(from.data, size);
-        if (ms_compare(name, after) > 0 || memchr(from.data, '/', size) || from.data[0] == '.')
+        if (ms_compare(name, after) > 0 || memchr(from.data, '/', size) ||
+            ms_equal(name, ms_str(".")) || ms_equal(name, ms_str("..")))
             continue;
         struct ms_name path = s->path;
         if (path.size)
@@ -652,7 +653,7 @@ static void take_pending(struct ms_source *s)
 
 int ms_source_fill(struct ms_source *s, struct ms_error *err)
 {
-    while (!s->head && !s->ended) {
+    while (!s->head && !s->ended && !s->dir_first) {
         if (safe(s)) {
             take_pending(s);
             return 0;
@@ -671,8 +672,10 @@ int ms_source_fill(struct ms_source *s, struct ms_error *err)
         if (again) {
             /* nesting comes before what is still to be read; a namespace ("ab/") may not ("ab-x"),
              * nor may what is pending */
-            if (!s->pending && !s->dirs->space)
+            if (!s->pending && !s->dirs->space) {
+                s->dir_first = true;
                 return 0;
+            }
         } else if (!item) {
             if (!s->pending)
                 s->ended = true;

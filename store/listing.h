@@ -63,6 +63,7 @@ struct ms_source {
     struct ms_listed *pending;  /* sorted by key: what a ".del" yet to come might precede */
     size_t pending_count;
     struct ms_text last_name; /* of the file read last */
+    bool dir_first;           /* the first of dirs comes before all that is not read yet */
     bool ended;
     struct ms_listed *head; /* the smallest item, when there is one */
 };
