@@ -54,6 +54,20 @@ int ms_error_set(struct ms_error *err, int code, const char *fmt, ...)
     return code;
 }
 
+/* Writes ": TEXT" behind the first `length` characters, as much as fits. */
+static void append(struct ms_error *err, int length, const char *text)
+{
+    const char *parts[] = {": ", text};
+    for (size_t i = 0, at = (size_t)length; i < 2 && at < sizeof err->text; i++) {
+        size_t size = strlen(parts[i]), room = sizeof err->text - 1 - at;
+        if (size > room)
+            size = room;
+        memcpy(err->text + at, parts[i], size);
+        at += size;
+        err->text[at] = '\0';
+    }
+}
+
 int ms_error_prefix(struct ms_error *err, int code, const char *fmt, ...)
 {
     if (!err)
@@ -64,9 +78,7 @@ int ms_error_prefix(struct ms_error *err, int code, const char *fmt, ...)
     va_start(args, fmt);
     int length = vsnprintf(err->text, sizeof err->text, fmt, args);
     va_end(args);
-    if (length >= 0 && (size_t)length < sizeof err->text)
-        snprintf(err->text + length, sizeof err->text - (size_t)length, ": %s",
-                 sentence[0] ? sentence : ms_code_text(code));
+    append(err, length, sentence[0] ? sentence : ms_code_text(code));
     err->code = code;
     return code;
 }
@@ -130,9 +142,7 @@ int ms_error_errno(struct ms_error *err, int errnum, const char *fmt, ...)
     int length = vsnprintf(err->text, sizeof err->text, fmt, args);
     va_end(args);
     char buf[96];
-    if (length >= 0 && (size_t)length < sizeof err->text)
-        snprintf(err->text + length, sizeof err->text - (size_t)length, ": %s",
-                 strerror_r(errnum, buf, sizeof buf));
+    append(err, length, strerror_r(errnum, buf, sizeof buf));
     return code;
 }
 

@@ -327,6 +327,78 @@ static void a_deadline_in_the_past_takes_no_time(void **state)
     assert_true(result.end_ns == 0);
 }
 
+/* ---- many deadlines, some of which never come because somebody signals before ---- */
+
+#define WAITERS 60
+
+struct waiter {
+    struct ms_mutex mutex;
+    struct ms_cond cond;
+    bool signalled, in_time, right;
+    uint64_t deadline_ns, signal_ns;
+};
+
+static int wait_for_signal(void *arg)
+{
+    struct waiter *w = arg;
+    MS_HOLD(&w->mutex);
+    bool signalled = true;
+    while (!w->signalled && signalled)
+        signalled = ms_cond_wait_until(&w->cond, &w->mutex, ms_sim_clock(), w->deadline_ns);
+    uint64_t now = ms_clock_now(ms_sim_clock());
+    w->in_time = w->signalled;
+    w->right = now == (w->signal_ns < w->deadline_ns ? w->signal_ns : w->deadline_ns);
+    return 0;
+}
+
+static int signal_in_time(void *arg)
+{
+    struct waiter *w = arg;
+    int code = ms_sleep_until(ms_sim_clock(), w->signal_ns, NULL);
+    MS_HOLD(&w->mutex);
+    w->signalled = true;
+    ms_cond_signal(&w->cond);
+    return code;
+}
+
+static int wait_and_signal(void *arg)
+{
+    struct waiter *waiters = arg;
+    struct ms_group *g;
+    int code = ms_group_new(&g, NULL);
+    for (size_t i = 0; i < WAITERS && !code; i++) {
+        ms_mutex_init(&waiters[i].mutex);
+        ms_cond_init(&waiters[i].cond);
+        code = ms_group_fork(g, wait_for_signal, NULL, &waiters[i], NULL);
+        if (!code)
+            code = ms_group_fork(g, signal_in_time, NULL, &waiters[i], NULL);
+    }
+    if (code)
+        return code;
+    ms_group_join_all(g, NULL);
+    ms_group_release(g);
+    return 0;
+}
+
+static void deadlines_come_in_order_whatever_is_taken_out(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        struct ms_random random;
+        ms_random_seed(&random, seed);
+        struct waiter waiters[WAITERS] = {0};
+        for (size_t i = 0; i < WAITERS; i++) {
+            waiters[i].deadline_ns = 1 + ms_random_below(&random, 1000) * 2; /* odd */
+            waiters[i].signal_ns = ms_random_below(&random, 1000) * 2;       /* even: no ties */
+        }
+        assert_int_equal(simulate(seed, wait_and_signal, waiters, NULL), 0);
+        for (size_t i = 0; i < WAITERS; i++) {
+            assert_true(waiters[i].right);
+            assert_int_equal(waiters[i].in_time, waiters[i].signal_ns < waiters[i].deadline_ns);
+        }
+    }
+}
+
 /* ---- what goes wrong ---- */
 
 struct pair {
@@ -630,6 +702,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(sleepers_wake_in_the_order_of_virtual_time),
         cmocka_unit_test(a_condition_is_signalled_or_times_out),
         cmocka_unit_test(a_deadline_in_the_past_takes_no_time),
+        cmocka_unit_test(deadlines_come_in_order_whatever_is_taken_out),
         cmocka_unit_test(a_deadlock_is_found_and_explained),
         cmocka_unit_test(a_large_deadlock_is_cut_short),
         cmocka_unit_test(too_many_steps_end_it),
