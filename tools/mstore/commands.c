@@ -1,0 +1,183 @@
+/* The table of commands: names, arguments, options and what --help says about them. */
+#include "tools/mstore/cli.h"
+
+#define NO_MORE                                                                                    \
+    {                                                                                              \
+        NULL, 0, NULL, NULL                                                                        \
+    }
+#define MANY 1000000u
+
+const struct ms_option ms_global_options[] = {
+    {"--config", 0, "FILE", "configuration file"},
+    {"--help", 'h', NULL, "show this help"},
+    {"--jobs", 'j', "N", "calls in flight at once (default: what the storage is good at)"},
+    {"--json", 0, NULL, "print results as JSON"},
+    {"--levels", 0, "NS=L[,L]", "nesting levels of a namespace; may be repeated"},
+    {"--stats", 0, "FILE", "save this process's statistics at exit, for mstore-stats"},
+    {"--verbose", 'v', NULL, "say more; twice: much more"},
+    {"--version", 0, NULL, "show the version"},
+    NO_MORE,
+};
+
+static const struct ms_option destroy_options[] = {
+    {"--yes", 0, NULL, "really destroy the store with all it holds"},
+    NO_MORE,
+};
+static const struct ms_option ls_options[] = {
+    {"--all", 'a', NULL, "live and soft-deleted items"},
+    {"--deleted", 0, NULL, "only the soft-deleted items"},
+    {"--limit", 0, "N", "stop after N items"},
+    {"--long", 'l', NULL, "with size, time of change (UTC) and a D for soft-deleted ones"},
+    {"--prefix", 0, "TEXT", "only keys that start with TEXT"},
+    {"--start-after", 0, "KEY", "only keys behind KEY: to go on with a listing"},
+    NO_MORE,
+};
+static const struct ms_option put_options[] = {
+    {"--if-absent", 0, NULL, "only when there is no such item yet, else exit status 4"},
+    NO_MORE,
+};
+static const struct ms_option get_options[] = {
+    {"--deleted", 0, NULL, "the soft-deleted item"},
+    {"--offset", 0, "N", "begin at byte N; a negative N counts from the end"},
+    {"--size", 0, "N", "at most N bytes"},
+    NO_MORE,
+};
+static const struct ms_option deleted_options[] = {
+    {"--deleted", 0, NULL, "the soft-deleted item"},
+    NO_MORE,
+};
+static const struct ms_option rm_options[] = {
+    {"--deleted", 0, NULL, "delete the soft-deleted item for good"},
+    {"--soft", 0, NULL, "only hide the item: undelete brings it back"},
+    NO_MORE,
+};
+static const struct ms_option hash_options[] = {
+    {"--algorithm", 0, "A", "sha256 (default), sha512, sha3-256, blake2b512, md5, ..."},
+    {"--deleted", 0, NULL, "the soft-deleted item"},
+    NO_MORE,
+};
+static const struct ms_option defrag_options[] = {
+    {"--algorithm", 0, "A", "name the new item by this digest (default: sha256)"},
+    {"--target", 0, "KEY", "name the new item KEY (without the namespace)"},
+    NO_MORE,
+};
+static const struct ms_option copy_options[] = {
+    {"--dry-run", 'n', NULL, "only say what would be copied"},
+    {"--dst-levels", 0, "NS=L[,L]", "levels of DST, when they are not those of --levels"},
+    {"--namespace", 0, "NS", "only this namespace"},
+    {"--size-only", 0, NULL, "items of the same size count as equal; hashes are not compared"},
+    NO_MORE,
+};
+static const struct ms_option bench_options[] = {
+    {"--count", 0, "N", "items (default: 256)"},
+    {"--namespace", 0, "NS", "put them into this namespace (default: the root)"},
+    {"--size", 0, "SIZE", "bytes of an item (default: 4k)"},
+    NO_MORE,
+};
+static const struct ms_option get_tree_options[] = {
+    {"--force", 0, NULL, "replace files that differ"},
+    {"--links", 0, NULL, "make also symbolic links that lead out of DIR"},
+    NO_MORE,
+};
+
+const struct ms_command ms_commands[] = {
+    {"create", "STORE", "Make a new, empty store",
+     "Its folder is made when it is not there; one that holds anything is refused.\n",
+     "  mstore create file:///srv/store\n", NULL, 1, 1, ms_cmd_create},
+    {"destroy", "STORE --yes", "Remove a store with all it holds", "",
+     "  mstore destroy file:///srv/store --yes\n", destroy_options, 1, 1, ms_cmd_destroy},
+    {"ls", "STORE [NAMESPACE]", "List items, sorted",
+     "Whole names, NAMESPACE/NAME, one on a line, as other commands take them. --prefix and\n"
+     "--start-after take whole names too, or names without NAMESPACE when one is given.\n"
+     "On a terminal odd bytes of a name are shown as \\xNN; with --json each line is an object.\n",
+     "  mstore ls nas\n"
+     "  mstore ls nas data --long\n"
+     "  mstore ls nas data --deleted | xargs -n 1 mstore undelete nas\n"
+     "  mstore ls nas data --limit 1000 --start-after data/0123\n",
+     ls_options, 1, 2, ms_cmd_ls},
+    {"put", "STORE KEY [FILE|-]", "Store a file, or what comes in",
+     "Without FILE, or with -, from standard input (which may not be a terminal then). The item\n"
+     "appears when it is whole; one that is there is replaced.\n",
+     "  mstore put nas data/notes notes.txt\n"
+     "  tar c folder | mstore put nas backup/folder.tar\n"
+     "  mstore put nas locks/me --if-absent </dev/null\n",
+     put_options, 2, 3, ms_cmd_put},
+    {"get", "STORE KEY [FILE|-]", "Load an item, or a part of it",
+     "Without FILE, or with -, to standard output. FILE appears when it is whole, and replaces\n"
+     "one that is there.\n",
+     "  mstore get nas data/notes notes.txt\n"
+     "  mstore get nas backup/folder.tar | tar x\n"
+     "  mstore get nas data/notes --offset -100 --size 50\n",
+     get_options, 2, 3, ms_cmd_get},
+    {"info", "STORE KEY", "Show size and times of an item", "",
+     "  mstore info nas data/notes\n  mstore info nas data/notes --json\n", deleted_options, 2, 2,
+     ms_cmd_info},
+    {"rm", "STORE KEY...", "Delete items",
+     "All keys are tried; the exit status is that of the first one that failed.\n",
+     "  mstore rm nas data/notes\n  mstore rm nas --soft data/a data/b\n", rm_options, 2, MANY,
+     ms_cmd_rm},
+    {"undelete", "STORE KEY...", "Bring back soft-deleted items",
+     "Exit status 4 when a live item has the name by now.\n", "  mstore undelete nas data/notes\n",
+     NULL, 2, MANY, ms_cmd_undelete},
+    {"mv", "STORE KEY NEW", "Rename an item", "An item that is at NEW is replaced.\n",
+     "  mstore mv nas data/notes data/notes-2026\n", deleted_options, 3, 3, ms_cmd_mv},
+    {"hash", "STORE KEY", "Print the digest of an item",
+     "Computed where the data is, when the storage can.\n",
+     "  mstore hash nas data/notes\n  mstore hash nas data/notes --algorithm sha512\n",
+     hash_options, 2, 2, ms_cmd_hash},
+    {"defrag", "STORE NAMESPACE KEY:OFFSET:LENGTH...", "Make a new item from parts of others",
+     "KEY is without the namespace. The parts are joined in order; the key of the new item is\n"
+     "printed, with its namespace.\n",
+     "  mstore defrag nas data 0123:0:4096 4567:100:2k\n"
+     "  mstore defrag nas data --target joined a:0:10 b:0:10\n",
+     defrag_options, 3, MANY, ms_cmd_defrag},
+    {"copy", "SRC DST", "Copy all items from one store to another",
+     "Soft-deleted items stay soft-deleted. What is there already and equal (by size and SHA-256)\n"
+     "is passed over, so a copy that was broken off goes on where it was: run it again. Each\n"
+     "copied item is verified: DST hashes it again. Nothing is ever removed from DST. An item\n"
+     "that fails is reported, the others go on, and the exit status is 1.\n",
+     "  mstore copy nas file:///mnt/usb/store\n"
+     "  mstore copy nas usb --namespace data --jobs 8\n"
+     "  mstore copy nas usb --dry-run\n",
+     copy_options, 2, 2, ms_cmd_copy},
+    {"du", "STORE [NAMESPACE]", "Count items and bytes of each namespace", "",
+     "  mstore du nas\n  mstore du nas --json\n", NULL, 1, 2, ms_cmd_du},
+    {"check", "STORE", "Try out what works on a store, in seconds",
+     "Writes a small item of its own into the root, tries every operation on it, and cleans up.\n",
+     "  mstore check nas\n", NULL, 1, 1, ms_cmd_check},
+    {"bench", "STORE", "Measure a store: rates and latencies",
+     "Writes items of its own, loads, lists and deletes them; cleans up, also after Ctrl-C.\n",
+     "  mstore bench nas\n  mstore bench nas --size 1MiB --count 64 --jobs 8\n", bench_options, 1,
+     1, ms_cmd_bench},
+    {"stats", "[STORE|PID|FILE]", "Show the counters of running mstore programs, in short",
+     "Without an argument those of all running processes of this user; of one process; of a\n"
+     "saved file; or only the lines about one store. mstore-stats shows far more: histograms,\n"
+     "a live view, differences, Prometheus text, an HTML report.\n",
+     "  mstore stats\n  mstore stats 4711\n  mstore copy nas usb --stats copy.stats; mstore stats "
+     "copy.stats\n",
+     NULL, 0, 1, ms_cmd_stats},
+    {"put-tree", "STORE NAMESPACE DIR", "Store the files of a folder",
+     "Each content is stored once, under its SHA-256, and NAMESPACE/index maps the paths to\n"
+     "them, with modes, times, symbolic links and empty folders. A namespace holds one tree: the\n"
+     "next put-tree replaces the index. Links are not followed; sockets and devices are left\n"
+     "out. A file that cannot be read, or changes meanwhile, is reported and left out (exit\n"
+     "status 1). Run it again to go on after a break.\n",
+     "  mstore put-tree nas photos ~/Photos\n", NULL, 3, 3, ms_cmd_put_tree},
+    {"get-tree", "STORE NAMESPACE DIR", "Get back the files of a folder",
+     "Each file is verified by its SHA-256 and appears when it is whole. Nothing is written\n"
+     "outside DIR, whatever the index says. Files that are there already and equal (size, time,\n"
+     "content) are passed over; others are left alone (exit status 4) without --force. Links\n"
+     "that are absolute or lead out of DIR are left out (exit status 1) without --links. Modes\n"
+     "are kept except set-user-ID, set-group-ID and sticky bits.\n",
+     "  mstore get-tree nas photos ~/Photos-again\n", get_tree_options, 3, 3, ms_cmd_get_tree},
+    {"help", "[COMMAND]", "Show help", "", "  mstore help copy\n", NULL, 0, 1, ms_cmd_help},
+    {NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, NULL},
+};
+
+const struct ms_command *ms_command_find(const char *name)
+{
+    for (const struct ms_command *c = ms_commands; c->name; c++)
+        if (strcmp(c->name, name) == 0)
+            return c;
+    return NULL;
+}
