@@ -47,7 +47,10 @@ static const char statuses[] = "\nExit status:\n"
 
 static void print_general(void)
 {
-    printf("usage: mstore [OPTION...] COMMAND [ARGUMENT...]\n\n%s\nCommands:\n", general);
+    printf("usage: mstore [OPTION...] COMMAND [ARGUMENT...]\n\n%s\nURLs:\n", general);
+    for (size_t i = 0; ms_backend_type_at(i); i++)
+        printf("  %s\n", ms_backend_type_at(i)->usage);
+    printf("\nCommands:\n");
     for (const struct ms_command *c = ms_commands; c->name; c++)
         printf("  %-*s %s\n", COLUMN, c->name, c->summary);
     print_options("Options of all commands", ms_global_options);

@@ -1,0 +1,74 @@
+#!/bin/bash
+# check, bench and stats.
+# shellcheck source=tests/cli/lib.sh
+. "$(dirname "$0")/lib.sh"
+fresh store
+put data/a "hello"
+
+expect 0 check "$url"
+for what in store load info list rename "only if absent" "soft delete" delete "round trip" throughput; do
+    ok "$what" grep -qE "^$what +works " out
+done
+same "cleaned up" "$("$MSTORE" ls "$url" --all)" data/a
+expect 0 check "$url" --json
+json_ok
+same "no failures" "$(json 'd["failures"]')" 0
+expect 1 check "$url&emulate.error=move:1"
+ok "rename" grep -qE "^rename +FAILS " out
+ok "store" grep -qE "^store +works " out
+one_line
+says failed
+same "cleaned up" "$("$MSTORE" ls "$url" --all)" data/a
+expect 3 check "file://$T/missing"
+chmod 755 "$T"
+
+expect 0 bench "$url" --count 20 --size 1k --jobs 2
+for what in store load list delete "store, one batch"; do
+    ok "$what" grep -qE "^$what  +[0-9]+ " out
+done
+same "cleaned up" "$("$MSTORE" ls "$url" --all)" data/a
+expect 0 bench "$url" --count 20 --namespace scratch --json --levels scratch=1
+json_ok
+same "rows" "$(json '[(r["what"], r["items"]) for r in d["rows"]] == [(w, 20) for w in
+    ["store", "store, one batch", "load", "list", "delete"]]')" True
+same "quantiles are in order" "$(json 'all(r["p50_ns"] <= r["p90_ns"] <= r["p99_ns"] <= r["max_ns"]
+    for r in d["rows"])')" True
+same "cleaned up" "$("$MSTORE" ls "$url" --all)" data/a
+expect 1 bench "$url&emulate.fail=load:5" --count 20 --jobs 1
+one_line
+same "cleaned up after a failure" "$("$MSTORE" ls "$url" --all)" data/a
+
+# statistics of a process that ended, and of one that runs
+expect 0 get "$url" data/a --stats saved
+expect 0 stats saved
+prints "load"
+expect 0 stats saved --json
+json_ok --json-lines
+same "one load" "$(json '[e["verbs"]["load"]["calls"] for e in d["entities"]
+    if e["kind"] == "backend" and "load" in e["verbs"]]')" "[1]"
+expect 0 stats
+says "no running program"
+mkfifo hold
+"$MSTORE" put "$url" data/slow - <hold &
+pid=$!
+exec 3>hold
+printf x >&3
+until [ -s "stats/$pid.stats" ]; do read -r -t 0.05 <> <(:) || true; done
+expect 0 stats
+prints "process $pid"
+expect 0 stats "$pid"
+prints "process $pid"
+expect 0 stats "$url" --json
+json_ok --json-lines
+same "by store" "$(json 'd["pid"]')" "$pid"
+expect 0 stats "file://$T/elsewhere"
+says "no running program"
+exec 3>&-
+wait "$pid"
+same "it ended well" "$?" 0
+expect 3 stats 999999999
+one_line
+echo nonsense >nonsense
+expect 1 stats nonsense
+expect 2 stats nonesuch
+finish
