@@ -261,10 +261,10 @@ static void fill_listing(void)
 
 static void prepare(const char *where)
 {
-    char path[2048];
+    char path[4096];
     if (!realpath(where, path))
         plain_die(where);
-    snprintf(folder, sizeof folder, "%s/mstore-bench.XXXXXX", path);
+    snprintf(folder, sizeof folder, "%.4000s/mstore-bench.XXXXXX", path);
     if (!mkdtemp(folder))
         plain_die(folder);
     char plain[4200];
