@@ -9,6 +9,7 @@
 #include "base/assert.h"
 #include "base/sim_core.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -153,7 +154,9 @@ void ms_sim_schedule(struct ms_sim *s, bool leaving)
         return;
     trace_switch(s, next);
     s->current = next;
+    int saved = errno; /* a thread has one of its own, and so shall a task */
     switch_to(s, &self->stack, &next->stack, leaving);
+    errno = saved;
 }
 
 void ms_sim_yield(void)

@@ -12,6 +12,7 @@
 #include "base/sim.h"
 #include "base/sync.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -650,6 +651,41 @@ static int sleep_on_another_clock(void *arg)
     return ms_sleep(arg, 70 * MS, NULL);
 }
 
+static int keep_errno(void *arg)
+{
+    int mine = *(int *)arg;
+    for (int i = 0; i < 10; i++) {
+        errno = mine;
+        ms_yield();
+        if (errno != mine)
+            return MS_ERR_CORRUPT;
+    }
+    return 0;
+}
+
+static int keep_different_errnos(void *unused)
+{
+    (void)unused;
+    static int values[] = {EIO, ENOENT, 0};
+    struct ms_group *g;
+    int code = ms_group_new(&g, NULL);
+    for (size_t i = 0; !code && i < 3; i++)
+        code = ms_group_fork(g, keep_errno, NULL, &values[i], NULL);
+    if (code)
+        return code;
+    struct ms_join join;
+    ms_group_join_all(g, &join);
+    ms_group_release(g);
+    return join.failed ? MS_ERR_CORRUPT : 0;
+}
+
+static void each_task_has_its_errno(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 10; seed++)
+        assert_int_equal(simulate(seed, keep_different_errnos, NULL, NULL), 0);
+}
+
 static void a_virtual_clock_inside_is_its_own(void **state)
 {
     (void)state;
@@ -711,6 +747,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(simulations_on_several_threads_do_not_meet),
         cmocka_unit_test(the_portable_switch_gives_the_same_trace),
         cmocka_unit_test(a_static_mutex_guards_short_sections),
+        cmocka_unit_test(each_task_has_its_errno),
         cmocka_unit_test(a_virtual_clock_inside_is_its_own),
         cmocka_unit_test(inside_and_outside_are_told_apart),
     };
