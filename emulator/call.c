@@ -41,7 +41,7 @@ int ms_emulator_wait(struct ms_emulator *em, enum ms_verb verb, uint64_t begin_n
 static bool enter_hang(struct ms_emulator *em, struct ms_hanging *me)
 {
     MS_HOLD(&em->mutex);
-    if (em->locked.closing)
+    if (em->locked.closed)
         return false;
     me->next = em->locked.hanging;
     em->locked.hanging = me;
@@ -85,12 +85,17 @@ static int hang(struct ms_emulated_call *call, struct ms_error *err)
 void ms_emulator_end_hangs(struct ms_emulator *em)
 {
     MS_HOLD(&em->mutex);
-    em->locked.closing = true;
+    em->locked.closed = true;
     for (struct ms_hanging *h = em->locked.hanging; h; h = h->next)
         ms_cancel_fire(h->token);
     while (em->locked.hanging)
         ms_cond_wait(&em->hung_out, &em->mutex);
-    em->locked.closing = false;
+}
+
+void ms_emulator_allow_hangs(struct ms_emulator *em)
+{
+    MS_HOLD(&em->mutex);
+    em->locked.closed = false;
 }
 
 /* ---- the way of a call ---- */

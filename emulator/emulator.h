@@ -49,7 +49,7 @@ struct ms_emulator {
         struct ms_planned *faults;
         size_t fault_count;
         struct ms_hanging *hanging;
-        bool closing;
+        bool closed; /* nothing hangs any more */
     } locked;
 };
 
@@ -96,8 +96,9 @@ int ms_emulator_wait(struct ms_emulator *em, enum ms_verb verb, uint64_t begin_n
                      struct ms_error *err) MS_MUST_CHECK;
 /* MS_ERR_CONNECTION while ms_emulator_set_gone says so: for what is not a numbered call. */
 int ms_emulator_check_gone(struct ms_emulator *em, struct ms_error *err) MS_MUST_CHECK;
-/* Ends all hanging calls and waits until they are out. */
+/* Ends all hanging calls, waits until they are out, and lets none hang until the next opening. */
 void ms_emulator_end_hangs(struct ms_emulator *em);
+void ms_emulator_allow_hangs(struct ms_emulator *em);
 
 /* ---- chance.c ---- */
 

@@ -44,7 +44,11 @@ static int emulated_destroy(struct ms_backend *b, struct ms_error *err)
 static int emulated_open(struct ms_backend *b, struct ms_error *err)
 {
     int rc = ms_emulator_check_gone(ms_emulator_of(b), err);
-    return rc < 0 ? rc : ms_backend_open(inner_of(b), err);
+    if (rc == 0)
+        rc = ms_backend_open(inner_of(b), err);
+    if (rc == 0)
+        ms_emulator_allow_hangs(ms_emulator_of(b));
+    return rc;
 }
 
 static int emulated_close(struct ms_backend *b, struct ms_error *err)
