@@ -171,7 +171,7 @@ int ms_backend_delete(struct ms_backend *b, struct ms_view name, struct ms_error
 {
     struct ms_call call;
     int code = begin(&call, b, MS_VERB_DELETE, name, err);
-    return code ? code : ms_call_end(&call, b->ops->delete (b, name, err), 0, err);
+    return code ? code : ms_call_end(&call, b->ops->remove(b, name, err), 0, err);
 }
 
 /* ---- calls with two names or more ---- */

@@ -62,7 +62,7 @@ static void assert_slots(const struct ms_backend_ops *ops)
 {
     ms_assert(ops->create && ops->destroy && ops->open && ops->close && ops->free);
     ms_assert(ops->capabilities && ops->mkdir && ops->rmdir && ops->info && ops->load);
-    ms_assert(ops->store && ops->delete &&ops->move && ops->list);
+    ms_assert(ops->store && ops->remove && ops->move && ops->list);
 }
 
 int ms_backend_make_url(struct ms_url *url, const struct ms_backend_env *env,

@@ -24,7 +24,8 @@ int ms_parse_rate(const char *text, const char *what, double *out,
 /* Short forms for people; each writes to buf and returns it. */
 const char *ms_format_size(char *buf, size_t size, uint64_t bytes);  /* "1.5 MiB" */
 const char *ms_format_duration(char *buf, size_t size, uint64_t ns); /* "1.2 ms", "3m 20s" */
-/* Bytes of a name for messages: printable ASCII but '\\' as is, others \xNN; cut with "…" when too long. */
+/* Bytes of a name for messages: printable ASCII but '\\' as is, others \xNN; cut with "…" when too
+ * long. */
 const char *ms_show(char *buf, size_t size, struct ms_view bytes);
 #define MS_SHOW_SIZE 160
 /* ms_show into a buffer that lives until the end of the full expression's block. */

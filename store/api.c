@@ -112,7 +112,7 @@ int ms_store_delete(struct ms_store *s, struct ms_view key, bool deleted, struct
 {
     int code = enter(s, err);
     struct ms_item_ref item = {.key = key, .deleted = deleted};
-    return code ? code : s->ops->delete (s, item, err);
+    return code ? code : s->ops->remove(s, item, err);
 }
 
 int ms_store_move(struct ms_store *s, enum ms_move how, struct ms_view key, struct ms_view new_key,

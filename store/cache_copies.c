@@ -52,7 +52,7 @@ int ms_cache_drop(struct ms_cache *c, struct ms_cache_policy *p, struct ms_item_
 {
     struct ms_error own = {0};
     ms_cache_index_remove(&c->index, item.key, item.deleted);
-    int code = c->copies->ops->delete (c->copies, item, &own);
+    int code = c->copies->ops->remove(c->copies, item, &own);
     if (code == 0 || code == MS_ERR_NOT_FOUND)
         return 0;
     if (code != MS_ERR_CANCELLED)
@@ -80,7 +80,7 @@ static void evict(struct ms_cache *c, struct ms_cache_policy *p, bool thoroughly
             return;
         struct ms_item_ref item = {.key = copy->node.key, .deleted = copy->node.deleted};
         struct ms_error err = {0};
-        int code = c->copies->ops->delete (c->copies, item, &err);
+        int code = c->copies->ops->remove(c->copies, item, &err);
         ms_entity_count_cache(p->entity, MS_CACHE_EVICTION);
         if (code && code != MS_ERR_NOT_FOUND)
             ms_cache_failed(c, p, "evicting", item.key, &err);

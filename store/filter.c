@@ -81,7 +81,7 @@ int ms_filter_info(struct ms_store *s, struct ms_item_ref item, struct ms_item_i
 int ms_filter_delete(struct ms_store *s, struct ms_item_ref item, struct ms_error *err)
 {
     INNER(s);
-    return inner->ops->delete (inner, item, err);
+    return inner->ops->remove(inner, item, err);
 }
 
 int ms_filter_move(struct ms_store *s, enum ms_move how, struct ms_view key, struct ms_view new_key,

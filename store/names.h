@@ -1,7 +1,7 @@
 /* store/names.h - what a key may be, in one place: the same rules on write and on list.
  *
- * Two profiles. `borgstore`: BorgStore's rule for names, a little stricter (docs/store.md). `bytes`:
- * any 1..1024 bytes, kept under an escape that sorts as the bytes do:
+ * Two profiles. `borgstore`: BorgStore's rule for names, a little stricter (docs/store.md).
+ * `bytes`: any 1..1024 bytes, kept under an escape that sorts as the bytes do:
  *
  *     byte          stored as        so that, in ASCII order,
  *     '0'..'9'      itself           '-' < '0'..'9' < '_' < 'a'..'z' < '~'

@@ -37,7 +37,7 @@ const struct ms_ns *ms_namespaces_exact(const struct ms_namespaces *n, struct ms
 bool ms_namespaces_leads(const struct ms_namespaces *n, struct ms_view path);
 const struct ms_ns *ms_namespaces_at(const struct ms_namespaces *n, size_t index); /* NULL: end */
 
-struct ms_key {           /* a caller's key, taken apart; views into the caller's key */
+struct ms_key { /* a caller's key, taken apart; views into the caller's key */
     const struct ms_ns *ns;
     struct ms_view whole;
     struct ms_view space; /* the namespace's path; may be longer than ns->name */
@@ -57,7 +57,7 @@ struct ms_ns_current {
 };
 void ms_ns_current_init(struct ms_ns_current *c, struct ms_namespaces *first); /* takes it */
 void ms_ns_current_fini(struct ms_ns_current *c);
-struct ms_namespaces *ms_ns_current_get(struct ms_ns_current *c); /* a new reference */
+struct ms_namespaces *ms_ns_current_get(struct ms_ns_current *c);             /* a new reference */
 void ms_ns_current_replace(struct ms_ns_current *c, struct ms_namespaces *n); /* takes it */
 
 static inline void ms_namespaces_cleanup(struct ms_namespaces **n)

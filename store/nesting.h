@@ -1,10 +1,10 @@
 /* store/nesting.h - from a key to the backend's name of it.
  *
- *     borgstore, 2 levels:  data/0123abcd      data/01/23/0123abcd      deleted: data/01/23/0123abcd.del
- *                           data/abc           data/ab/c/abc            (an empty or "." chunk makes
+ *     borgstore, 2 levels:  data/0123abcd      data/01/23/0123abcd      deleted:
+ * data/01/23/0123abcd.del data/abc           data/ab/c/abc            (an empty or "." chunk makes
  *                           data/a             data/a/a                  no directory)
- *     bytes, 2 levels:      data/é             data/+~c/+3~/~c3~a9      (always so many directories)
- *                           data/a             data/+a/+/a
+ *     bytes, 2 levels:      data/é             data/+~c/+3~/~c3~a9      (always so many
+ * directories) data/a             data/+a/+/a
  *
  * In the bytes profile a directory of the nesting starts with '+', and an escaped key longer than
  * MS_SEGMENT_MAX is cut: every piece but the last is a directory and ends in '+'. So no directory

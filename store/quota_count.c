@@ -145,6 +145,6 @@ int ms_quota_count_add(struct ms_store *inner, int64_t change, uint64_t *out, st
 
 int ms_quota_count_remove(struct ms_store *inner, struct ms_error *err)
 {
-    int code = inner->ops->delete (inner, *count_item(), err);
+    int code = inner->ops->remove(inner, *count_item(), err);
     return code == MS_ERR_NOT_FOUND ? 0 : code;
 }

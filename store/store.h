@@ -41,7 +41,7 @@ struct ms_store_ops {
                  const struct ms_precondition *pre, struct ms_tag *tag, struct ms_error *err);
     int (*info)(struct ms_store *s, struct ms_item_ref item, struct ms_item_info *out,
                 struct ms_error *err);
-    int (*delete)(struct ms_store *s, struct ms_item_ref item, struct ms_error *err);
+    int (*remove)(struct ms_store *s, struct ms_item_ref item, struct ms_error *err);
     /* pre: ALWAYS or IF_ABSENT, about the target. */
     int (*move)(struct ms_store *s, enum ms_move how, struct ms_view key, struct ms_view new_key,
                 bool deleted, const struct ms_precondition *pre, struct ms_error *err);

@@ -211,7 +211,7 @@ struct ms_backend_ops {
     /* pre and tag are never NULL. Directories are made on demand. */
     int (*store)(struct ms_backend *b, struct ms_view name, struct ms_buf *value,
                  const struct ms_precondition *pre, struct ms_tag *tag, struct ms_error *err);
-    int (*delete)(struct ms_backend *b, struct ms_view name, struct ms_error *err); /* NOT_FOUND */
+    int (*remove)(struct ms_backend *b, struct ms_view name, struct ms_error *err); /* NOT_FOUND */
     /* Replaces `to` unless pre says otherwise (ALWAYS or IF_ABSENT only). NOT_FOUND. */
     int (*move)(struct ms_backend *b, struct ms_view from, struct ms_view to,
                 const struct ms_precondition *pre, struct ms_error *err);

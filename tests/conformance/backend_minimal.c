@@ -132,7 +132,7 @@ static const struct ms_backend_ops minimal_ops = {
     .info = minimal_info,
     .load = minimal_load,
     .store = minimal_store,
-    .delete = minimal_delete,
+    .remove = minimal_delete,
     .move = minimal_move,
     .list = minimal_list,
 };

@@ -213,9 +213,9 @@ int ms_args_count(const struct ms_args *args, const char *option, uint64_t least
         return 0;
     uint64_t number;
     if (ms_parse_u64(value, option, most, &number, NULL) || number < least)
-        return ms_error_set(err, MS_CLI_USAGE, "%s must be a whole number from %llu to %llu, not %s",
-                            option, (unsigned long long)least, (unsigned long long)most,
-                            MS_SHOW(ms_str(value)));
+        return ms_error_set(
+            err, MS_CLI_USAGE, "%s must be a whole number from %llu to %llu, not %s", option,
+            (unsigned long long)least, (unsigned long long)most, MS_SHOW(ms_str(value)));
     *out = number;
     return 0;
 }
