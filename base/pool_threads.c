@@ -18,6 +18,8 @@ static struct {
     size_t threads_max;
     uint64_t idle_ns;
     bool ending, ready;
+    pthread_t ended; /* the last thread that left while all were to end: to be joined */
+    bool has_ended;
 } pool = {.mutex = MS_MUTEX_STATIC, .threads_max = MS_POOL_THREADS_MAX, .idle_ns = MS_POOL_IDLE_NS};
 
 /* ---- fork(2): the child has none of the threads, and the queue is the parent's business ---- */
@@ -48,7 +50,7 @@ static void after_fork_in_child(void)
     init_conditions();
     pool.first = pool.last = NULL;
     pool.queued = pool.idle = pool.starting = pool.threads = 0;
-    pool.ending = false;
+    pool.ending = pool.has_ended = false;
     pthread_mutex_unlock(&pool.mutex.thread);
 }
 
@@ -120,8 +122,29 @@ struct ms_task *ms_pool_take_if_short(struct ms_group *g)
 
 /* ---- threads ---- */
 
+/* A thread that has idled long enough goes by itself. When all are to end, each joins the one that
+ * left before it and shutdown joins the last: then they are really gone, with what the libraries
+ * keep for each thread, as leak checkers want it. */
+struct leaving {
+    pthread_t before;
+    bool joins;
+};
+
+static void leave_locked(struct leaving *l)
+{
+    pool.threads--;
+    ms_cond_broadcast(&pool.gone);
+    if (!pool.ending) {
+        pthread_detach(pthread_self());
+        return;
+    }
+    *l = (struct leaving){pool.ended, pool.has_ended};
+    pool.ended = pthread_self();
+    pool.has_ended = true;
+}
+
 /* The next task; NULL: the thread has idled long enough, or all are to end. */
-static struct ms_task *wait_for_task(bool first_time)
+static struct ms_task *wait_for_task(bool first_time, struct leaving *l)
 {
     MS_HOLD(&pool.mutex);
     if (first_time)
@@ -137,8 +160,7 @@ static struct ms_task *wait_for_task(bool first_time)
         remove_locked(t);
         return t;
     }
-    pool.threads--;
-    ms_cond_broadcast(&pool.gone);
+    leave_locked(l);
     return NULL;
 }
 
@@ -146,8 +168,11 @@ static void *work(void *unused)
 {
     (void)unused;
     bool first_time = true;
-    for (struct ms_task *t; (t = wait_for_task(first_time)); first_time = false)
+    struct leaving l = {0};
+    for (struct ms_task *t; (t = wait_for_task(first_time, &l)); first_time = false)
         ms_task_run(t);
+    if (l.joins)
+        pthread_join(l.before, NULL);
     return NULL;
 }
 
@@ -170,8 +195,6 @@ static bool start_thread(void)
     pthread_t thread;
     bool started = pthread_create(&thread, NULL, work, NULL) == 0;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (started)
-        pthread_detach(thread);
     return started;
 }
 
@@ -206,13 +229,20 @@ void ms_pool_submit(struct ms_task *t)
 
 void ms_pool_shutdown(void)
 {
-    MS_HOLD(&pool.mutex);
-    ready_locked();
-    pool.ending = true;
-    ms_cond_broadcast(&pool.work);
-    while (pool.threads > 0)
-        ms_cond_wait(&pool.gone, &pool.mutex);
-    pool.ending = false;
+    struct leaving last = {0};
+    {
+        MS_HOLD(&pool.mutex);
+        ready_locked();
+        pool.ending = true;
+        ms_cond_broadcast(&pool.work);
+        while (pool.threads > 0)
+            ms_cond_wait(&pool.gone, &pool.mutex);
+        pool.ending = false;
+        last = (struct leaving){pool.ended, pool.has_ended};
+        pool.has_ended = false;
+    }
+    if (last.joins)
+        pthread_join(last.before, NULL);
 }
 
 unsigned ms_pool_threads(void)
