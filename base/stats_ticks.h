@@ -32,7 +32,7 @@ struct ms_ticks {
     _Atomic uint64_t next_sample;           /* in ticks */
     _Atomic uint64_t next_sample_ns;        /* the same while the clock is asked */
 };
-extern struct ms_ticks ms_ticks;
+extern struct ms_ticks ms_ticks __attribute__((visibility("hidden"))); /* no GOT between */
 
 static inline uint64_t ms_ticks_to_ns(uint64_t ticks)
 {
