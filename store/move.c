@@ -52,10 +52,15 @@ static int undelete(struct ms_single *s, const struct ms_place *from, const stru
         pre.kind = exact ? MS_IF_ABSENT : MS_ALWAYS;
         code = move_levels(s, from, to, false, &pre, err);
     }
-    if (exists || code == MS_ERR_EXISTS)
+    if (exists || code == MS_ERR_EXISTS) {
+        bool hidden;
+        code = ms_place_find(s, from, true, &index, &hidden, err);
+        if (code || !hidden)
+            return code ? code : ms_not_found(from, err);
         return ms_error_set(err, MS_ERR_EXISTS,
                             "%s cannot be undeleted: there is a live item of that name",
                             MS_SHOW(to->key.whole));
+    }
     return code;
 }
 
@@ -95,7 +100,7 @@ int ms_single_move(struct ms_store *store, enum ms_move how, struct ms_view key,
     struct ms_single *s = ms_single_self(store);
     struct ms_place from, to;
     /* the longer of the two names must be valid */
-    bool longest = deleted || how == MS_MOVE_SOFT_DELETE;
+    bool longest = deleted || how == MS_MOVE_SOFT_DELETE || how == MS_MOVE_UNDELETE;
     int code = ms_place_init(s, (struct ms_item_ref){.key = key, .deleted = longest}, &from, err);
     if (code)
         return code;
