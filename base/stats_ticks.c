@@ -56,7 +56,8 @@ static void decide(struct ms_clock *real, uint64_t now_ns)
         uint64_t ticks = ms_ticks_now() - first_ticks;
         if (ticks >> 63 == 0 && ticks > ns / 64) { /* a counter that moves */
             atomic_store(&ms_ticks.ns_per_tick, (uint64_t)(((unsigned __int128)ns << 32) / ticks));
-            atomic_store(&ms_ticks.next_sample, ms_ticks_now());
+            uint64_t due = atomic_load(&ms_ticks.next_sample_ns);
+            ms_ticks_sample_after(due > now_ns ? due - now_ns : 0);
             atomic_store(&ms_ticks.clock, real);
         }
         atomic_store(&state, DECIDED);

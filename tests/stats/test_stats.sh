@@ -111,13 +111,13 @@ python3 - "$work/a" "$work" <<'PY'
 import random, sys
 data = open(sys.argv[1], "rb").read()
 rng = random.Random(1)
-for n in range(40):
+for n in range(12):
     bad = bytearray(data)
     for _ in range(20):
         bad[rng.choice((rng.randrange(200), rng.randrange(len(bad)), 24576 + rng.randrange(512)))] = \
             rng.randrange(256)
     open(f"{sys.argv[2]}/flip{n}", "wb").write(bad)
-for n in range(4):  # figures that are all noise, in a file that is whole
+for n in range(2):  # figures that are all noise, in a file that is whole
     bad = bytearray(data)
     for slot in range(24576, len(bad), 32768):
         bad[slot + 208:slot + 30464] = rng.randbytes(30464 - 208)

@@ -20,7 +20,7 @@ static const char style[] =
     "p{margin:.3rem 0}.soft{color:var(--soft)}"
     ".wide{overflow-x:auto}table{border-collapse:collapse;font-size:.85rem;"
     "font-variant-numeric:tabular-nums;white-space:nowrap}"
-    "th,td{padding:.2rem .6rem;text-align:right;border-bottom:1px solid var(--line)}"
+    "th,td{padding:.2rem .45rem;text-align:right;border-bottom:1px solid var(--line)}"
     "th:first-child,td:first-child{text-align:left}th{color:var(--soft);font-weight:600}"
     "figure{margin:.6rem 0;padding:.6rem;background:var(--card);border:1px solid var(--line);"
     "border-radius:6px}figcaption{font-weight:600;font-size:.9rem}"

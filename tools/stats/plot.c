@@ -7,10 +7,11 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdlib.h>
 
 #define WIDTH  720.0
 #define HEIGHT 200.0
-#define LEFT   64.0
+#define LEFT   12.0
 #define RIGHT  12.0
 #define TOP    22.0
 #define BOTTOM 26.0
@@ -143,8 +144,8 @@ void plot_latency(FILE *file, const struct ms_verb_stats *verb)
     draw_marks(file, &b, verb);
     char most[CELL];
     snprintf(most, sizeof most, "%" PRIu64, b.most);
-    text_at(file, LEFT - 6, TOP + 4, "end", most);
-    text_at(file, LEFT - 6, HEIGHT - BOTTOM, "end", "0");
+    strcat(most, b.most == 1 ? " call" : " calls");
+    text_at(file, LEFT, TOP - 6, "start", most);
     fputs("</svg>\n", file);
 }
 
@@ -160,6 +161,29 @@ static double rate(const struct ms_stats_snapshot *s, size_t i, enum direction d
     uint64_t to = direction == LOADED ? b->load_bytes : b->store_bytes;
     double time = ((double)b->wall_ns - (double)a->wall_ns) / 1e9;
     return to > from && time > 0.001 ? (double)(to - from) / time : 0;
+}
+
+/* Two samples that almost coincide would make a spike out of nothing: the second one is passed
+ * over. What is between 0 and this many ns after the one before. */
+static double too_close(const struct ms_stats_snapshot *s)
+{
+    double total = (double)s->samples[s->sample_count - 1].wall_ns - (double)s->samples[0].wall_ns;
+    return fmin(1e8, total / 100);
+}
+
+/* The samples that are drawn. */
+static int spread_out(const struct ms_stats_snapshot *s, struct ms_stats_snapshot *out)
+{
+    out->samples = calloc(s->sample_count + 1, sizeof *out->samples);
+    out->sample_count = 0;
+    if (!out->samples)
+        return MS_ERR_NO_MEMORY;
+    for (size_t i = 0; i < s->sample_count; i++)
+        if (i == 0 ||
+            (double)s->samples[i].wall_ns - (double)out->samples[out->sample_count - 1].wall_ns >
+                too_close(s))
+            out->samples[out->sample_count++] = s->samples[i];
+    return 0;
 }
 
 static double x_of_moment(const struct ms_stats_snapshot *s, size_t i)
@@ -183,7 +207,7 @@ static void draw_area(FILE *file, const struct ms_stats_snapshot *s, enum direct
             y_of(0), direction == LOADED ? "load" : "store");
 }
 
-void plot_throughput(FILE *file, const struct ms_stats_snapshot *snapshot)
+static void draw_throughput(FILE *file, const struct ms_stats_snapshot *snapshot)
 {
     double most = 0;
     for (size_t i = 1; i < snapshot->sample_count; i++)
@@ -200,7 +224,7 @@ void plot_throughput(FILE *file, const struct ms_stats_snapshot *snapshot)
                 LEFT, y, WIDTH - RIGHT, y);
         ms_format_size(text, sizeof text - 2, (uint64_t)fmin(1e18, most * i / 2));
         strcat(text, "/s");
-        text_at(file, LEFT - 6, y + 4, "end", text);
+        text_at(file, LEFT, y - 4, "start", text);
     }
     draw_area(file, snapshot, LOADED, most);
     draw_area(file, snapshot, STORED, most);
@@ -212,4 +236,12 @@ void plot_throughput(FILE *file, const struct ms_stats_snapshot *snapshot)
     fputs("</svg>\n<p class=\"legend\"><span class=\"key load\"></span> load "
           "<span class=\"key store\"></span> store</p>\n",
           file);
+}
+
+void plot_throughput(FILE *file, const struct ms_stats_snapshot *snapshot)
+{
+    struct ms_stats_snapshot drawn = {0};
+    if (spread_out(snapshot, &drawn) == 0)
+        draw_throughput(file, &drawn);
+    free(drawn.samples);
 }
