@@ -129,9 +129,14 @@ static int fill_namespaces(const struct sources *from, struct target *t, struct 
         if (!t->namespaces)
             code = ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for the configuration");
     }
+    const struct ms_config_ns *root = ms_config_ns_find(from->sections, ms_str(""));
     for (size_t i = 0; i < names.count && !code; i++) {
         char *name = MS_TAKE(names.entries[i].name);
-        t->namespaces[t->count++] = settled(from, name);
+        struct ms_namespace *ns = &t->namespaces[t->count++];
+        *ns = settled(from, name);
+        /* Any bytes would reach into the other namespaces: the store's default spares the root. */
+        if (!*name && names.count > 1 && !(root && root->has_names))
+            ns->names = MS_NAMES_BORGSTORE;
     }
     ms_config_ns_list_free(&names);
     return code;

@@ -123,7 +123,7 @@ static void urls_take_namespaces_but_no_cache(void **state)
     assert_int_equal(ns_of(t, "data")->cache, MS_CACHE_OFF);
     ms_config_target_free(t);
     assert_int_equal(ms_config_resolve(c, "plain", NULL, 0, &t, NULL), 0);
-    assert_int_equal(ns_of(t, "")->names, MS_NAMES_BYTES);
+    assert_int_equal(ns_of(t, "")->names, MS_NAMES_BORGSTORE); /* it has namespaces below */
     assert_int_equal(ns_of(t, "data")->names, MS_NAMES_BYTES);
     assert_int_equal(ns_of(t, "data")->cache, MS_CACHE_OFF);
     ms_config_target_free(t);
@@ -140,6 +140,32 @@ static void an_empty_file_makes_everything_flat(void **state)
     assert_string_equal(t->options.namespaces[0].name, "");
     assert_int_equal(t->options.namespaces[0].level_count, 0);
     ms_config_target_free(t);
+    ms_config_free(c);
+}
+
+static void what_comes_out_makes_a_store(void **state)
+{
+    (void)state;
+    struct ms_config *c = parsed("[store a]\nurl = memory:\nnames = bytes\n"
+                                 "[store b]\nurl = memory:\npermissions = borgbackup-no-delete\n"
+                                 "cache = memory:\nquota = 1k\nlevels.x/y = 0,1\n");
+    for (int with = 0; with < 2; with++) { /* without and with another namespace */
+        const char *levels[] = {"data=2"};
+        const struct ms_config_store *configured;
+        for (size_t i = 0; (configured = ms_config_store_at(c, i)); i++) {
+            struct ms_config_target *t;
+            struct ms_store *s;
+            struct ms_error err = {0};
+            assert_int_equal(ms_config_resolve(c, configured->name, levels, (size_t)with, &t, NULL),
+                             0);
+            if (i == 0)
+                assert_int_equal(ns_of(t, "")->names, with ? MS_NAMES_BORGSTORE : MS_NAMES_BYTES);
+            if (ms_store_new(t->url, &t->options, &s, &err))
+                fail_msg("%s", err.text);
+            ms_store_free(s);
+            ms_config_target_free(t);
+        }
+    }
     ms_config_free(c);
 }
 
@@ -318,6 +344,7 @@ int main(void)
         cmocka_unit_test(settings_come_from_the_nearest_place),
         cmocka_unit_test(urls_take_namespaces_but_no_cache),
         cmocka_unit_test(an_empty_file_makes_everything_flat),
+        cmocka_unit_test(what_comes_out_makes_a_store),
         cmocka_unit_test(bad_arguments_are_explained),
         cmocka_unit_test(refused_with_file_and_line),
         cmocka_unit_test_setup_teardown(passwords_need_a_private_file, make_folder, remove_folder),
