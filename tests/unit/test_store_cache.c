@@ -76,7 +76,7 @@ static int move(struct ms_store *s, enum ms_move how, const char *key, const cha
 
 static int erase(struct ms_store *s, const char *key)
 {
-    return s->ops->delete (s, live(key), NULL);
+    return s->ops->remove(s, live(key), NULL);
 }
 
 /* Loads and compares; text NULL: not found. */

@@ -199,7 +199,7 @@ static const struct ms_store_ops spy_ops = {
     .load = spy_load,
     .store = spy_store,
     .info = spy_info,
-    .delete = spy_delete,
+    .remove = spy_delete,
     .move = spy_move,
     .hash = spy_hash,
     .defrag = spy_defrag,
@@ -332,7 +332,7 @@ static int perform(struct ms_store *s, enum verb verb, const struct ms_precondit
     case STORE_MANY:
         return do_store_many(s, item, pre, err);
     case DELETE:
-        return s->ops->delete (s, item, err);
+        return s->ops->remove(s, item, err);
     case SOFT_DELETE:
     case UNDELETE:
     case CHANGE_LEVEL:
@@ -658,7 +658,7 @@ static void internal_items_are_not_judged(void **state)
     assert_int_equal(do_store(s, item, &pre, NULL), 0);
     assert_int_equal(spy.sent.kind, MS_ALWAYS);
     assert_int_equal(s->ops->info(s, item, &info, NULL), 0);
-    assert_int_equal(s->ops->delete (s, item, NULL), 0);
+    assert_int_equal(s->ops->remove(s, item, NULL), 0);
     assert_int_equal(s->ops->open(s, NULL), 0); /* and anyone may open */
     assert_int_equal(s->ops->close(s, NULL), 0);
     s->ops->free(s);

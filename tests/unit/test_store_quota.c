@@ -122,9 +122,9 @@ static void every_verb_is_counted(void **state)
     assert_int_equal(move(t.store, MS_MOVE_CHANGE_LEVEL, "b", ""), 0);
     check(&t, 5);
     assert_int_equal(move(t.store, MS_MOVE_RENAME, "nothing", "b"), MS_ERR_NOT_FOUND);
-    assert_int_equal(t.store->ops->delete (t.store, live("nothing"), NULL), MS_ERR_NOT_FOUND);
+    assert_int_equal(t.store->ops->remove(t.store, live("nothing"), NULL), MS_ERR_NOT_FOUND);
     check(&t, 5);
-    assert_int_equal(t.store->ops->delete (t.store, live("b"), NULL), 0);
+    assert_int_equal(t.store->ops->remove(t.store, live("b"), NULL), 0);
     check(&t, 0);
     assert_int_equal(put_pre(t.store, gone("d"), 9, MS_IF_ABSENT, NULL), 0);
     assert_int_equal(put_pre(t.store, gone("d"), 9, MS_IF_ABSENT, NULL), MS_ERR_EXISTS);
@@ -188,7 +188,7 @@ static void a_store_above_its_limit_may_shrink(void **state)
     check(&t, 24);
     assert_int_equal(put(t.store, "a", 20, NULL), 0);
     assert_int_equal(put(t.store, "b", 1, NULL), MS_ERR_QUOTA);
-    assert_int_equal(t.store->ops->delete (t.store, live("a"), NULL), 0);
+    assert_int_equal(t.store->ops->remove(t.store, live("a"), NULL), 0);
     assert_int_equal(put(t.store, "b", 1, NULL), 0);
     check(&t, 1);
     assert_int_equal(t.store->ops->close(t.store, NULL), 0);
@@ -216,7 +216,7 @@ static void failures_leave_the_books_right(void **state)
         t.fake.fail_verb = verb;
         t.fake.fail_after = after;
         int code = verb == MS_VERB_STORE    ? put(t.store, "a", 70, NULL)
-                   : verb == MS_VERB_DELETE ? t.store->ops->delete (t.store, live("a"), NULL)
+                   : verb == MS_VERB_DELETE ? t.store->ops->remove(t.store, live("a"), NULL)
                                             : move(t.store, MS_MOVE_RENAME, "a", "b");
         assert_int_equal(code, codes[i / 6]);
         t.fake.fail_code = 0;
@@ -301,9 +301,9 @@ static void the_count_is_saved_after_10_MB_or_5_minutes(void **state)
     assert_int_equal(ms_sleep(t.clock, 300ull * 1000000000, NULL), 0);
     assert_int_equal(put(t.store, "b", 3, NULL), 0);
     assert_true(fake_has(&t.fake, *count_item(), "10000002"));
-    assert_int_equal(t.store->ops->delete (t.store, live("a"), NULL), 0); /* as much less */
+    assert_int_equal(t.store->ops->remove(t.store, live("a"), NULL), 0); /* as much less */
     assert_true(fake_has(&t.fake, *count_item(), "10000002"));
-    assert_int_equal(t.store->ops->delete (t.store, live("b"), NULL), 0);
+    assert_int_equal(t.store->ops->remove(t.store, live("b"), NULL), 0);
     assert_true(fake_has(&t.fake, *count_item(), "0"));
     assert_int_equal(t.store->ops->close(t.store, NULL), 0);
     finish(&t);
@@ -505,10 +505,10 @@ static void one_step(struct quota_test *t, struct ms_random *random)
     int code = 0;
     switch (ms_random_below(random, 8)) {
     case 0:
-        code = s->ops->delete (s, live(key), NULL);
+        code = s->ops->remove(s, live(key), NULL);
         break;
     case 1:
-        code = s->ops->delete (s, gone(key), NULL);
+        code = s->ops->remove(s, gone(key), NULL);
         break;
     case 2:
         code = move(s, MS_MOVE_RENAME, key, other);
