@@ -102,14 +102,21 @@ static void draw_time_axis(FILE *file, const struct bars *b)
                                         "100 us", "1 ms",  "10 ms",  "100 ms", "1 s",
                                         "10 s",   "100 s", "1000 s"};
     uint64_t tick = 1;
+    bool any = false;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++, tick *= 10) {
         if (tick < low || tick > high)
             continue;
+        any = true;
         double x = x_of_time(b, tick);
         fprintf(file, "<line class=\"grid\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>\n", x,
                 TOP, x, HEIGHT - BOTTOM);
         text_at(file, x, HEIGHT - 8, "middle", names[i]);
     }
+    if (any)
+        return;
+    char text[CELL]; /* all of it is between two of them */
+    text_at(file, LEFT, HEIGHT - 8, "start", ms_format_duration(text, sizeof text, low));
+    text_at(file, WIDTH - RIGHT, HEIGHT - 8, "end", ms_format_duration(text, sizeof text, high));
 }
 
 static void draw_marks(FILE *file, const struct bars *b, const struct ms_verb_stats *verb)
