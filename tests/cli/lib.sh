@@ -67,7 +67,7 @@ json_ok() { # the last output is JSON; json_ok --json-lines: each line is
     python3 -m json.tool "$@" "$T/out" >/dev/null 2>&1 || problem "the output is not JSON"
 }
 json() { # EXPRESSION over d - prints its value
-    python3 -c 'import json,sys; d = json.load(open(sys.argv[1])); print(eval(sys.argv[2]))' \
+    python3 -c 'import json,sys; d = json.load(open(sys.argv[1])); print(eval("(" + sys.argv[2] + ")"))' \
         "$T/out" "$1"
 }
 fresh() { # NAME - makes an empty store; its URL (without syncs, for speed) is then in $url

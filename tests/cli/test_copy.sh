@@ -36,11 +36,11 @@ whole() { # both stores hold the same
 expect 0 copy "$src" "$dst" --dry-run
 prints "data/item01"
 prints "gone (soft-deleted)"
-prints "would copy 16 items"
+prints "would copy 17 items"
 same "nothing was copied" "$("$MSTORE" ls "$dst" --all)" ""
 expect 0 copy "$src" "$dst" --json
 silent
-summary 16 0 0
+summary 17 0 0
 same "bytes" "$(json 'd["copied_bytes"]')" $((10 * 10 + 11 + 12 + 32 + 4 + 3000000 + 1048577))
 whole "$dst"
 same "soft-deleted content" "$("$MSTORE" get "$dst" --deleted gone2)" "soft-deleted and live again: old"
@@ -48,7 +48,7 @@ same "live content" "$("$MSTORE" get "$dst" gone2)" live
 
 # again: nothing to do
 expect 0 copy "$src" "$dst" --json
-summary 0 16 0
+summary 0 17 0
 # one missing, one of another size, one of the same size
 "$MSTORE" rm "$dst" data/item01
 url=$dst
@@ -58,17 +58,17 @@ put extra "only here"
 expect 0 copy "$src" "$dst" --dry-run
 same "what differs" "$(grep -c ^data/item out)" 3
 expect 0 copy "$src" "$dst" --size-only --json
-summary 2 14 0
+summary 2 15 0
 same "not looked at" "$("$MSTORE" get "$dst" data/item03)" "CONTENT 03"
 expect 0 copy "$src" "$dst"
-prints "copied 1 item (10 B), 15 already there, 0 failed"
+prints "copied 1 item (10 B), 16 already there, 0 failed"
 same "nothing is removed" "$("$MSTORE" get "$dst" extra)" "only here"
 "$MSTORE" rm "$dst" extra
 whole "$dst"
 # damage of the same size in a large one
 printf X | dd of=dst/big/1 bs=1 seek=1000 conv=notrunc 2>/dev/null
 expect 0 copy "$src" "$dst" --json
-summary 1 15 0
+summary 1 16 0
 whole "$dst"
 
 # one namespace; other levels on the other side; jobs
@@ -78,19 +78,19 @@ summary 11 0 0
 same "one namespace" "$("$MSTORE" ls "$url" | grep -cv ^data/)" 0
 fresh nested
 expect 0 copy "$src" "$url" --dst-levels data=1 --jobs 1 --json
-summary 16 0 0
+summary 17 0 0
 ok "nested" test -f nested/data/it/item01
 expect 0 copy "$url" "$src" --levels data=1 --dst-levels data=0 --json
-summary 0 16 0
+summary 0 17 0
 
 # an item that cannot be read is reported, the others go on; the next run completes it
 fresh rest
 expect 1 copy "$src&emulate.fail=load:3" "$url" --json --jobs 1
-summary 15 0 1
+summary 16 0 1
 says "run the same command again"
 same "one was reported" "$(grep -c 'cannot read it' err)" 1
 expect 0 copy "$src" "$url" --json
-summary 1 15 0
+summary 1 16 0
 whole "$url"
 
 # SRC or DST missing

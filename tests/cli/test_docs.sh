@@ -42,7 +42,7 @@ same "command" "$(complete_words put)" "put put-tree "
 same "store" "$(complete_words ls '')" "nas usb file:/// "
 same "store" "$(complete_words --json ls n)" "nas "
 same "second store" "$(complete_words copy nas u)" "usb "
-same "option" "$(complete_words ls nas --st)" "--start-after --stats "
+same "option" "$(complete_words ls nas --st)" "--stats --start-after "
 same "value" "$(complete_words hash nas key --algorithm sha5)" "sha512 "
 touch some-file
 same "file" "$(complete_words put nas data/x some)" "some-file "

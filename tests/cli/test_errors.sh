@@ -100,6 +100,6 @@ expect 0 put "$url" -- -odd </dev/null
 expect 0 info "$url" -- -odd
 expect 0 rm -- "$url" -odd
 # options anywhere
-expect 0 --json ls --prefix=data "$url" -j2 data -v
+expect 0 --json ls --prefix=data/ "$url" -j2 data -v
 prints '"key":"data/a"'
 finish

@@ -34,7 +34,7 @@ mkfifo hold
 sleep 1000 >hold &
 holder=$!
 for signal in INT TERM; do
-    interrupt $signal "[ -n \"\$(find '$T/dst' -name '*.tmp')\" ] || [ -s '$T/stats/'*.stats ]" \
+    interrupt $signal "find '$T/dst' -type f | grep -q ." \
         put "$dst" data/held hold
     same "put" "$status" 130
     says "interrupted"
@@ -58,7 +58,7 @@ same "what was there stays" "$(json 'd["same"]')" "$there"
 
 fresh store
 export MSTORE_LATENCY=20000
-interrupt INT "[ -s '$T/stats/'*.stats ]" put-tree "$url" photos tree --jobs 1
+interrupt INT "find '$T/store' -type f | grep -q ." put-tree "$url" photos tree --jobs 1
 unset MSTORE_LATENCY
 same "put-tree" "$status" 130
 says "no index was written"

@@ -66,7 +66,7 @@ int ms_cli_config(struct ms_cli *cli, const struct ms_config **out, struct ms_er
         int code = ms_config_load(path, &cli->config, err);
         /* a configuration that is not there is no missing item */
         if (code == MS_ERR_NOT_FOUND)
-            return ms_error_set(err, MS_ERR_CONFIG, "%s", err ? err->text : "");
+            code = err->code = MS_ERR_CONFIG;
         if (code)
             return code;
     }
@@ -88,6 +88,8 @@ int ms_cli_store(struct ms_cli *cli, const char *name, const char *level_option,
         return code;
     struct ms_config_target *target = NULL;
     code = ms_config_resolve(config, name, levels, level_count, &target, err);
+    if (code == MS_ERR_CONFIG) /* the file is fine: the name or the levels are what is wrong */
+        code = err->code = MS_CLI_USAGE;
     if (code)
         return code;
     if (cli->jobs)

@@ -37,13 +37,14 @@ static const char general[] =
     "KEY is NAMESPACE/NAME, or NAME in the root. Namespaces without configured levels are flat.\n"
     "SIZE and N of bytes take units: 4096, 4k, 1.5MiB, 2GB.\n";
 
-static const char statuses[] = "\nExit status:\n"
-                               "  0    success\n"
-                               "  1    an error, or a part of the work failed\n"
-                               "  2    the command line is wrong\n"
-                               "  3    the store or the item was not found\n"
-                               "  4    the store, the item or the file already exists\n"
-                               "  130  interrupted (Ctrl-C); what was done so far is whole\n";
+static const char statuses[] =
+    "\nExit status:\n"
+    "  0    success\n"
+    "  1    an error, or a part of the work failed\n"
+    "  2    the command line is wrong (a malformed URL or key, an unknown name of a store)\n"
+    "  3    the store or the item was not found\n"
+    "  4    the store, the item or the file already exists\n"
+    "  130  interrupted (Ctrl-C); what was done so far is whole\n";
 
 static void print_general(void)
 {

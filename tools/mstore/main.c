@@ -91,6 +91,8 @@ int main(int argc, char **argv)
         code = run(&cli, argc, argv, &err);
     }
     fflush(stdout);
+    if (code == MS_ERR_CANCELLED && !strstr(err.text, "interrupted"))
+        ms_error_set(&err, code, "interrupted");
     if (code && code != MS_CLI_REPORTED && code != MS_CLI_PIPE_CLOSED)
         ms_cli_report(&cli, "%s", err.text[0] ? err.text : ms_code_text(code));
     ms_config_free(cli.config);

@@ -198,7 +198,7 @@ static int scan_entries(struct ms_tree *t, DIR *directory, const char *path, str
         MS_AUTO_FREE char *whole = ms_cli_join(path, ms_str(entry->d_name), &size);
         if (!whole)
             return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a path");
-        int code = ms_cli_interrupted(err, NULL);
+        int code = ms_cli_interrupted(err, "nothing was stored");
         if (!code)
             code = add_entry(t, dirfd(directory), entry->d_name, whole, err);
         if (code)
