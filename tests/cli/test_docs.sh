@@ -29,6 +29,12 @@ while read -r command; do
     done
 done <commands
 
+# mstore-stats has the options its page says
+page=$SOURCE/docs/man/mstore-stats.1
+"${MSTORE_STATS:?}" --help | grep -oE -e '^ {2}--[a-z]+|, --version' | grep -oE -e '--[a-z]+' | sort -u >options
+sed -n 's/^\.It Fl \\-\([a-z]*\).*/--\1/p' "$page" | sort -u >in-page
+same "options of mstore-stats" "$(diff options in-page)" ""
+
 # bash completion: commands, options, names of stores
 printf '[store nas]\nurl = file:///x\n[store usb]\nurl = file:///y\n' >config
 complete_words() { # WORD... - completes the last one
