@@ -50,12 +50,17 @@ static int store_one(void *arg, size_t index)
     return 0;
 }
 
-/* A batch that could not be committed acknowledges nothing of what is in it. */
+/* A batch that could not be committed acknowledges nothing of what is in it, and what was not
+ * tried for want of it failed for the same reason. */
 static void fail_batch(struct run *run, size_t count, int code, const struct ms_error *err)
 {
-    for (size_t i = 0; i < count; i++)
-        if (run->items[i].code == 0 && run->items[i].precondition.kind == MS_ALWAYS)
-            ms_many_result(&run->items[i], code, err);
+    for (size_t i = 0; i < count; i++) {
+        struct ms_many *item = &run->items[i];
+        bool in_batch = item->code == 0 && item->precondition.kind == MS_ALWAYS;
+        bool untried = item->code == MS_ERR_CANCELLED && !item->error;
+        if (in_batch || untried)
+            ms_many_result(item, code, err);
+    }
 }
 
 static void store_some(struct run *run, size_t count, unsigned jobs)

@@ -176,29 +176,28 @@ int ms_filter_store_rest(struct ms_store *s, struct ms_many *items, size_t count
     size_t rest = 0;
     for (size_t i = 0; i < count; i++)
         rest += items[i].code == 0;
-    if (rest == count)
-        return ms_filter_store_many(s, items, count, jobs, err);
-    if (rest > 0) {
+    struct ms_error own = {0};
+    if (rest == count) {
+        int code = ms_filter_store_many(s, items, count, jobs, &own);
+        ms_many_settle(items, count, code, &own);
+    } else if (rest > 0) {
         MS_AUTO_FREE struct ms_many *some = calloc(rest, sizeof(*some));
-        if (!some)
-            return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for storing %zu items", rest);
         size_t n = 0;
-        for (size_t i = 0; i < count; i++)
+        for (size_t i = 0; some && i < count; i++)
             if (items[i].code == 0)
                 some[n++] = items[i];
-        int code = ms_filter_store_many(s, some, rest, jobs, NULL);
-        bool explained = false;
+        int code =
+            some ? ms_filter_store_many(s, some, rest, jobs, &own)
+                 : ms_error_set(&own, MS_ERR_NO_MEMORY, "no memory for storing %zu items", rest);
+        if (some)
+            ms_many_settle(some, rest, code, &own);
         n = 0;
         for (size_t i = 0; i < count; i++) {
-            if (items[i].code == 0) {
+            if (items[i].code == 0 && some)
                 items[i] = some[n++];
-                explained |= items[i].code != 0;
-            }
+            else if (items[i].code == 0)
+                ms_many_result(&items[i], code, &own);
         }
-        if (code && !explained) /* the call as a whole failed: none of them counts */
-            for (size_t i = 0; i < count; i++)
-                if (items[i].code == 0)
-                    items[i].code = code;
     }
     return first_failure(items, count, err);
 }

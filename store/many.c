@@ -13,6 +13,25 @@ void ms_many_result(struct ms_many *item, int code, const struct ms_error *err)
     item->error = code ? strdup(err && err->text[0] ? err->text : ms_code_text(code)) : NULL;
 }
 
+/* Marked before the call, never reached. */
+static bool untried(const struct ms_many *item)
+{
+    return item->code == MS_ERR_CANCELLED && !item->error;
+}
+
+int ms_many_settle(struct ms_many *items, size_t count, int code, const struct ms_error *err)
+{
+    bool explained = code == 0;
+    for (size_t i = 0; code && i < count; i++) {
+        if (untried(&items[i]))
+            ms_many_result(&items[i], code, err);
+        explained |= items[i].code != 0;
+    }
+    for (size_t i = 0; !explained && i < count; i++)
+        ms_many_result(&items[i], code, err);
+    return code;
+}
+
 struct many {
     struct ms_store *store;
     struct ms_many *items;
@@ -48,8 +67,10 @@ static int run(struct many *m, size_t count, unsigned jobs, struct ms_error *err
         m->items[i].code = MS_ERR_CANCELLED; /* until it is tried */
         m->items[i].error = NULL;
     }
-    int code = ms_parallel(count, jobs ? jobs : m->store->jobs, run_one, m, err);
-    return code ? ms_error_set(err, code, "%s", ms_code_text(code)) : sum_up(m->items, count, err);
+    struct ms_error own = {0};
+    int code = ms_parallel(count, jobs ? jobs : m->store->jobs, run_one, m, &own);
+    ms_many_settle(m->items, count, code, &own);
+    return sum_up(m->items, count, err);
 }
 
 static int load_one(struct ms_store *s, struct ms_many *item, struct ms_error *err)
@@ -111,8 +132,10 @@ int ms_store_store_many(struct ms_store *s, struct ms_many *items, size_t count,
         items[i].code = 0;
         items[i].error = NULL;
     }
-    int code = ms_check_cancelled(err);
+    struct ms_error own = {0};
+    int code = ms_check_cancelled(&own);
     if (!code)
-        code = s->ops->store_many(s, items, count, jobs ? jobs : s->jobs, err);
-    return code ? code : sum_up(items, count, err);
+        code = s->ops->store_many(s, items, count, jobs ? jobs : s->jobs, &own);
+    ms_many_settle(items, count, code, &own);
+    return sum_up(items, count, err);
 }

@@ -157,6 +157,8 @@ static int quota_close(struct ms_store *s, struct ms_error *err)
         code = ms_quota_count_remove(q->filter.inner, err);
     else
         save(q, true, &code, err);
+    if (code && ms_quota_count_remove(q->filter.inner, NULL)) /* old: better none */
+        ms_log(MS_LOG_WARN, "%s: the count of its quota is out of date", s->url);
     int closed = ms_filter_close(s, code ? NULL : err);
     return code ? code : closed;
 }

@@ -99,5 +99,9 @@ struct ms_store_lister_ops {
 
 /* Where an element of a many-call keeps its result; takes the sentence out of err. */
 void ms_many_result(struct ms_many *item, int code, const struct ms_error *err);
+/* After a many-call returned `code`: items that were marked CANCELLED beforehand and never reached
+ * get it; when no item has a code of its own, the call failed as a whole, none counts, and all get
+ * it. Returns code. */
+int ms_many_settle(struct ms_many *items, size_t count, int code, const struct ms_error *err);
 
 #endif
