@@ -71,6 +71,7 @@ check() { # WHAT COMMAND... - one check that counts as one test
         echo "ok: $what"
     else
         fail "$what" "$log"
+        return 1
     fi
 }
 
