@@ -16,13 +16,14 @@ static int no_memory(struct ms_error *err, struct ms_view name)
     return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for %s", MS_SHOW(name));
 }
 
+/* *out is NULL before, and after a failure. */
 static int open_writer(struct ms_backend *b, struct ms_view name, uint64_t size_hint,
                        const struct ms_precondition *pre, struct ms_writer **out,
                        struct ms_error *err)
 {
     int code = b->ops->write ? b->ops->write(b, name, size_hint, pre, out, err)
                              : ms_fallback_write(b, name, size_hint, pre, out, err);
-    if (!code)
+    if (*out)
         (*out)->backend = b;
     return code;
 }
@@ -31,7 +32,7 @@ static int open_reader(struct ms_backend *b, struct ms_view name, struct ms_read
                        struct ms_error *err)
 {
     int code = b->ops->read ? b->ops->read(b, name, out, err) : ms_fallback_read(b, name, out, err);
-    if (!code)
+    if (*out)
         (*out)->backend = b;
     return code;
 }
@@ -220,10 +221,10 @@ int ms_fallback_hash(struct ms_backend *b, struct ms_view name, const char *algo
     MS_AUTO_FREE uint8_t *block = malloc(BLOCK_BYTES);
     struct ms_reader *r = NULL;
     code = block ? open_reader(b, name, &r, err) : no_memory(err, name);
-    if (!code)
+    if (r) {
         code = stream(r, 0, r->info.size_bytes, block, take_hash, hash, err);
-    if (r)
         r->ops->close(r);
+    }
     if (!code)
         code = ms_hash_hex(hash, hex, hex_size, err);
     ms_hash_free(hash);
@@ -239,9 +240,9 @@ static int take_append(void *ctx, struct ms_view bytes, struct ms_error *err)
 static int append_part(struct ms_backend *b, const struct ms_part *part, struct ms_writer *w,
                        uint8_t *block, struct ms_error *err)
 {
-    struct ms_reader *r;
+    struct ms_reader *r = NULL;
     int code = open_reader(b, part->name, &r, err);
-    if (code)
+    if (!r)
         return code;
     uint64_t there = part->offset < r->info.size_bytes ? r->info.size_bytes - part->offset : 0;
     uint64_t wanted = part->size == MS_SIZE_TO_END ? there : part->size;
@@ -263,9 +264,9 @@ int ms_fallback_compose(struct ms_backend *b, const struct ms_part *parts, size_
     MS_AUTO_FREE uint8_t *block = malloc(BLOCK_BYTES);
     if (!block)
         return no_memory(err, to);
-    struct ms_writer *w;
+    struct ms_writer *w = NULL;
     int code = open_writer(b, to, 0, pre, &w, err);
-    if (code)
+    if (!w)
         return code;
     for (size_t i = 0; !code && i < count; i++)
         code = append_part(b, &parts[i], w, block, err);

@@ -257,14 +257,15 @@ static int memory_move(struct ms_backend *b, struct ms_view from, struct ms_view
     struct ms_memory_node *node = NULL, *target = NULL, **entries = NULL;
     MS_HOLD(&s->mutex);
     int code = ms_memory_value_locked(m, from, &node, err);
+    const struct ms_memory_node *replaced = ms_memory_lookup_locked(s, to);
     if (code == 0)
-        code = ms_memory_judge_locked(m, to, pre, err);
-    if (code || ms_equal(from, to))
+        code = ms_memory_judge_locked(m, to, replaced, pre, err);
+    if (code || node == replaced)
         return code;
     code = prepare_target_locked(m, to, &entries, &target, err);
     if (code)
         return code;
-    if (ms_memory_lookup_locked(s, to))
+    if (replaced)
         ms_memory_free(take_out_locked(s, to));
     node = take_out_locked(s, from);
     target->value = MS_TAKE(node->value);

@@ -47,8 +47,10 @@ int ms_memory_make_directory_locked(struct ms_memory *m, struct ms_view name,
 /* The value at name, or NOT_FOUND. */
 int ms_memory_value_locked(struct ms_memory *m, struct ms_view name, struct ms_memory_node **out,
                            struct ms_error *err) MS_MUST_CHECK;
+/* node: what is at name now; NULL: nothing. */
 int ms_memory_judge_locked(struct ms_memory *m, struct ms_view name,
-                           const struct ms_precondition *pre, struct ms_error *err) MS_MUST_CHECK;
+                           const struct ms_memory_node *node, const struct ms_precondition *pre,
+                           struct ms_error *err) MS_MUST_CHECK;
 /* Puts a value there, whole or not at all; takes over the reference when it succeeds. */
 int ms_memory_put_locked(struct ms_memory *m, struct ms_view name, struct ms_buf *value,
                          const struct ms_precondition *pre, struct ms_tag *tag,

@@ -102,9 +102,9 @@ void ms_memory_info_locked(const struct ms_memory_node *node, struct ms_info *ou
 }
 
 int ms_memory_judge_locked(struct ms_memory *m, struct ms_view name,
-                           const struct ms_precondition *pre, struct ms_error *err)
+                           const struct ms_memory_node *node, const struct ms_precondition *pre,
+                           struct ms_error *err)
 {
-    struct ms_memory_node *node = ms_memory_lookup_locked(m->store, name);
     if (pre->kind == MS_IF_ABSENT && node)
         return ms_error_set(err, MS_ERR_EXISTS, "%s: %s already exists", m->base.url,
                             MS_SHOW(name));
@@ -137,10 +137,10 @@ int ms_memory_put_locked(struct ms_memory *m, struct ms_view name, struct ms_buf
                          struct ms_error *err)
 {
     struct ms_memory_store *s = m->store;
-    int code = ms_memory_judge_locked(m, name, pre, err);
+    struct ms_memory_node *node = ms_memory_lookup_locked(s, name);
+    int code = ms_memory_judge_locked(m, name, node, pre, err);
     if (code)
         return code;
-    struct ms_memory_node *node = ms_memory_lookup_locked(s, name);
     uint64_t old_size = node ? ms_buf_size(node->value) : 0;
     code = check_room(m, name, old_size, ms_buf_size(value), err);
     if (code)

@@ -120,8 +120,8 @@ struct memory_lister {
     struct ms_view directory; /* behind the struct */
 };
 
-static int keep_entry(struct memory_lister *l, const struct ms_memory_node *node,
-                      struct ms_error *err)
+static int keep_entry_locked(struct memory_lister *l, const struct ms_memory_node *node,
+                             struct ms_error *err)
 {
     struct fetched *f = &l->entries[l->count];
     f->name_at = l->names.size;
@@ -136,6 +136,23 @@ static int keep_entry(struct memory_lister *l, const struct ms_memory_node *node
     return 0;
 }
 
+/* Keeps the entries of a tree that come behind the last name, until there are enough. */
+static int gather_locked(struct memory_lister *l, const struct ms_memory_node *node,
+                         struct ms_error *err)
+{
+    int code = 0;
+    while (node && code == 0 && l->count < FETCH_ENTRIES) {
+        struct ms_view name = ms_memory_node_name(node);
+        if (ms_compare(name, ms_view(l->names.bytes, l->last_size)) > 0) {
+            code = gather_locked(l, node->left, err);
+            if (code == 0 && l->count < FETCH_ENTRIES && !ms_name_hidden(name))
+                code = keep_entry_locked(l, node, err);
+        }
+        node = node->right;
+    }
+    return code;
+}
+
 /* Entries behind the last name; none are left when count stays 0. */
 static int fetch(struct memory_lister *l, struct ms_error *err)
 {
@@ -146,15 +163,7 @@ static int fetch(struct memory_lister *l, struct ms_error *err)
     l->last_at = l->count = l->at = 0;
     MS_HOLD(&s->mutex);
     struct ms_memory_node **entries = ms_memory_directory_locked(s, l->directory);
-    if (!entries)
-        return 0; /* removed meanwhile */
-    struct ms_memory_node *node = ms_memory_after(*entries, ms_view(l->names.bytes, l->last_size));
-    int code = 0;
-    for (; code == 0 && node && l->count < FETCH_ENTRIES;
-         node = ms_memory_after(*entries, ms_memory_node_name(node)))
-        if (!ms_name_hidden(ms_memory_node_name(node)))
-            code = keep_entry(l, node, err);
-    return code;
+    return entries ? gather_locked(l, *entries, err) : 0; /* NULL: removed meanwhile */
 }
 
 static int lister_next(struct ms_lister *base, const struct ms_entry **out, struct ms_error *err)
@@ -239,7 +248,7 @@ static int judge_now(struct ms_memory *m, struct ms_view name, const struct ms_p
                      struct ms_error *err)
 {
     MS_HOLD(&m->store->mutex);
-    return ms_memory_judge_locked(m, name, pre, err);
+    return ms_memory_judge_locked(m, name, ms_memory_lookup_locked(m->store, name), pre, err);
 }
 
 static int batch_store(struct ms_batch *b, struct ms_view name, struct ms_buf *value,
