@@ -211,6 +211,22 @@ static int take_hash(void *ctx, struct ms_view bytes, struct ms_error *err)
     return ms_hash_update(ctx, bytes, err);
 }
 
+static int hash_value(struct ms_backend *b, struct ms_view name, struct ms_hash *hash,
+                      struct ms_error *err)
+{
+    uint8_t *block = malloc(BLOCK_BYTES);
+    if (!block)
+        return no_memory(err, name);
+    struct ms_reader *r = NULL;
+    int code = open_reader(b, name, &r, err);
+    if (r) {
+        code = stream(r, 0, r->info.size_bytes, block, take_hash, hash, err);
+        r->ops->close(r);
+    }
+    free(block);
+    return code;
+}
+
 int ms_fallback_hash(struct ms_backend *b, struct ms_view name, const char *algorithm, char *hex,
                      size_t hex_size, struct ms_error *err)
 {
@@ -218,13 +234,7 @@ int ms_fallback_hash(struct ms_backend *b, struct ms_view name, const char *algo
     int code = ms_hash_new(algorithm, &hash, err);
     if (code)
         return code;
-    MS_AUTO_FREE uint8_t *block = malloc(BLOCK_BYTES);
-    struct ms_reader *r = NULL;
-    code = block ? open_reader(b, name, &r, err) : no_memory(err, name);
-    if (r) {
-        code = stream(r, 0, r->info.size_bytes, block, take_hash, hash, err);
-        r->ops->close(r);
-    }
+    code = hash_value(b, name, hash, err);
     if (!code)
         code = ms_hash_hex(hash, hex, hex_size, err);
     ms_hash_free(hash);
@@ -258,18 +268,27 @@ static int append_part(struct ms_backend *b, const struct ms_part *part, struct 
     return code;
 }
 
+static int append_parts(struct ms_backend *b, const struct ms_part *parts, size_t count,
+                        struct ms_writer *w, struct ms_error *err)
+{
+    uint8_t *block = malloc(BLOCK_BYTES);
+    if (!block)
+        return ms_error_set(err, MS_ERR_NO_MEMORY, "%s: no memory for a block", b->url);
+    int code = 0;
+    for (size_t i = 0; !code && i < count; i++)
+        code = append_part(b, &parts[i], w, block, err);
+    free(block);
+    return code;
+}
+
 int ms_fallback_compose(struct ms_backend *b, const struct ms_part *parts, size_t count,
                         struct ms_view to, const struct ms_precondition *pre, struct ms_error *err)
 {
-    MS_AUTO_FREE uint8_t *block = malloc(BLOCK_BYTES);
-    if (!block)
-        return no_memory(err, to);
     struct ms_writer *w = NULL;
     int code = open_writer(b, to, 0, pre, &w, err);
     if (!w)
         return code;
-    for (size_t i = 0; !code && i < count; i++)
-        code = append_part(b, &parts[i], w, block, err);
+    code = append_parts(b, parts, count, w, err);
     struct ms_tag tag = {0};
     if (!code)
         return w->ops->commit(w, &tag, err);

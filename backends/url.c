@@ -2,6 +2,7 @@
  */
 #include <mstore/backend.h>
 
+#include "base/assert.h"
 #include "base/cleanup.h"
 #include "base/text.h"
 
@@ -282,6 +283,7 @@ int ms_url_parse(const char *text, struct ms_url **out, struct ms_error *err)
         ms_url_free(url);
         return code;
     }
+    ms_assert(url->path);
     write_safe(url);
     *out = url;
     return 0;
