@@ -228,9 +228,9 @@ static int memory_delete(struct ms_backend *b, struct ms_view name, struct ms_er
     struct ms_memory_node *node = NULL;
     {
         MS_HOLD(&m->store->mutex);
-        int code = ms_memory_value_locked(m, name, &node, err);
-        if (code)
-            return code;
+        node = ms_memory_value_locked(m->store, name);
+        if (!node)
+            return ms_memory_not_found(m, name, err);
         take_out_locked(m->store, name);
     }
     ms_memory_free(node);
@@ -256,10 +256,11 @@ static int memory_move(struct ms_backend *b, struct ms_view from, struct ms_view
     struct ms_memory_store *s = m->store;
     struct ms_memory_node *node = NULL, *target = NULL, **entries = NULL;
     MS_HOLD(&s->mutex);
-    int code = ms_memory_value_locked(m, from, &node, err);
+    node = ms_memory_value_locked(s, from);
+    if (!node)
+        return ms_memory_not_found(m, from, err);
     const struct ms_memory_node *replaced = ms_memory_lookup_locked(s, to);
-    if (code == 0)
-        code = ms_memory_judge_locked(m, to, replaced, pre, err);
+    int code = ms_memory_judge_locked(m, to, replaced, pre, err);
     if (code || node == replaced)
         return code;
     code = prepare_target_locked(m, to, &entries, &target, err);

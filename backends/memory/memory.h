@@ -44,9 +44,8 @@ struct ms_memory_node **ms_memory_directory_locked(struct ms_memory_store *s, st
 int ms_memory_make_directory_locked(struct ms_memory *m, struct ms_view name,
                                     struct ms_memory_node ***out,
                                     struct ms_error *err) MS_MUST_CHECK;
-/* The value at name, or NOT_FOUND. */
-int ms_memory_value_locked(struct ms_memory *m, struct ms_view name, struct ms_memory_node **out,
-                           struct ms_error *err) MS_MUST_CHECK;
+/* The value at name; NULL: there is none. */
+struct ms_memory_node *ms_memory_value_locked(struct ms_memory_store *s, struct ms_view name);
 /* node: what is at name now; NULL: nothing. */
 int ms_memory_judge_locked(struct ms_memory *m, struct ms_view name,
                            const struct ms_memory_node *node, const struct ms_precondition *pre,

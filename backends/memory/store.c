@@ -73,14 +73,10 @@ int ms_memory_make_directory_locked(struct ms_memory *m, struct ms_view name,
     return 0;
 }
 
-int ms_memory_value_locked(struct ms_memory *m, struct ms_view name, struct ms_memory_node **out,
-                           struct ms_error *err)
+struct ms_memory_node *ms_memory_value_locked(struct ms_memory_store *s, struct ms_view name)
 {
-    struct ms_memory_node *node = ms_memory_lookup_locked(m->store, name);
-    if (!node || !node->value)
-        return ms_memory_not_found(m, name, err);
-    *out = node;
-    return 0;
+    struct ms_memory_node *node = ms_memory_lookup_locked(s, name);
+    return node && node->value ? node : NULL;
 }
 
 static void tag_of(const struct ms_memory_node *node, struct ms_tag *out)
@@ -181,10 +177,9 @@ int ms_memory_get(struct ms_memory *m, struct ms_view name, struct ms_buf **out,
                   struct ms_info *info, struct ms_error *err)
 {
     MS_HOLD(&m->store->mutex);
-    struct ms_memory_node *node = NULL;
-    int code = ms_memory_value_locked(m, name, &node, err);
-    if (code)
-        return code;
+    struct ms_memory_node *node = ms_memory_value_locked(m->store, name);
+    if (!node)
+        return ms_memory_not_found(m, name, err);
     struct ms_buf *value = ms_buf_ref(node->value);
     if (!value)
         return ms_memory_no_memory(m, name, err);
