@@ -20,11 +20,15 @@ struct ms_quota_item {
 };
 struct ms_quota_group {
     struct ms_quota_item *items;
-    size_t ops;      /* under way */
-    uint64_t begins; /* ever */
-    uint64_t held;   /* of the book's reserved: kept until the group is settled */
-    bool mixed;      /* operations overlapped, and not all of them only create */
-    bool creates;    /* all so far only create */
+    size_t ops;       /* under way */
+    uint64_t begins;  /* ever */
+    uint64_t held;    /* of the book's reserved: kept until the group is settled */
+    uint64_t kept;    /* what operations that have ended had reserved, see hold_locked */
+    size_t count;     /* of items */
+    uint64_t bases;   /* those that are known, together */
+    uint64_t largest; /* value that was there or was written */
+    bool mixed;       /* operations overlapped, and not all of them only create */
+    bool creates;     /* all so far only create */
     bool unclear;
 };
 
@@ -83,6 +87,21 @@ static void join_group(struct ms_quota_group *group, struct ms_quota_item *item)
     item->group = group;
     item->next = group->items;
     group->items = item;
+    group->count++;
+}
+
+/* What operations that have ended may have added: all they had reserved; but an item holds one
+ * value, so never more than the largest one in each. Without that bound an item that is always
+ * busy, and so never settled, would seem to grow for ever. */
+static void hold_locked(struct ms_quota_book *book, struct ms_quota_group *group)
+{
+    uint64_t most;
+    if (__builtin_mul_overflow((uint64_t)group->count, group->largest, &most))
+        most = UINT64_MAX;
+    most = most > group->bases ? most - group->bases : 0;
+    uint64_t held = group->kept < most ? group->kept : most;
+    book->locked.reserved = book->locked.reserved - group->held + held;
+    group->held = held;
 }
 
 static int no_memory(struct ms_error *err)
@@ -117,7 +136,8 @@ int ms_quota_begin(struct ms_quota_book *book, struct ms_view key, bool deleted,
 }
 
 /* All that happens to the items of `other` happens in `group` from now on. */
-static void merge_locked(struct ms_quota_group *group, struct ms_quota_group *other)
+static void merge_locked(struct ms_quota_book *book, struct ms_quota_group *group,
+                         struct ms_quota_group *other)
 {
     while (other->items) {
         struct ms_quota_item *item = other->items;
@@ -127,8 +147,13 @@ static void merge_locked(struct ms_quota_group *group, struct ms_quota_group *ot
     group->ops += other->ops;
     group->begins += other->begins;
     group->held += other->held;
+    group->kept += other->kept;
+    group->bases += other->bases;
+    if (other->largest > group->largest)
+        group->largest = other->largest;
     group->unclear |= other->unclear;
     group->mixed = true;
+    hold_locked(book, group);
     free(other);
 }
 
@@ -144,7 +169,7 @@ int ms_quota_also(struct ms_quota_book *book, struct ms_view key, bool deleted,
             return no_memory(err);
         join_group(group, item);
     } else if (item->group != group) {
-        merge_locked(group, item->group);
+        merge_locked(book, group, item->group);
         op->first = false;
     }
     op->items[1] = item;
@@ -161,6 +186,10 @@ void ms_quota_base(struct ms_quota_book *book, struct ms_quota_op *op, int which
     if (!item->base_known && !item->touched) {
         item->base = size;
         item->base_known = true;
+        item->group->bases += size;
+        if (size > item->group->largest)
+            item->group->largest = size;
+        hold_locked(book, item->group);
     }
     if (op->first)
         op->base[which] = size;
@@ -221,10 +250,14 @@ bool ms_quota_end(struct ms_quota_book *book, struct ms_quota_op *op, enum ms_qu
     struct ms_quota_group *group = op->items[0]->group;
     group->unclear |= outcome == MS_QUOTA_UNCLEAR;
     bool by_asking = group->mixed || group->unclear;
-    if (by_asking && outcome != MS_QUOTA_NOTHING)
-        group->held += op->reserved;
-    else
-        book->locked.reserved -= op->reserved;
+    book->locked.reserved -= op->reserved;
+    if (by_asking && outcome != MS_QUOTA_NOTHING) {
+        int64_t written = change + (int64_t)op->base[0];
+        if (written > 0 && (uint64_t)written > group->largest)
+            group->largest = (uint64_t)written;
+        group->kept += op->reserved;
+        hold_locked(book, group);
+    }
     op->reserved = 0;
     if (!by_asking && outcome == MS_QUOTA_DONE)
         commit_locked(book, change);
@@ -252,13 +285,10 @@ struct ms_quota_item *ms_quota_next(struct ms_quota_book *book, const struct ms_
 /* Their sizes before, where known; *all: of every one. */
 static uint64_t bases_locked(const struct ms_quota_group *group, bool *all)
 {
-    uint64_t sum = 0;
     *all = true;
-    for (const struct ms_quota_item *item = group->items; item; item = item->next) {
+    for (const struct ms_quota_item *item = group->items; item; item = item->next)
         *all &= item->base_known;
-        sum += item->base;
-    }
-    return sum;
+    return group->bases;
 }
 
 bool ms_quota_settle(struct ms_quota_book *book, struct ms_quota_op *op, bool known, uint64_t size)

@@ -2,6 +2,7 @@
 #include <mstore/emulator.h>
 #include <mstore/store.h>
 
+#include "base/pool.h"
 #include "support/check.h"
 
 #include <fcntl.h>
@@ -186,6 +187,56 @@ static void a_hit_costs_the_primary_nothing(void **state)
     done(s);
 }
 
+/* Real threads, few keys, all verbs at once: for the thread sanitizer, and the books at the end. */
+static int hammer(void *arg, size_t i)
+{
+    struct ms_store *s = arg;
+    char key[32];
+    struct ms_buf *value = NULL;
+    snprintf(key, sizeof(key), "data/%04zu", i % 5);
+    switch (i % 7) {
+    case 0:
+        (void)!ms_store_delete(s, ms_str(key), false, NULL); /* may be gone already */
+        break;
+    case 1:
+        (void)!ms_store_move(s, MS_MOVE_RENAME, ms_str(key), ms_str("data/0000"), false, NULL);
+        break;
+    case 2:
+    case 3:
+    case 4:
+        (void)!ms_store_load(s, ms_str(key), NULL, &value, NULL);
+        ms_buf_unref(value);
+        break;
+    default:
+        return put(s, key, key + i % 8, NULL);
+    }
+    return 0;
+}
+
+static void threads_at_once(void **state)
+{
+    struct place *p = *state;
+    struct ms_store_options o = options_of(p);
+    struct ms_error err = {0};
+    struct ms_store_lister *l;
+    const struct ms_item *item;
+    struct ms_quota quota;
+    uint64_t total = 0;
+    o.quota_bytes = 1000;
+    namespaces[1].cache_size_bytes = 12; /* evicting all the time */
+    struct ms_store *s = opened(p, &o, true);
+    check_ok(ms_parallel(700, 8, hammer, s, &err), err);
+    struct ms_list_options all = MS_LIST_OPTIONS_INIT;
+    check_ok(ms_store_list(s, "", &all, &l, &err), err);
+    while (ms_store_lister_next(l, &item, &err) == 0 && item)
+        total += item->info.size_bytes;
+    ms_store_lister_close(l);
+    check_ok(ms_store_quota(s, &quota, &err), err);
+    assert_int_equal(quota.usage_bytes, total);
+    done(s);
+    namespaces[1].cache_size_bytes = 0;
+}
+
 /* ---- folders ---- */
 
 static int make_place(void **state)
@@ -221,6 +272,7 @@ int main(void)
         in_place(the_next_session_goes_on),
         in_place(a_store_gets_a_cache_later),
         in_place(a_hit_costs_the_primary_nothing),
+        in_place(threads_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
