@@ -79,7 +79,6 @@ static int load_one(struct ms_store *s, struct ms_many *item, struct ms_error *e
     o.offset = item->offset;
     o.size = item->size;
     o.deleted = item->deleted;
-    item->value = NULL;
     return ms_store_load(s, item->key, &o, &item->value, err);
 }
 
@@ -105,6 +104,8 @@ int ms_store_load_many(struct ms_store *s, struct ms_many *items, size_t count, 
                        struct ms_error *err)
 {
     struct many m = {s, items, load_one};
+    for (size_t i = 0; i < count; i++)
+        items[i].value = NULL; /* also of those that are never reached */
     return run(&m, count, jobs, err);
 }
 

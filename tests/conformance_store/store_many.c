@@ -133,6 +133,28 @@ static void bad_names(void **state)
     free_results(true);
 }
 
+/* Nothing is reached: every element says so, and has no value to give back. */
+static void cancelled(void **state)
+{
+    (void)state;
+    store_all();
+    struct ms_cancel *token;
+    OK(ms_cancel_new(&token, &err));
+    ms_cancel_fire(token);
+    struct ms_cancel *before = ms_cancel_swap(token);
+    prepare();
+    for (size_t i = 0; i < COUNT; i++)
+        items[i].value = (struct ms_buf *)&items[i];
+    CODE(ms_store_load_many(fx.store, items, COUNT, 8, &err), MS_ERR_CANCELLED);
+    ms_cancel_swap(before);
+    ms_cancel_free(token);
+    for (size_t i = 0; i < COUNT; i++) {
+        assert_int_equal(items[i].code, MS_ERR_CANCELLED);
+        assert_null(items[i].value);
+    }
+    free_results(true);
+}
+
 static void none(void **state)
 {
     (void)state;
@@ -141,7 +163,7 @@ static void none(void **state)
 }
 
 const struct CMUnitTest many_tests[] = {
-    TEST(there_and_back), TEST(ranges),    TEST(some_fail),
-    TEST(conditions),     TEST(bad_names), TEST(none),
+    TEST(there_and_back), TEST(ranges), TEST(some_fail), TEST(conditions),
+    TEST(bad_names),      TEST(none),   TEST(cancelled),
 };
 const size_t many_test_count = sizeof many_tests / sizeof *many_tests;
