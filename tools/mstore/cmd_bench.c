@@ -34,6 +34,7 @@ struct bench {
     struct row rows[8];
     size_t row_count;
     struct ms_progress progress;
+    _Atomic uint64_t begun; /* keys below this may be there: they are given out in order */
     _Atomic int failure;
     struct ms_error error; /* of the first failure; written by who set it */
 };
@@ -57,6 +58,9 @@ static int store_one(void *arg, size_t index)
 {
     struct bench *b = arg;
     struct ms_error err = {0};
+    uint64_t before = atomic_load(&b->begun);
+    while (before <= index && !atomic_compare_exchange_weak(&b->begun, &before, index + 1))
+        ;
     uint64_t begin = ms_clock_now(ms_clock_real());
     int code = ms_store_store(b->store, key_of(b, index), b->value, NULL, NULL, &err);
     timed(b, index, begin, code, &err);
@@ -196,15 +200,16 @@ static int run_phases(struct bench *b, struct ms_error *err)
 static void clean_up(struct bench *b)
 {
     struct ms_cancel *token = ms_cancel_swap(NULL);
-    struct ms_many *many = calloc((size_t)b->count, sizeof *many);
-    for (size_t i = 0; i < b->count; i++)
+    size_t begun = (size_t)atomic_load(&b->begun);
+    struct ms_many *many = calloc(begun + 1, sizeof *many);
+    for (size_t i = 0; i < begun; i++)
         if (many)
             many[i].key = key_of(b, i);
         else
             (void)!ms_store_delete(b->store, key_of(b, i), false, NULL);
     if (many) {
-        (void)!ms_store_delete_many(b->store, many, (size_t)b->count, b->jobs, NULL);
-        for (size_t i = 0; i < b->count; i++)
+        (void)!ms_store_delete_many(b->store, many, begun, b->jobs, NULL);
+        for (size_t i = 0; i < begun; i++)
             free(many[i].error);
     }
     free(many);
