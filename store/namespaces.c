@@ -192,6 +192,18 @@ static bool split(const struct ms_namespaces *n, struct ms_view whole, struct ms
     return true;
 }
 
+/* An unconfigured namespace inside a nested one, with a name as short as a nesting directory: a
+ * listing could not tell them apart. */
+static bool like_nesting(const struct ms_key *k)
+{
+    size_t skip = k->ns->name_size ? k->ns->name_size + 1 : 0;
+    if (k->ns->level_max == 0 || k->space.size <= skip)
+        return false;
+    const uint8_t *part = k->space.data + skip;
+    const uint8_t *slash = memchr(part, '/', k->space.size - skip);
+    return (slash ? (size_t)(slash - part) : k->space.size - skip) <= 2;
+}
+
 static int check_key(const struct ms_key *k, bool deleted, struct ms_error *err)
 {
     const char *fault = NULL;
@@ -205,6 +217,8 @@ static int check_key(const struct ms_key *k, bool deleted, struct ms_error *err)
         if (!fault && ms_nested_size(k, k->ns->level_max, deleted) > MS_BORGSTORE_NAME_MAX)
             fault = deleted ? "with its nesting and .del it is longer than 100 characters"
                             : "with its nesting it is longer than 100 characters";
+        if (!fault && like_nesting(k))
+            fault = "its namespace has a name as short as a nesting directory; configure it";
     }
     return fault ? ms_error_set(err, MS_ERR_NAME, "bad key \"%s\": %s", MS_SHOW(k->whole), fault)
                  : 0;

@@ -339,12 +339,51 @@ static void strangers(void **state)
     ms_backend_free(b);
 }
 
+/* What a listing could not find again is not stored: a short namespace that nothing configures,
+ * inside a nested one. Configured, it is found. */
+static void short_namespaces(void **state)
+{
+    (void)state;
+    struct ms_namespace ns[] = {{.name = "", .levels = {2}, .level_count = 1}, {.name = "y"}};
+    struct ms_store_options o = MS_STORE_OPTIONS_INIT;
+    o.namespaces = ns;
+    o.namespace_count = 2;
+    struct ms_store *s;
+    struct ms_buf_borrowed place;
+    assert_int_equal(ms_store_new("memory:", &o, &s, &err), 0);
+    assert_int_equal(ms_store_create(s, &err), 0);
+    assert_int_equal(ms_store_open(s, &err), 0);
+    assert_int_equal(
+        ms_store_store(s, ms_str("x/aabb"), ms_buf_borrow(&place, ms_str("v")), NULL, NULL, &err),
+        MS_ERR_NAME);
+    assert_non_null(strstr(err.text, "configure it"));
+    static const char *const keys[] = {"long/aabb", "y/aabb", "zzaabb"};
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(ms_store_store(s, ms_str(keys[i]), ms_buf_borrow(&place, ms_str("v")),
+                                        NULL, NULL, &err),
+                         0);
+    struct ms_store_lister *l;
+    const struct ms_item *item;
+    assert_int_equal(ms_store_list(s, "", NULL, &l, &err), 0);
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(ms_store_lister_next(l, &item, &err), 0);
+        assert_non_null(item);
+        assert_int_equal(item->key.size, strlen(keys[i]));
+        assert_memory_equal(item->key.data, keys[i], item->key.size);
+    }
+    assert_int_equal(ms_store_lister_next(l, &item, &err), 0);
+    assert_null(item);
+    ms_store_lister_close(l);
+    ms_store_free(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(flat),      cmocka_unit_test(nested), cmocka_unit_test(mixed_levels),
-        cmocka_unit_test(any_bytes), cmocka_unit_test(pages),  cmocka_unit_test(delimiter),
-        cmocka_unit_test(strangers),
+        cmocka_unit_test(flat),         cmocka_unit_test(nested),
+        cmocka_unit_test(mixed_levels), cmocka_unit_test(any_bytes),
+        cmocka_unit_test(pages),        cmocka_unit_test(delimiter),
+        cmocka_unit_test(strangers),    cmocka_unit_test(short_namespaces),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
