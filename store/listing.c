@@ -81,7 +81,6 @@ void ms_source_free(struct ms_source *s)
     free(s->chunks.bytes);
     free(s->pieces.bytes);
     free(s->last_name.bytes);
-    free(s->twin.bytes);
     free(s);
 }
 
@@ -154,34 +153,36 @@ static int meet_space(struct ms_source *s, struct ms_view name, struct ms_error 
     return add_dir(s, name, join(s, name, ms_str("/"), buffer), true, err);
 }
 
-/* Nesting, or a namespace below this one? By name and configuration; a short name in a flat
- * namespace may be both, and is gone into once as each. */
+/* Nesting, or a namespace below this one? By name and configuration (see like_nesting in
+ * store/namespaces.c). */
+static bool is_space(const struct ms_source *s, struct ms_view name, bool *is, struct ms_error *err)
+{
+    MS_AUTO_FREE char *path = malloc(s->space.size + name.size + 2);
+    if (!path) {
+        no_memory(err);
+        return false;
+    }
+    size_t size = s->space.size;
+    if (size) {
+        memcpy(path, s->space.bytes, size);
+        path[size++] = '/';
+    }
+    memcpy(path + size, name.data, name.size);
+    *is = name.size > 2 || (s->space.size == 0 && s->ns->level_max == 0) ||
+          ms_namespaces_leads(s->listing->namespaces, ms_view(path, size + name.size));
+    return true;
+}
+
 static int meet_dir_borgstore(struct ms_source *s, struct ms_view name, struct ms_error *err)
 {
     char buffer[JOIN_MAX];
-    if (s->depth == 0) {
-        MS_AUTO_FREE char *path = malloc(s->space.size + name.size + 2);
-        if (!path)
-            return no_memory(err);
-        size_t size = s->space.size;
-        if (size) {
-            memcpy(path, s->space.bytes, size);
-            path[size++] = '/';
-        }
-        memcpy(path + size, name.data, name.size);
-        struct ms_view whole = ms_view(path, size + name.size);
-        if (name.size > 2 || ms_namespaces_leads(s->listing->namespaces, whole))
-            return meet_space(s, name, err);
-        bool flat = s->ns->level_max == 0;
-        if (flat) {
-            int code = meet_space(s, name, err);
-            if (code)
-                return code;
-            if (s->space.size == 0)
-                return 0; /* below the root of a flat store there are namespaces only */
-        }
-    } else if (name.size > 2) {
-        ++*s->listing->skipped;
+    bool space = false;
+    if (s->depth == 0 && !is_space(s, name, &space, err))
+        return MS_ERR_NO_MEMORY;
+    if (space)
+        return meet_space(s, name, err);
+    if (name.size > 2 || s->chunks.size % 2) {
+        ++*s->listing->skipped; /* no nesting makes such a directory */
         return 0;
     }
     return add_dir(s, name, join(s, view(s->chunks), name, buffer), false, err);
@@ -206,26 +207,25 @@ static int meet_dir(struct ms_source *s, struct ms_view name, struct ms_error *e
     return bytes_profile(s) ? meet_dir_bytes(s, name, err) : meet_dir_borgstore(s, name, err);
 }
 
+/* Whether nesting brings a key into the directories that say `chunks`. Only a key's last chunk can
+ * be a single character, and is then all that is left of it. */
+static bool leads_into(struct ms_view key, struct ms_view chunks)
+{
+    return chunks.size % 2 ? ms_equal(key, chunks) : ms_starts_with(key, chunks);
+}
+
 /* The rule for names, as for a caller's key; and that the file lies where that key leads. */
 static bool valid(const struct ms_source *s, struct ms_view key)
 {
-    bool ours = ms_starts_with(key, view(s->chunks));
     if (bytes_profile(s)) {
+        bool ours = ms_starts_with(key, view(s->chunks));
         uint8_t decoded[MS_NAME_MAX];
         size_t size;
         return ours && key.size <= MS_ESCAPED_MAX && ms_unescape(key, decoded, &size) && size > 0 &&
                size <= MS_BYTES_KEY_MAX;
     }
-    return ours && !ms_borgstore_fault(key) && !memchr(key.data, '/', key.size);
-}
-
-/* A file that lies where its key does not lead: counted, unless another source gives it. */
-static void pass_over(const struct ms_source *s, struct ms_view key)
-{
-    bool nested_twin = s->twin.size && ms_starts_with(key, view(s->twin));
-    bool flat_twin = s->listing->whole && s->depth == 1 && s->ns->level_max == 0;
-    if (!nested_twin && !flat_twin)
-        ++*s->listing->skipped;
+    return leads_into(key, view(s->chunks)) && !ms_borgstore_fault(key) &&
+           !memchr(key.data, '/', key.size);
 }
 
 /* An item for a file; *out NULL: it is none, or not wanted. */
@@ -249,9 +249,8 @@ static int meet_file(struct ms_source *s, struct ms_view name, const struct ms_i
         memcpy(key, s->pieces.bytes, s->pieces.size);
     memcpy(key + s->pieces.size, name.data, name.size);
     *item = (struct ms_listed){.deleted = deleted, .info = *info, .size = s->lead.size + size};
-    if (!valid(s, ms_view(key, size)) ||
-        (s->twin.size && ms_starts_with(ms_view(key, size), view(s->twin)))) {
-        pass_over(s, ms_view(key, size));
+    if (!valid(s, ms_view(key, size))) {
+        ++*s->listing->skipped;
         free(item);
         return 0;
     }
@@ -500,7 +499,6 @@ static int open_deeper(struct ms_source *s, const struct ms_source *up,
     return open_top(s, err);
 }
 
-/* A short name in a flat namespace: as a namespace it has the files that are no nested keys. */
 static int open_below(struct ms_source *s, const struct ms_source *up,
                       const struct ms_found_dir *dir, struct ms_error *err)
 {
@@ -511,12 +509,7 @@ static int open_below(struct ms_source *s, const struct ms_source *up,
         path[size++] = '/';
     }
     memcpy(path + size, dir->name, dir->name_size);
-    struct ms_view space = ms_view(path, size + dir->name_size);
-    bool maybe_nested = up->space.size && dir->name_size <= 2 &&
-                        !ms_namespaces_leads(s->listing->namespaces, space);
-    if (maybe_nested && !set_text(&s->twin, ms_view(dir->name, dir->name_size), ms_view(NULL, 0)))
-        return no_memory(err);
-    return open_space(s, space, err);
+    return open_space(s, ms_view(path, size + dir->name_size), err);
 }
 
 int ms_source_enter(struct ms_source *up, const struct ms_found_dir *dir, struct ms_source **out,

@@ -56,7 +56,6 @@ struct ms_source {
     struct ms_text lead;   /* "data/" or "" */
     struct ms_text chunks; /* what nesting directories say of the key: "01" */
     struct ms_text pieces; /* bytes profile: the key's beginning, from continuation directories */
-    struct ms_text twin;   /* files that start so are nested keys: another source gives them */
     unsigned depth;        /* nesting directories above */
     struct ms_found_dir *dirs;  /* sorted by bound */
     struct ms_listed *buffered; /* sorted */

@@ -192,16 +192,21 @@ static bool split(const struct ms_namespaces *n, struct ms_view whole, struct ms
     return true;
 }
 
-/* An unconfigured namespace inside a nested one, with a name as short as a nesting directory: a
- * listing could not tell them apart. */
+/* An unconfigured namespace with a name as short as a nesting directory: a listing could not tell
+ * them apart. Only at the top of a flat store there can be no nesting. */
 static bool like_nesting(const struct ms_key *k)
 {
-    size_t skip = k->ns->name_size ? k->ns->name_size + 1 : 0;
-    if (k->ns->level_max == 0 || k->space.size <= skip)
-        return false;
-    const uint8_t *part = k->space.data + skip;
-    const uint8_t *slash = memchr(part, '/', k->space.size - skip);
-    return (slash ? (size_t)(slash - part) : k->space.size - skip) <= 2;
+    size_t begin = k->ns->name_size ? k->ns->name_size + 1 : 0;
+    bool top = k->ns->name_size == 0 && k->ns->level_max == 0;
+    for (size_t i = begin; i <= k->space.size && k->space.size > k->ns->name_size; i++) {
+        if (i < k->space.size && k->space.data[i] != '/')
+            continue;
+        if (i - begin <= 2 && !top)
+            return true;
+        begin = i + 1;
+        top = false;
+    }
+    return false;
 }
 
 static int check_key(const struct ms_key *k, bool deleted, struct ms_error *err)

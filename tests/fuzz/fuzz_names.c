@@ -70,21 +70,6 @@ static void check_listing(struct ms_store *s, struct ms_view key, size_t count, 
     ms_store_lister_close(l);
 }
 
-/* A namespace that no entry names and whose name is as short as a directory of the nesting: a
- * listing takes it for one (docs/store.md). */
-static bool looks_like_nesting(struct ms_view key)
-{
-    size_t begin = 0;
-    for (size_t i = 0; i < key.size; i++) {
-        if (key.data[i] != '/')
-            continue;
-        if (i - begin <= 2)
-            return true;
-        begin = i + 1;
-    }
-    return false;
-}
-
 static void check_store(struct ms_store *s, struct ms_view key, bool deleted)
 {
     struct ms_store_value_options so = MS_STORE_VALUE_OPTIONS_INIT;
@@ -102,12 +87,9 @@ static void check_store(struct ms_store *s, struct ms_view key, bool deleted)
         return;
     }
     ms_assert(loaded == 0);
-    bool listed = !looks_like_nesting(key);
-    if (listed)
-        check_listing(s, key, 1, deleted);
+    check_listing(s, key, 1, deleted);
     ms_assert(ms_store_delete(s, key, deleted, NULL) == 0);
-    if (listed)
-        check_listing(s, key, 0, deleted);
+    check_listing(s, key, 0, deleted);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
