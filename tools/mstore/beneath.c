@@ -107,7 +107,7 @@ int ms_beneath_parent(struct ms_beneath *b, const char *path, int *directory, co
 int ms_beneath_mkdir(struct ms_beneath *b, const char *path, struct ms_error *err)
 {
     MS_AUTO_CLOSE int parent = -1;
-    const char *name = NULL;
+    const char *name = "";
     int code = ms_beneath_parent(b, path, &parent, &name, err);
     if (code)
         return code;

@@ -200,7 +200,7 @@ static int add_item(void *ctx, const struct ms_item *item, struct ms_error *err)
         return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a name");
     struct sum *s = NULL;
     int code = find_sum(du, ms_view(name, size), &s, err);
-    if (code)
+    if (code || !s)
         return code;
     *(item->deleted ? &s->deleted_items : &s->items) += 1;
     *(item->deleted ? &s->deleted_bytes : &s->bytes) += item->info.size_bytes;

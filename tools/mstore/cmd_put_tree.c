@@ -55,7 +55,7 @@ static int open_file(struct ms_tree *t, const struct ms_node *node, int *out, st
 
 static int check_unchanged(int fd, const struct stat *before, uint64_t size, struct ms_error *err)
 {
-    struct stat after;
+    struct stat after = {0};
     if (fstat(fd, &after) != 0)
         return ms_cli_local_error(err, errno, "cannot look at it");
     if (!same_version(before, &after) || size != (uint64_t)before->st_size)
@@ -74,7 +74,7 @@ static int read_small(struct ms_tree *t, struct ms_node *node, struct ms_buf **o
                       struct ms_error *err)
 {
     MS_AUTO_CLOSE int fd = -1;
-    struct stat st;
+    struct stat st = {0};
     int code = open_file(t, node, &fd, &st, err);
     if (code)
         return code;
@@ -262,7 +262,7 @@ static int store_large(struct ms_tree *t, struct ms_node *node, int fd, struct m
 static int put_large(struct ms_tree *t, struct ms_node *node, bool *was_there, struct ms_error *err)
 {
     MS_AUTO_CLOSE int fd = -1;
-    struct stat st;
+    struct stat st = {0};
     uint64_t size = 0;
     int code = open_file(t, node, &fd, &st, err);
     if (!code)

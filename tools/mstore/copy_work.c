@@ -208,8 +208,8 @@ static void drop_failed(struct batch *b, const char *what)
         if (m->code || ms_buf_size(m->value) > MS_COPY_SMALL_BYTES) {
             if (m->code)
                 failed(b->c, b->items[i], what, m->code, m->error);
-            ms_buf_unref(m->value);
-            free(m->error);
+            ms_buf_unref(MS_TAKE(m->value));
+            free(MS_TAKE(m->error));
             continue;
         }
         b->items[kept] = b->items[i];

@@ -215,7 +215,7 @@ static int parse_entry(struct parse *p, struct ms_view line, struct ms_tree_entr
                        struct ms_error *err)
 {
     struct ms_view kind = next_field(&line);
-    if (kind.size != 1 || !memchr("dfl", kind.data[0], 3))
+    if (kind.size != 1 || kind.data[0] == '\0' || !strchr("dfl", kind.data[0]))
         return wrong(p, err, "it begins with something else than d, f, l or end");
     *e = (struct ms_tree_entry){.kind = (enum ms_tree_kind)kind.data[0]};
     if (e->kind != MS_TREE_LINK && !parse_mode(next_field(&line), &e->mode))
