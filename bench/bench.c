@@ -51,11 +51,13 @@ static struct ms_store *open_store(const char *name, const char *options, unsign
     return store;
 }
 
-/* count keys "data/HEX" and their nested names, the same for every call */
-static void make_names(size_t count, char **keys, char **names)
+static char *keys[LIST_COUNT], *names[LIST_COUNT];
+
+/* Keys "data/HEX" and their nested names: new ones for each seed, as a backup stores new values. */
+static void make_names(size_t count, uint64_t seed)
 {
     struct ms_random random;
-    ms_random_seed(&random, 1);
+    ms_random_seed(&random, seed);
     for (size_t i = 0; i < count; i++) {
         char hex[65];
         for (int k = 0; k < 4; k++)
@@ -63,14 +65,14 @@ static void make_names(size_t count, char **keys, char **names)
         /* 16 folders, so that none of them is the measurement */
         hex[0] = hex[1] = '0';
         hex[2] = '0';
-        keys[i] = malloc(80);
-        names[i] = malloc(96);
+        if (!keys[i]) {
+            keys[i] = malloc(80);
+            names[i] = malloc(96);
+        }
         snprintf(keys[i], 80, "data/%s", hex);
         snprintf(names[i], 96, "data/%.2s/%.2s/%s", hex, hex + 2, hex);
     }
 }
-
-static char *keys[LIST_COUNT], *names[LIST_COUNT];
 
 static void store_each(struct ms_store *store, size_t count)
 {
@@ -94,6 +96,7 @@ static int small_store(const char *what, const char *options, size_t count, int 
     struct pairs p = {.what = what, .wanted = 0.9};
     struct ms_store *store = open_store("ours", options, 2);
     for (unsigned round = 0; round <= rounds; round++) {
+        make_names(count, round + 1);
         double a = seconds_now();
         plain_store(root, names, count, block, SMALL, sync_all);
         double b = seconds_now();
@@ -107,6 +110,7 @@ static int small_store(const char *what, const char *options, size_t count, int 
 
 static int small_load(void)
 {
+    make_names(SMALL_COUNT, 1);
     struct pairs p = {.what = "4 KiB loads, one at a time", .wanted = 0.9};
     struct ms_store *store = open_store("ours", "sync=none", 2);
     for (unsigned round = 0; round <= rounds; round++) {
@@ -167,7 +171,7 @@ static int large(void)
     return pairs_print(&s) & pairs_print(&l);
 }
 
-static int batch(const char *what, const char *options, double wanted)
+static int batch(const char *what, const char *options, double wanted, uint64_t salt)
 {
     struct pairs p = {.what = what, .wanted = wanted};
     struct ms_store *store = open_store("ours-batch", options, 2);
@@ -177,6 +181,7 @@ static int batch(const char *what, const char *options, double wanted)
     for (size_t i = 0; i < SMALL_COUNT; i++)
         items[i] = (struct ms_many){.key = ms_str(keys[i]), .value = value};
     for (unsigned round = 0; round <= rounds; round++) {
+        make_names(SMALL_COUNT, 1000 * salt + round);
         double a = seconds_now();
         plain_store(root, names, SMALL_COUNT, block, SMALL, 1);
         double b = seconds_now();
@@ -194,6 +199,7 @@ static int far_loads(void)
     struct pairs p = {.what = "64 loads in flight at 50 ms, against one (inverse: ≤ 1.5×)",
                       .wanted = 1 / 1.5};
     struct ms_store *store = open_store("ours", "sync=none&emulate.latency=50ms", 2);
+    make_names(FAR_COUNT, 1);
     static struct ms_many items[FAR_COUNT];
     for (unsigned round = 0; round < rounds; round++) {
         for (size_t i = 0; i < FAR_COUNT; i++)
@@ -283,7 +289,7 @@ static void prepare(const char *where)
         uint64_t value = ms_random_u64(&random);
         memcpy(block + i, &value, 8);
     }
-    make_names(LIST_COUNT, keys, names);
+    make_names(LIST_COUNT, 1);
     plain_make_folders(root, names, SMALL_COUNT);
 }
 
@@ -308,13 +314,14 @@ int main(int argc, char **argv)
     prepare(argc > 1 ? argv[1] : ".");
     atexit(clean_up);
     pairs_header();
-    int reached = small_store("4 KiB stores, sync=none", "sync=none", SMALL_COUNT, 0);
-    reached &= small_store("4 KiB stores, sync=full", "sync=full", DURABLE_COUNT, 1);
+    int reached = small_store("4 KiB stores, sync=full", "sync=full", DURABLE_COUNT, 1);
+    reached &= small_store("4 KiB stores, sync=none", "sync=none", SMALL_COUNT, 0);
     reached &= small_load();
     reached &= large();
-    reached &= batch("1000 × 4 KiB as one durable batch", "sync=full", 5);
-    reached &= batch("the same with batch-sync=syncfs", "sync=full&batch-sync=syncfs", 0);
+    reached &= batch("1000 × 4 KiB as one durable batch", "sync=full", 5, 1);
+    reached &= batch("the same with batch-sync=syncfs", "sync=full&batch-sync=syncfs", 0, 2);
     reached &= far_loads();
+    make_names(LIST_COUNT, 1);
     fill_listing();
     reached &= listing(true);
     reached &= listing(false);

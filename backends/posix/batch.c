@@ -15,6 +15,8 @@
 #include <fcntl.h>
 
 #define SYNC_JOBS 16
+/* Only what is large is worth a system call to start writing it out: measured with 4 KiB values. */
+#define WRITE_OUT_BYTES (256u << 10)
 
 struct staged {
     struct staged *next;
@@ -36,7 +38,7 @@ static struct ms_view staged_name(const struct staged *s)
     return ms_view(s->name, s->name_size);
 }
 
-/* Writes the temporary and has the kernel start on it; the commit waits for it. */
+/* Writes the temporary; the commit waits until it is durable. */
 static int write_temp(struct ms_posix *p, struct staged *s, struct ms_view bytes)
 {
     struct ms_posix_dir dir;
@@ -55,7 +57,7 @@ static int write_temp(struct ms_posix *p, struct staged *s, struct ms_view bytes
         }
     }
     int failed = ms_posix_write_all(p, fd, bytes) < 0 ? errno : 0;
-    if (!failed && p->sync != MS_SYNC_NONE && !p->batch_syncfs)
+    if (!failed && p->sync != MS_SYNC_NONE && !p->batch_syncfs && bytes.size >= WRITE_OUT_BYTES)
         (void)sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE); /* a hint */
     if (close(fd) < 0 && !failed)
         failed = errno;
