@@ -1,4 +1,5 @@
-/* bench/loads.c - `mstore-loads FOLDER COUNT`: loads one value of 4 KiB COUNT times, for counting. */
+/* bench/loads.c - `mstore-loads FOLDER COUNT`: loads one value of 4 KiB COUNT times, for counting.
+ */
 #include <mstore/mstore.h>
 
 #include <stdio.h>
