@@ -216,13 +216,13 @@ static int hash_part(struct defrag *d, const struct ms_part *part, struct ms_has
             ms_backend_load(d->store->backend, part->name, (int64_t)at, size, &block, NULL, err);
         if (code)
             return code;
+        unsigned long long got = part->size - left + ms_buf_size(block);
         if (ms_buf_size(block) < size && part->size != MS_SIZE_TO_END)
             return ms_error_set(
                 err, MS_ERR_RANGE,
                 "Read range error from %s (requested %llu bytes at offset %llu, got %llu)",
                 MS_SHOW(part->name), (unsigned long long)part->size,
-                (unsigned long long)part->offset,
-                (unsigned long long)(part->size - left + ms_buf_size(block)));
+                (unsigned long long)part->offset, got);
         code = ms_hash_update(hash, ms_buf_view(block), err);
         if (code || ms_buf_size(block) < size)
             return code;
