@@ -28,11 +28,28 @@ static struct ms_store *make_store(const char *url)
     return store;
 }
 
+/* The store of this run: removed at the end, also when a check fails. */
+static struct ms_store *to_remove;
+
+static void remove_store(void)
+{
+    struct ms_error err = {0};
+    if (!to_remove)
+        return;
+    int code = ms_store_close(to_remove, &err);
+    if (!code || code == MS_ERR_MUST_BE_OPEN)
+        code = ms_store_destroy(to_remove, &err);
+    if (code)
+        fprintf(stderr, "mstore-demo: could not remove the store: %s\n", err.text);
+}
+
 static void create(struct ms_store *store)
 {
     step("Create a store and open it");
     struct ms_error err = {0};
     check_ok(ms_store_create(store, &err), &err, "create");
+    to_remove = store;
+    atexit(remove_store);
     check_ok(ms_store_open(store, &err), &err, "open");
     check(ms_store_create(store, &err) == MS_ERR_MUST_NOT_BE_OPEN,
           "a second create is refused: \"%s\"", err.text);
@@ -201,10 +218,13 @@ static uint64_t time_loads(struct ms_store *store, const struct demo_file *files
 /* The same store through a slow line: an emulator option in the URL. */
 static void slow_line(const char *url, const struct demo_file *files, size_t count)
 {
-    step("The same store 50 ms away: one after the other, then 64 in flight");
+    step("The same store far away (50 ms): one after the other, then 64 in flight");
     struct ms_error err = {0};
     char slow[4096];
-    snprintf(slow, sizeof slow, "%s%cemulate.latency=50ms", url, strchr(url, '?') ? '&' : '?');
+    /* a latency that the caller has asked for stays */
+    bool own = strstr(url, "emulate.latency") != NULL;
+    snprintf(slow, sizeof slow, "%s%c%s", url, strchr(url, '?') ? '&' : '?',
+             own ? "" : "emulate.latency=50ms");
     struct ms_store *store = make_store(slow);
     check_ok(ms_store_open(store, &err), &err, "open");
     size_t few = count < 8 ? count : 8, many = count < 64 ? count : 64;
@@ -212,8 +232,8 @@ static void slow_line(const char *url, const struct demo_file *files, size_t cou
     uint64_t parallel = time_loads(store, files, many, 64);
     tell("%zu loads, one at a time:   %8s", few, time_text(serial));
     tell("%zu loads, 64 in flight:   %8s", many, time_text(parallel));
-    check(serial > few * 50000000u, "each waits for the line when alone");
-    check(parallel < serial, "together they wait once");
+    check(own || serial > few * 50000000u, "each waits for the line when alone");
+    check(own || parallel < serial, "together they wait once");
     check_ok(ms_store_close(store, &err), &err, "close");
     ms_store_free(store);
 }
@@ -254,6 +274,7 @@ static void destroy(struct ms_store *store)
     struct ms_error err = {0};
     check_ok(ms_store_close(store, &err), &err, "close");
     check_ok(ms_store_destroy(store, &err), &err, "destroy");
+    to_remove = NULL;
     check(ms_store_open(store, &err) == MS_ERR_NO_STORE, "it is gone: \"%s\"", err.text);
 }
 

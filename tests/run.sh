@@ -124,6 +124,7 @@ stage_static() {
 stage_release() {
     build release && suite release
     check "install and use from outside" tests/build/install.sh build/release
+    check "demo" tests/build/demo.sh build/release
     check "cost of the statistics" tests/build/stats_cost.sh build/release
     sed -n "/^a load/p" "$logs"/cost-of-the-statistics*.log
 }
