@@ -45,6 +45,7 @@ silent() { # the last run said nothing on standard error
 }
 one_line() { # the last run said exactly one line, in the form of an error
     checks=$((checks + 1))
+    sed -i '/^profiling:/d' "$T/err" # a coverage build under another user cannot write its counters
     { [ "$(wc -l <"$T/err")" = 1 ] && grep -q '^mstore: ' "$T/err"; } ||
         problem "not one line of error"
 }
