@@ -4,7 +4,7 @@
 
 BUILD_PACKAGES="gcc cmake ninja-build pkg-config libssl-dev libc6-dev"
 TEST_PACKAGES="clang libclang-rt-14-dev clang-format clang-tidy libcmocka-dev gcovr valgrind \
-git python3 bsdutils procps util-linux shellcheck mandoc"
+git python3 bsdutils procps util-linux shellcheck mandoc zsh binutils"
 
 missing_packages() {
     local package
