@@ -52,7 +52,7 @@ static int write_temp(struct ms_posix *p, struct staged *s, struct ms_view bytes
         if (fd < 0) {
             ms_posix_close_dir(&dir);
             errno = failed;
-            if (failed != ENOENT || tries == 5)
+            if (failed != ENOENT || tries == MS_POSIX_TRIES)
                 return -1;
         }
     }

@@ -113,11 +113,10 @@ int ms_posix_open_parent(struct ms_posix *p, struct ms_view name, bool make,
     struct ms_view parent = ms_name_parent(name), key = ms_name_last(name);
     memcpy(last, key.data, key.size);
     last[key.size] = 0;
-    /* somebody may remove an empty folder just when it was made: a few times */
     for (int tries = 0;; tries++) {
         if (open_dir(p, parent, dir) == 0)
             return 0;
-        if (!make || errno != ENOENT || tries == 5)
+        if (!make || errno != ENOENT || tries == MS_POSIX_TRIES)
             return -1;
         if (ms_posix_make_dirs(p, parent) < 0 && errno != ENOENT)
             return -1;

@@ -33,6 +33,10 @@ static inline struct ms_posix *ms_posix_self(struct ms_backend *b)
     return (struct ms_posix *)b;
 }
 
+/* How often a folder is made again that somebody removes, empty, before a value is in it. Each time
+ * means that another call came through; with slow syncs a busy remover wins many times in a row. */
+#define MS_POSIX_TRIES 1000
+
 /* ---- openat2.c ---- */
 /* The system call; -1 and errno. */
 int ms_posix_openat2(int dir, const char *path, uint64_t flags, uint64_t mode, uint64_t resolve);

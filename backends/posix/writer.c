@@ -104,7 +104,7 @@ static int start(struct ms_posix *p, struct writer *w)
         int failed = errno;
         ms_posix_close_dir(&w->dir);
         errno = failed;
-        if (failed != ENOENT || tries == 5)
+        if (failed != ENOENT || tries == MS_POSIX_TRIES)
             return -1;
     }
 }
