@@ -30,8 +30,8 @@ struct ms_retry {
 
 /* After an attempt failed with `code`: waits (at least `wanted_ns`, what the storage asked for; 0:
  * nothing) and returns true when another is due; counts it under verb. False: not transient, no
- * attempts or budget left, cancelled; err stays as the attempt left it (or says it was cancelled, and *code with
- * it). */
+ * attempts or budget left, cancelled; err stays as the attempt left it (or says it was cancelled,
+ * and *code with it). */
 bool ms_retry_again(struct ms_retry *r, struct ms_retry_policy *p, struct ms_backend *b,
                     enum ms_verb verb, uint64_t wanted_ns, int *code, struct ms_error *err);
 /* After an operation succeeded. */

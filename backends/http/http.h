@@ -19,20 +19,20 @@ struct ms_http_options {
     unsigned connect_timeout_s;  /* 0: 10 */
     unsigned stall_timeout_s;    /* no byte for so long ends a request; 0: 30 */
     const char *user, *password; /* Basic authentication; NULL: none */
-    const char *resolve; /* "HOST:PORT:ADDRESS" instead of DNS, NULL: none */
+    const char *resolve;         /* "HOST:PORT:ADDRESS" instead of DNS, NULL: none */
 };
 
 #define MS_HTTP_HEADERS_MAX 24
 
 struct ms_http_request {
-    const char *method; /* "GET" */
-    const char *url;    /* whole, percent-encoded */
+    const char *method;                       /* "GET" */
+    const char *url;                          /* whole, percent-encoded */
     const char *headers[MS_HTTP_HEADERS_MAX]; /* "Name: value", ended by NULL */
-    struct ms_view body;     /* sent with a Content-Length when has_body */
-    bool has_body;           /* also an empty one */
-    uint64_t body_max_bytes; /* of an answer; more is PROTOCOL. 0: 1 MiB */
-    uint8_t *into;           /* a 2xx answer's body goes here instead of into a buffer … */
-    size_t into_size;        /* … of so many bytes; more is PROTOCOL */
+    struct ms_view body;                      /* sent with a Content-Length when has_body */
+    bool has_body;                            /* also an empty one */
+    uint64_t body_max_bytes;                  /* of an answer; more is PROTOCOL. 0: 1 MiB */
+    uint8_t *into;    /* a 2xx answer's body goes here instead of into a buffer … */
+    size_t into_size; /* … of so many bytes; more is PROTOCOL */
 };
 
 struct ms_http_answer {
