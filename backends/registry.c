@@ -10,6 +10,8 @@
 static const struct ms_backend_type *const own[] = {
     &ms_backend_posix,
     &ms_backend_memory,
+    &ms_backend_s3,
+    &ms_backend_b2,
 };
 #define OWN_COUNT (sizeof own / sizeof *own)
 

@@ -6,5 +6,7 @@
 
 extern const struct ms_backend_type ms_backend_posix;
 extern const struct ms_backend_type ms_backend_memory;
+extern const struct ms_backend_type ms_backend_s3;
+extern const struct ms_backend_type ms_backend_b2;
 
 #endif

@@ -177,7 +177,8 @@ static void survives_the_end_of_its_directory(void **state)
     OK(put(f, "d/a", "x"));
     OK(ms_backend_list(f->b, ms_str("d"), NULL, &l, &f->err));
     OK(ms_backend_delete(f->b, ms_str("d/a"), &f->err));
-    OK(ms_backend_rmdir(f->b, ms_str("d"), &f->err));
+    if (CAN(f, MS_CAP_DIRECTORIES))
+        OK(ms_backend_rmdir(f->b, ms_str("d"), &f->err));
     do /* what it had read before may still come */
         OK(ms_lister_next(l, &e, &f->err));
     while (e);

@@ -90,11 +90,17 @@ static void keeps_odd_names(void **state)
     };
     struct fixture *f = fixture(state);
     char name[64];
-    size_t count = sizeof odd / sizeof *odd;
+    size_t count = sizeof odd / sizeof *odd, unicode_only = 0;
     for (size_t i = 0; i < count; i++) {
         snprintf(name, sizeof name, "odd/%s", odd[i]);
-        OK(put(f, name, odd[i]));
+        int code = put(f, name, odd[i]);
+        if (code == MS_ERR_NAME && (uint8_t)odd[i][0] == 0xff)
+            unicode_only = 1; /* a storage whose names are Unicode says so */
+        else
+            OK(code);
     }
+    f->err = (struct ms_error){0};
+    count -= unicode_only;
     size_t listed = 0;
     struct ms_lister *l = NULL;
     const struct ms_entry *e = NULL;

@@ -223,6 +223,8 @@ static int spin(void *arg, size_t index)
     else
         for (int i = 0; i < SPINS && code == 0; i++)
             code = index % 2 ? load_whole(r) : read_whole(r);
+    if (code == MS_ERR_NOT_FOUND && !CAN(r->f, MS_CAP_ATOMIC_REPLACE))
+        code = 0; /* in between; half a value it may not give either */
     if (code)
         atomic_store(&r->bad, code);
     return 0;

@@ -14,7 +14,7 @@ static void encodes(void **state)
 {
     (void)state;
     char text[64];
-    assert_int_equal(ms_http_encode(text, sizeof text, ms_str("a/b c+\xc3\xa4~"), false), 20);
+    assert_int_equal(ms_http_encode(text, sizeof text, ms_str("a/b c+\xc3\xa4~"), false), 19);
     assert_string_equal(text, "a%2Fb%20c%2B%C3%A4~");
     ms_http_encode(text, sizeof text, ms_str("a/b"), true);
     assert_string_equal(text, "a/b");

@@ -1,0 +1,346 @@
+/* A store in a bucket: create, open, destroy; directories; uploads that nobody finished.
+ *
+ * A store is there when its marker "PATH/" or anything behind it is. The bucket itself is never
+ * made nor removed. */
+#include "backends/s3/s3.h"
+
+#include "backends/s3/xml.h"
+#include "base/cleanup.h"
+#include "base/pool.h"
+#include "base/text.h"
+
+#include <openssl/evp.h>
+#include <stdio.h>
+
+static int no_memory(struct ms_error *err)
+{
+    return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a list of keys");
+}
+
+static int put_marker(struct ms_s3 *s, const char *key, struct ms_error *err)
+{
+    struct ms_s3_call c = {.verb = MS_VERB_MKDIR, .method = "PUT", .key = key, .has_body = true};
+    return ms_s3_do_quiet(s, &c, err);
+}
+
+/* Up to two keys below a prefix: is there a marker, is there anything else? */
+static int look(struct ms_s3 *s, const char *prefix, bool *marker, bool *more, struct ms_error *err)
+{
+    struct ms_s3_page page = {0};
+    int code = ms_s3_page_get(s, prefix, false, NULL, NULL, 2, &page, err);
+    *marker = *more = false;
+    for (size_t i = 0; i < page.count; i++)
+        *(ms_equal(page.items[i].key, ms_str(prefix)) ? marker : more) = true;
+    ms_s3_page_fini(&page);
+    return code;
+}
+
+int ms_s3_create(struct ms_backend *b, struct ms_error *err)
+{
+    struct ms_s3 *s = ms_s3_self(b);
+    bool marker, more;
+    int code = look(s, s->prefix, &marker, &more, err);
+    if (code == MS_ERR_NO_STORE)
+        return ms_error_set(err, code, "%s: there is no bucket \"%s\"; make it first", b->url,
+                            s->bucket);
+    if (!code && more)
+        return ms_error_set(err, MS_ERR_STORE_EXISTS, "%s is not empty", b->url);
+    if (code || marker || !s->prefix[0])
+        return code;
+    return put_marker(s, s->prefix, err);
+}
+
+int ms_s3_open(struct ms_backend *b, struct ms_error *err)
+{
+    struct ms_s3 *s = ms_s3_self(b);
+    bool marker, more;
+    int code = look(s, s->prefix, &marker, &more, err);
+    if (code)
+        return code;
+    if (!marker && !more && s->prefix[0])
+        return ms_error_set(err, MS_ERR_NO_STORE, "there is no store at %s; create it first",
+                            b->url);
+    if (s->if_absent == MS_S3_PROBE) {
+        bool works = false;
+        if (ms_s3_probe_if_absent(s, &works, err) == MS_ERR_CANCELLED)
+            return MS_ERR_CANCELLED;
+        s->if_absent = works ? MS_S3_YES : MS_S3_NO;
+    }
+    return 0;
+}
+
+/* ---- deleting much ---- */
+
+struct doomed {
+    struct ms_s3 *s;
+    const struct ms_s3_page *page;
+};
+
+static int delete_key(void *arg, size_t index)
+{
+    struct doomed *d = arg;
+    struct ms_view key = d->page->items[index].key;
+    MS_AUTO_FREE char *text = strndup((const char *)key.data, key.size);
+    if (!text)
+        return MS_ERR_NO_MEMORY;
+    struct ms_s3_call c = {.verb = MS_VERB_DELETE, .method = "DELETE", .key = text};
+    int code = ms_s3_do_quiet(d->s, &c, NULL);
+    return code == MS_ERR_NOT_FOUND ? 0 : code;
+}
+
+static int delete_one_by_one(struct ms_s3 *s, const struct ms_s3_page *page, struct ms_error *err)
+{
+    struct doomed d = {s, page};
+    int code = ms_parallel(page->count, 16, delete_key, &d, err);
+    return code
+               ? ms_error_set(err, code, "%s: deleting failed: %s", s->base.url, ms_code_text(code))
+               : 0;
+}
+
+static char *delete_body(const struct ms_s3_page *page)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *f = open_memstream(&text, &size);
+    if (!f)
+        return NULL;
+    fputs("<Delete><Quiet>true</Quiet>", f);
+    for (size_t i = 0; i < page->count; i++) {
+        MS_AUTO_FREE char *key = ms_xml_escape(page->items[i].key);
+        fprintf(f, "<Object><Key>%s</Key></Object>", key ? key : "");
+    }
+    fputs("</Delete>", f);
+    bool good = !ferror(f);
+    if (fclose(f) != 0 || !good) {
+        free(text);
+        return NULL;
+    }
+    return text;
+}
+
+static int count_failures(void *ctx, const char *path, struct ms_view text, struct ms_error *err)
+{
+    (void)err;
+    if (strcmp(path, "DeleteResult/Error/Code") == 0 && !ms_equal(text, ms_str("NoSuchKey")))
+        ++*(size_t *)ctx;
+    return 0;
+}
+
+static int content_md5(const char *body, char out[32])
+{
+    uint8_t digest[EVP_MAX_MD_SIZE];
+    unsigned size = 0;
+    if (EVP_Digest(body, strlen(body), digest, &size, EVP_md5(), NULL) != 1)
+        return MS_ERR_INTERNAL;
+    EVP_EncodeBlock((uint8_t *)out, digest, (int)size);
+    return 0;
+}
+
+static int delete_many(struct ms_s3 *s, const struct ms_s3_page *page, struct ms_error *err)
+{
+    MS_AUTO_FREE char *body = delete_body(page);
+    char md5[32];
+    if (!body)
+        return no_memory(err);
+    struct ms_s3_call c = {.verb = MS_VERB_DELETE,
+                           .method = "POST",
+                           .key = "",
+                           .body = ms_str(body),
+                           .has_body = true,
+                           .late_error = true};
+    ms_s3_query_add(&c, "delete", "");
+    ms_s3_header_add(&c, "content-type", "application/xml");
+    if (content_md5(body, md5) == 0)
+        ms_s3_header_add(&c, "content-md5", md5);
+    struct ms_http_answer answer;
+    size_t failures = 0;
+    int code = ms_s3_do(s, &c, &answer, err);
+    if (code)
+        return code;
+    if (answer.body)
+        code = ms_xml_walk(ms_buf_view(answer.body), count_failures, &failures, err);
+    ms_http_answer_fini(&answer);
+    if (!code && failures)
+        code = ms_error_set(err, MS_ERR_ACCESS, "%s: the server did not delete %zu values",
+                            s->base.url, failures);
+    return code;
+}
+
+/* Some servers have no DeleteObjects, whatever the table says, and XML cannot hold every key. */
+static int delete_page(struct ms_s3 *s, const struct ms_s3_page *page, struct ms_error *err)
+{
+    if (s->quirks->delete_many) {
+        int code = delete_many(s, page, err);
+        if (code != MS_ERR_UNSUPPORTED && code != MS_ERR_NOT_FOUND && code != MS_ERR_IO)
+            return code;
+    }
+    return delete_one_by_one(s, page, err);
+}
+
+static int abort_uploads(struct ms_s3 *s, int64_t before_ns, uint64_t *removed,
+                         struct ms_error *err);
+
+int ms_s3_destroy(struct ms_backend *b, struct ms_error *err)
+{
+    struct ms_s3 *s = ms_s3_self(b);
+    bool any = false;
+    uint64_t aborted = 0;
+    for (bool more = true; more;) {
+        struct ms_s3_page page = {0};
+        int code = ms_s3_page_get(s, s->prefix, false, NULL, NULL, 1000, &page, err);
+        if (!code && page.count)
+            code = delete_page(s, &page, err);
+        any = any || page.count;
+        more = page.count > 0;
+        ms_s3_page_fini(&page);
+        if (code)
+            return code;
+    }
+    (void)abort_uploads(s, INT64_MAX, &aborted, NULL);
+    return any || !s->prefix[0]
+               ? 0
+               : ms_error_set(err, MS_ERR_NO_STORE, "there is no store at %s", b->url);
+}
+
+/* ---- directories ---- */
+
+static char *directory_key(const struct ms_s3 *s, struct ms_view name)
+{
+    char *key = NULL;
+    return asprintf(&key, "%s%.*s/", s->prefix, (int)name.size, (const char *)name.data) < 0 ? NULL
+                                                                                             : key;
+}
+
+int ms_s3_mkdir(struct ms_backend *b, struct ms_view name, struct ms_error *err)
+{
+    struct ms_s3 *s = ms_s3_self(b);
+    MS_AUTO_FREE char *key = directory_key(s, name);
+    return key ? put_marker(s, key, err) : no_memory(err);
+}
+
+int ms_s3_rmdir(struct ms_backend *b, struct ms_view name, struct ms_error *err)
+{
+    struct ms_s3 *s = ms_s3_self(b);
+    MS_AUTO_FREE char *key = directory_key(s, name);
+    bool marker, more;
+    int code = key ? look(s, key, &marker, &more, err) : no_memory(err);
+    if (!code && more)
+        return ms_error_set(err, MS_ERR_EXISTS, "%s is not empty", MS_SHOW(name));
+    if (!code && !marker)
+        return ms_error_set(err, MS_ERR_NOT_FOUND, "%s not found", MS_SHOW(name));
+    if (code)
+        return code;
+    struct ms_s3_call c = {.verb = MS_VERB_RMDIR, .method = "DELETE", .key = key};
+    code = ms_s3_do_quiet(s, &c, err);
+    return code == MS_ERR_NOT_FOUND ? 0 : code;
+}
+
+/* ---- uploads that nobody finished ---- */
+
+struct uploads {
+    struct ms_s3 *s;
+    int64_t before_ns;
+    char *key, *id, *next_key, *next_id; /* of the one being read; of the next page */
+    int64_t begun_ns;
+    bool truncated;
+    uint64_t removed;
+    int code;
+};
+
+static void replace(char **to, struct ms_view text)
+{
+    free(*to);
+    *to = strndup((const char *)text.data, text.size);
+}
+
+static void abort_one(struct uploads *u)
+{
+    if (!u->key || !u->id || u->begun_ns > u->before_ns ||
+        strncmp(u->key, u->s->prefix, strlen(u->s->prefix)) != 0)
+        return;
+    struct ms_s3_call c = {.verb = MS_VERB_OTHER, .method = "DELETE", .key = u->key};
+    ms_s3_query_add(&c, "uploadId", u->id);
+    int code = ms_s3_do_quiet(u->s, &c, NULL);
+    if (code == 0)
+        u->removed++;
+    else if (code != MS_ERR_NOT_FOUND && !u->code)
+        u->code = code;
+}
+
+static int take_upload(void *ctx, const char *path, struct ms_view text, struct ms_error *err)
+{
+    struct uploads *u = ctx;
+    (void)err;
+    if (strncmp(path, "ListMultipartUploadsResult", 26) != 0)
+        return 0;
+    path += 26;
+    if (strcmp(path, "/Upload/Key") == 0)
+        replace(&u->key, text);
+    else if (strcmp(path, "/Upload/UploadId") == 0)
+        replace(&u->id, text);
+    else if (strcmp(path, "/Upload/Initiated") == 0)
+        u->begun_ns = ms_s3_http_date(text) * INT64_C(1000000000);
+    else if (strcmp(path, "/Upload") == 0)
+        abort_one(u);
+    else if (strcmp(path, "/IsTruncated") == 0)
+        u->truncated = ms_equal(text, ms_str("true"));
+    else if (strcmp(path, "/NextKeyMarker") == 0)
+        replace(&u->next_key, text);
+    else if (strcmp(path, "/NextUploadIdMarker") == 0)
+        replace(&u->next_id, text);
+    return 0;
+}
+
+static int upload_page(struct ms_s3 *s, struct uploads *u, struct ms_error *err)
+{
+    struct ms_s3_call c = {
+        .verb = MS_VERB_OTHER, .method = "GET", .key = "", .body_max_bytes = 16u << 20};
+    MS_AUTO_FREE char *key = MS_TAKE(u->next_key);
+    MS_AUTO_FREE char *id = MS_TAKE(u->next_id);
+    ms_s3_query_add(&c, "uploads", "");
+    ms_s3_query_add(&c, "prefix", s->prefix);
+    if (key && id) {
+        ms_s3_query_add(&c, "key-marker", key);
+        ms_s3_query_add(&c, "upload-id-marker", id);
+    }
+    struct ms_http_answer answer;
+    int code = ms_s3_do(s, &c, &answer, err);
+    if (code)
+        return code;
+    u->truncated = false;
+    if (answer.body)
+        code = ms_xml_walk(ms_buf_view(answer.body), take_upload, u, err);
+    ms_http_answer_fini(&answer);
+    if (u->truncated && (!u->next_key || (key && strcmp(key, u->next_key) == 0 && id &&
+                                          u->next_id && strcmp(id, u->next_id) == 0)))
+        u->truncated = false; /* it would go round in a circle */
+    return code ? code : u->code;
+}
+
+static int abort_uploads(struct ms_s3 *s, int64_t before_ns, uint64_t *removed,
+                         struct ms_error *err)
+{
+    struct uploads u = {.s = s, .before_ns = before_ns};
+    int code;
+    do
+        code = upload_page(s, &u, err);
+    while (!code && u.truncated);
+    if (u.code && code == u.code)
+        ms_error_set(err, code, "%s: a stale upload could not be removed: %s", s->base.url,
+                     ms_code_text(code));
+    *removed = u.removed;
+    free(u.key);
+    free(u.id);
+    free(u.next_key);
+    free(u.next_id);
+    return code;
+}
+
+/* By the storage's clock: the marker of time is the Date of an answer, near enough the wall clock
+ * of a machine whose requests the server accepts at all. */
+int ms_s3_sweep(struct ms_backend *b, uint64_t age_ns, uint64_t *removed, struct ms_error *err)
+{
+    int64_t now = ms_clock_wall(b->clock);
+    int64_t before = age_ns > (uint64_t)now ? 0 : now - (int64_t)age_ns;
+    return abort_uploads(ms_s3_self(b), before, removed, err);
+}

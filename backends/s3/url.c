@@ -1,0 +1,420 @@
+/* "s3:[profile@|key:secret@][scheme://host[:port]]/bucket/path" as BorgStore writes it, and options
+ * behind '?'; `b2:` is the same with Backblaze's ways. */
+#include "backends/s3/s3.h"
+
+#include "backends/registry.h"
+#include "base/cleanup.h"
+#include "base/text.h"
+
+#include <stdio.h>
+
+static void drop(char *text)
+{
+    if (text)
+        explicit_bzero(text, strlen(text));
+    free(text);
+}
+
+void ms_s3_place_fini(struct ms_s3_place *p)
+{
+    drop(p->profile);
+    drop(p->id);
+    drop(p->secret);
+    free(p->scheme);
+    free(p->host);
+    free(p->bucket);
+    free(p->path);
+    *p = (struct ms_s3_place){0};
+}
+
+static int malformed(struct ms_error *err)
+{
+    return ms_error_set(err, MS_ERR_URL,
+                        "an S3 URL looks like s3:[PROFILE@|KEY:SECRET@][https://HOST[:PORT]]/BUCKET"
+                        "/PATH");
+}
+
+static bool endpoint_begins(const char *text)
+{
+    return *text == '/' || strncmp(text, "https://", 8) == 0 || strncmp(text, "http://", 7) == 0;
+}
+
+static int take(char **to, const char *from, size_t size, struct ms_error *err)
+{
+    *to = strndup(from, size);
+    return *to ? 0 : ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for an S3 URL");
+}
+
+/* The login ends at the first '@' that an endpoint or a bucket follows. */
+static int parse_login(const char **text, struct ms_s3_place *out, struct ms_error *err)
+{
+    if (endpoint_begins(*text))
+        return 0;
+    const char *at = *text;
+    do
+        at = strchr(at + (at != *text), '@');
+    while (at && !endpoint_begins(at + 1));
+    if (!at || at == *text)
+        return malformed(err);
+    const char *colon = memchr(*text, ':', (size_t)(at - *text));
+    int code;
+    if (!colon) {
+        code = take(&out->profile, *text, (size_t)(at - *text), err);
+    } else if (colon == *text || colon + 1 == at) {
+        code = malformed(err);
+    } else {
+        code = take(&out->id, *text, (size_t)(colon - *text), err);
+        if (!code)
+            code = take(&out->secret, colon + 1, (size_t)(at - colon - 1), err);
+    }
+    *text = at + 1;
+    return code;
+}
+
+static bool good_host(const char *host)
+{
+    size_t size = strcspn(host, ":");
+    for (size_t i = 0; i < size; i++)
+        if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_", host[i]))
+            return false;
+    if (host[0] == '-' || size == 0)
+        return false;
+    if (host[size] == 0)
+        return true;
+    uint64_t port = 0;
+    return ms_parse_u64(host + size + 1, "port", 65535, &port, NULL) == 0 && port > 0;
+}
+
+static int parse_endpoint(const char **text, struct ms_s3_place *out, struct ms_error *err)
+{
+    const char *colons = strstr(*text, "://");
+    if (**text == '/' || !colons)
+        return 0;
+    int code = take(&out->scheme, *text, (size_t)(colons - *text), err);
+    *text = colons + 3;
+    size_t size = strcspn(*text, "/");
+    if (!code)
+        code = take(&out->host, *text, size, err);
+    if (!code && !good_host(out->host))
+        code = ms_error_set(err, MS_ERR_URL, "\"%s\" is no host that an S3 URL can name",
+                            MS_SHOW(ms_str(out->host)));
+    *text += size;
+    return code;
+}
+
+static bool good_bucket(const char *bucket)
+{
+    size_t size = strlen(bucket);
+    return size >= 1 && size <= 255 && bucket[0] != '.' &&
+           strspn(bucket, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_") ==
+               size;
+}
+
+static int parse_bucket(const char *text, struct ms_s3_place *out, struct ms_error *err)
+{
+    if (*text != '/')
+        return malformed(err);
+    size_t size = strcspn(++text, "/");
+    int code = take(&out->bucket, text, size, err);
+    if (!code && !good_bucket(out->bucket))
+        return ms_error_set(err, MS_ERR_URL, "\"%s\" is no name of an S3 bucket",
+                            MS_SHOW(ms_str(out->bucket)));
+    text += size;
+    while (*text == '/')
+        text++;
+    size = strlen(text);
+    while (size && text[size - 1] == '/')
+        size--;
+    return code ? code : take(&out->path, text, size, err);
+}
+
+int ms_s3_place_parse(const char *text, struct ms_s3_place *out, struct ms_error *err)
+{
+    struct ms_s3_place p = {0};
+    int code = parse_login(&text, &p, err);
+    if (!code)
+        code = parse_endpoint(&text, &p, err);
+    if (!code)
+        code = parse_bucket(text, &p, err);
+    if (code)
+        ms_s3_place_fini(&p);
+    else
+        *out = p;
+    return code;
+}
+
+/* ---- options ---- */
+
+struct options {
+    const char *region, *style, *ca, *provider, *if_absent;
+    bool insecure;
+    uint64_t part_bytes, parallel, timeout_s;
+};
+
+static int take_number(struct ms_url *url, const char *key, uint64_t least, uint64_t most,
+                       uint64_t *out, struct ms_error *err)
+{
+    const char *text = ms_url_take(url, key);
+    if (!text)
+        return 0;
+    int code = ms_parse_u64(text, key, most, out, NULL);
+    if (code || *out < least)
+        return ms_error_set(err, MS_ERR_URL, "%s: %s is a number from %llu to %llu", url->safe, key,
+                            (unsigned long long)least, (unsigned long long)most);
+    return 0;
+}
+
+static int take_flag(struct ms_url *url, const char *key, bool *out, struct ms_error *err)
+{
+    const char *text = ms_url_take(url, key);
+    if (text && strcmp(text, "0") && strcmp(text, "1"))
+        return ms_error_set(err, MS_ERR_URL, "%s: %s is 0 or 1", url->safe, key);
+    *out = text && *text == '1';
+    return 0;
+}
+
+static int one_of(struct ms_url *url, const char *key, const char *value, const char *a,
+                  const char *b, const char *c, struct ms_error *err)
+{
+    if (!value || strcmp(value, a) == 0 || strcmp(value, b) == 0 || (c && strcmp(value, c) == 0))
+        return 0;
+    return ms_error_set(err, MS_ERR_URL, "%s: %s is %s, %s%s%s", url->safe, key, a, b,
+                        c ? " or " : "", c ? c : "");
+}
+
+static int take_options(struct ms_url *url, struct options *o, struct ms_error *err)
+{
+    o->region = ms_url_take(url, "region");
+    o->style = ms_url_take(url, "style");
+    o->ca = ms_url_take(url, "ca");
+    o->provider = ms_url_take(url, "provider");
+    o->if_absent = ms_url_take(url, "if_absent");
+    o->parallel = 4;
+    o->timeout_s = 30;
+    o->part_bytes = UINT64_C(8) << 20;
+    const char *part = ms_url_take(url, "part_size");
+    int code = take_flag(url, "insecure", &o->insecure, err);
+    if (!code && part)
+        code = ms_parse_size(part, "part_size", &o->part_bytes, err);
+    if (!code && (o->part_bytes < MS_S3_PART_MIN || o->part_bytes > UINT64_C(1) << 30))
+        code = ms_error_set(err, MS_ERR_URL, "%s: part_size is from 5MiB to 1GiB", url->safe);
+    if (!code)
+        code = take_number(url, "parallel", 1, 64, &o->parallel, err);
+    if (!code)
+        code = take_number(url, "timeout", 1, 3600, &o->timeout_s, err);
+    if (!code)
+        code = one_of(url, "style", o->style, "path", "virtual", NULL, err);
+    if (!code)
+        code = one_of(url, "if_absent", o->if_absent, "yes", "no", "probe", err);
+    if (!code && o->region && (strlen(o->region) > 63 || strpbrk(o->region, "/ \r\n")))
+        code = ms_error_set(err, MS_ERR_URL, "%s: that is no region", url->safe);
+    return code;
+}
+
+/* ---- making the handle ---- */
+
+static void s3_free(struct ms_backend *b)
+{
+    struct ms_s3 *s = ms_s3_self(b);
+    ms_http_free(s->http);
+    free(s->scheme);
+    free(s->host);
+    free(s->bucket);
+    free(s->prefix);
+    drop(s->id);
+    drop(s->secret);
+    drop(s->token);
+    ms_retry_policy_fini(&s->retry);
+    ms_mutex_fini(&s->mutex);
+    free(s);
+}
+
+static int s3_close(struct ms_backend *b, struct ms_error *err)
+{
+    (void)b, (void)err;
+    return 0;
+}
+
+static void s3_capabilities(struct ms_backend *b, struct ms_capabilities *out)
+{
+    const struct ms_s3 *s = ms_s3_self(b);
+    *out = (struct ms_capabilities){
+        .flags = (s->quirks->replaces ? MS_CAP_ATOMIC_REPLACE : 0) | MS_CAP_LIST_AFTER_WRITE |
+                 MS_CAP_COPY | (s->if_absent == MS_S3_YES ? MS_CAP_IF_ABSENT : 0),
+        .durability = MS_DURABLE_FULL,
+        .name_max_bytes = 255,
+        .best_parallelism = 32,
+        .best_block_bytes = s->part_bytes * (s->parallel < 4 ? s->parallel : 4),
+    };
+}
+
+static const struct ms_backend_ops ops = {
+    .create = ms_s3_create,
+    .destroy = ms_s3_destroy,
+    .open = ms_s3_open,
+    .close = s3_close,
+    .free = s3_free,
+    .capabilities = s3_capabilities,
+    .mkdir = ms_s3_mkdir,
+    .rmdir = ms_s3_rmdir,
+    .info = ms_s3_info,
+    .load = ms_s3_load,
+    .store = ms_s3_store,
+    .remove = ms_s3_remove,
+    .move = ms_s3_move,
+    .list = ms_s3_list,
+    .write = ms_s3_write,
+    .read = ms_s3_read,
+    .copy = ms_s3_copy,
+    .sweep = ms_s3_sweep,
+};
+
+static int set_login(struct ms_s3 *s, struct ms_s3_place *p, struct ms_s3_credentials *found,
+                     struct ms_error *err)
+{
+    if (p->id) {
+        s->id = MS_TAKE(p->id);
+        s->secret = MS_TAKE(p->secret);
+        return 0;
+    }
+    int code = ms_s3_credentials_find(p->profile, found, err);
+    if (code)
+        return code;
+    s->id = MS_TAKE(found->id);
+    s->secret = MS_TAKE(found->secret);
+    s->token = MS_TAKE(found->token);
+    if (strpbrk(s->id, "\r\n ,/") || (s->token && strpbrk(s->token, "\r\n")))
+        return ms_error_set(err, MS_ERR_AUTH, "the S3 credentials have characters that none have");
+    return 0;
+}
+
+/* From what the URL, the environment or the profile says, else the provider's own. */
+static int set_endpoint(struct ms_s3 *s, struct ms_s3_place *p, const char *said, bool b2,
+                        const char *region, struct ms_error *err)
+{
+    struct ms_s3_place from = {0};
+    int code = 0;
+    if (!p->host && said) {
+        const char *text = said;
+        code = parse_endpoint(&text, &from, err);
+        if (!code && !from.host)
+            code = ms_error_set(err, MS_ERR_URL, "the endpoint_url of the S3 settings is no URL");
+    }
+    const char *scheme = p->scheme ? p->scheme : from.scheme ? from.scheme : "https";
+    const char *host = p->host ? p->host : from.host;
+    char own[128];
+    if (!code && strcmp(scheme, "https") && strcmp(scheme, "http"))
+        code = ms_error_set(err, MS_ERR_URL, "an S3 endpoint begins with https:// or http://");
+    if (!host) {
+        snprintf(own, sizeof own, b2 ? "s3.%s.backblazeb2.com" : "s3.%s.amazonaws.com",
+                 region ? region
+                 : b2   ? "us-west-002"
+                        : "us-east-1");
+        host = own;
+    }
+    if (!code) {
+        const char *colon = strchr(host, ':');
+        bool usual = colon && strcmp(colon, strcmp(scheme, "https") ? ":80" : ":443") == 0;
+        s->scheme = strdup(scheme);
+        s->host = usual ? strndup(host, (size_t)(colon - host)) : strdup(host);
+        if (!s->scheme || !s->host)
+            code = ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for an S3 URL");
+    }
+    ms_s3_place_fini(&from);
+    return code;
+}
+
+static int set_ways(struct ms_s3 *s, const struct options *o, const char *said_region, bool b2,
+                    struct ms_error *err)
+{
+    s->quirks = ms_s3_quirks_find(o->provider ? o->provider : b2 ? "b2" : NULL, s->host);
+    if (!s->quirks)
+        return ms_error_set(err, MS_ERR_URL, "%s: the provider \"%s\" is unknown", s->base.url,
+                            MS_SHOW(ms_str(o->provider)));
+    const char *region = o->region ? o->region : said_region ? said_region : s->quirks->region;
+    snprintf(s->region, sizeof s->region, "%s", region);
+    s->virtual_host = o->style ? strcmp(o->style, "virtual") == 0 : s->quirks->virtual_host;
+    if (!o->style && strchr(s->bucket, '.') && strcmp(s->scheme, "https") == 0)
+        s->virtual_host = false; /* no certificate covers such a name */
+    s->if_absent = !o->if_absent                      ? s->quirks->if_absent
+                   : strcmp(o->if_absent, "yes") == 0 ? MS_S3_YES
+                   : strcmp(o->if_absent, "no") == 0  ? MS_S3_NO
+                                                      : MS_S3_PROBE;
+    s->part_bytes = o->part_bytes;
+    s->parallel = (unsigned)o->parallel;
+    return 0;
+}
+
+static int set_all(struct ms_s3 *s, struct ms_url *url, struct ms_s3_place *p, bool b2,
+                   struct ms_error *err)
+{
+    struct ms_s3_credentials found = {0};
+    struct options o = {0};
+    int code = take_options(url, &o, err);
+    if (!code)
+        code = set_login(s, p, &found, err);
+    const char *region = o.region ? o.region : found.region;
+    if (!code)
+        code = set_endpoint(s, p, found.endpoint, b2, region, err);
+    if (!code) {
+        s->bucket = MS_TAKE(p->bucket);
+        if (asprintf(&s->prefix, "%s%s", p->path, p->path[0] ? "/" : "") < 0)
+            s->prefix = NULL;
+        code = s->prefix ? set_ways(s, &o, found.region, b2, err)
+                         : ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for an S3 URL");
+    }
+    ms_s3_credentials_fini(&found);
+    struct ms_http_options http = {.backend = &s->base,
+                                   .host = s->host,
+                                   .ca_file = o.ca ? o.ca : getenv("AWS_CA_BUNDLE"),
+                                   .no_verify = o.insecure,
+                                   .stall_timeout_s = (unsigned)o.timeout_s,
+                                   .connect_timeout_s =
+                                       (unsigned)(o.timeout_s < 10 ? o.timeout_s : 10)};
+    return code ? code : ms_http_new(&http, &s->http, err);
+}
+
+static int make(struct ms_url *url, const struct ms_backend_env *env, bool b2,
+                struct ms_backend **out, struct ms_error *err)
+{
+    if (url->authority || url->user || url->host)
+        return malformed(err);
+    struct ms_s3_place place = {0};
+    int code = ms_s3_place_parse(url->path, &place, err);
+    if (code)
+        return code;
+    struct ms_s3 *s = calloc(1, sizeof *s);
+    if (!s) {
+        ms_s3_place_fini(&place);
+        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for an S3 store");
+    }
+    s->base.ops = &ops;
+    s->base.clock = env->clock;
+    memcpy(s->base.url, url->safe, sizeof s->base.url);
+    ms_mutex_init(&s->mutex);
+    ms_random_seed(&s->random, env->seed ^ (uint64_t)(uintptr_t)s ^ ms_clock_now(env->clock));
+    ms_retry_policy_init(&s->retry, ms_random_u64(&s->random));
+    code = set_all(s, url, &place, b2, err);
+    ms_s3_place_fini(&place);
+    if (code)
+        s3_free(&s->base);
+    else
+        *out = &s->base;
+    return code;
+}
+
+static int make_s3(struct ms_url *url, const struct ms_backend_env *env, struct ms_backend **out,
+                   struct ms_error *err)
+{
+    return make(url, env, false, out, err);
+}
+
+static int make_b2(struct ms_url *url, const struct ms_backend_env *env, struct ms_backend **out,
+                   struct ms_error *err)
+{
+    return make(url, env, true, out, err);
+}
+
+#define USAGE "[PROFILE@|KEY:SECRET@][https://HOST[:PORT]]/BUCKET/PATH[?region=REGION][&ca=FILE]"
+const struct ms_backend_type ms_backend_s3 = {"s3", "s3:" USAGE, make_s3};
+const struct ms_backend_type ms_backend_b2 = {"b2", "b2:" USAGE, make_b2};
