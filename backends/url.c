@@ -28,6 +28,9 @@ void ms_url_free(struct ms_url *url)
     free(url->password);
     free(url->host);
     free(url->path);
+    if (url->raw_path)
+        explicit_bzero(url->raw_path, strlen(url->raw_path));
+    free(url->raw_path);
     free(url);
 }
 
@@ -261,6 +264,8 @@ static int parse(struct ms_url *url, struct ms_view text, struct ms_error *err)
     }
     if (!code)
         code = decode(rest, "path", &url->path, err);
+    if (!code && !(url->raw_path = strndup((const char *)rest.data, rest.size)))
+        code = ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a URL");
     if (!code)
         code = parse_options(url, options, err);
     return code;

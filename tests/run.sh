@@ -49,6 +49,7 @@ need_packages $BUILD_PACKAGES $TEST_PACKAGES || exit 1
 
 logs=$top/build/logs
 mkdir -p "$logs"
+: >"$logs/evidence.log"
 jobs=$(nproc)
 passed=0 failed=0 skipped=0
 troubles=
@@ -75,6 +76,20 @@ check() { # WHAT COMMAND... - one check that counts as one test
     fi
 }
 
+# Real servers for the tests of the network, once for all stages; their settings are exported.
+servers=
+start_servers() {
+    [ -z "$servers" ] || return 0
+    servers=$(mktemp -d /tmp/mstore-servers-XXXXXX)
+    trap 'tests/servers/all.sh down "$servers" >/dev/null 2>&1; rm -rf "$servers"' EXIT
+    trap 'exit 130' INT TERM
+    check "servers for the tests of the network" tests/servers/all.sh up "$servers" || return 0
+    set -a
+    # shellcheck source=/dev/null
+    . "$servers/env"
+    set +a
+}
+
 build() { # PRESET - configures and builds; one check
     check "build $1" sh -c "cmake --preset $1 && cmake --build --preset $1"
 }
@@ -83,6 +98,7 @@ build() { # PRESET - configures and builds; one check
 suite() {
     local preset=$1 log=$logs/ctest-$1.log line tests bad names
     shift
+    start_servers
     ctest --test-dir "build/$preset" --output-on-failure -j "$jobs" "$@" >"$log" 2>&1
     line=$(grep -E 'tests passed, [0-9]+ tests failed out of [0-9]+' "$log")
     if [ -z "$line" ]; then
@@ -103,6 +119,8 @@ suite() {
     done
     if [ "$bad" != 0 ]; then
         sed -n '/Start testing/,$p' "$log" | grep -vE '^ *Start |Passed +[0-9]' | tail -n 150
+        grep -E '\[  FAILED  \]|\[  ERROR   \]|: error: |WARNING: ThreadSanitizer|ERROR: AddressSanitizer|runtime error' \
+            "$log" | sort -u | head -n 30 >>"$logs/evidence.log"
         troubles="$troubles
   $preset: $(sed -n '/The following tests FAILED/,$p' "$log" | grep -E '^\s+[0-9]+ - ' | tr -s ' \n' ' ')"
     fi
@@ -113,6 +131,8 @@ suite() {
 
 sources() { git ls-files '*.c' '*.h' 2>/dev/null || find . -name build -prune -o -name '*.[ch]' -print; }
 scripts() { git ls-files '*.sh' .ci/run 2>/dev/null || find . -name build -prune -o -name '*.sh' -print; }
+
+slow=conformance_swift # minutes of waiting for the server: once is enough
 
 stage_static() {
     check "formatting" sh -c "clang-format --dry-run --Werror $(sources | tr '\n' ' ')"
@@ -131,15 +151,15 @@ stage_release() {
 stage_clang() { build clang && suite clang -R '^test_'; }
 stage_asan() {
     export ASAN_OPTIONS=detect_stack_use_after_return=0:allocator_may_return_null=1
-    build asan && suite asan
+    build asan && suite asan -E "$slow"
 }
 stage_tsan() {
     export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
-    build tsan && suite tsan
+    build tsan && suite tsan -E "$slow"
 }
 stage_coverage() {
     find build/coverage -name '*.gcda' -delete 2>/dev/null
-    build coverage && suite coverage
+    build coverage && suite coverage -E "$slow"
     check "line coverage of every room above 90 %" tests/build/coverage.sh build/coverage
     sed -n '/^room/,$p' "$logs"/line-coverage*.log
 }
@@ -160,5 +180,6 @@ done
 say "result"
 echo "all stages took $((SECONDS - started)) s"
 [ -z "$troubles" ] || echo "What failed:$troubles"
+[ -z "$troubles" ] || cat "$logs/evidence.log"
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" = 0 ] && [ "$passed" -gt 0 ]

@@ -78,8 +78,8 @@ static inline struct ms_s3 *ms_s3_self(struct ms_backend *b)
 
 /* ---- url.c ---- */
 
-/* Splits "[profile@|key:secret@][scheme://host[:port]]/bucket[/path]", not decoded twice. Strings
- * are malloc'ed, NULL when absent. No part of a login is in a message. */
+/* Splits "[profile@|key:secret@][scheme://host[:port]]/bucket[/path]", whose login and path are
+ * percent-encoded. Strings are malloc'ed, NULL when absent. No part of a login is in a message. */
 struct ms_s3_place {
     char *profile, *id, *secret, *scheme, *host, *bucket, *path;
 };

@@ -34,15 +34,40 @@ static int malformed(struct ms_error *err)
                         "/PATH");
 }
 
-static bool endpoint_begins(const char *text)
-{
-    return *text == '/' || strncmp(text, "https://", 8) == 0 || strncmp(text, "http://", 7) == 0;
-}
-
 static int take(char **to, const char *from, size_t size, struct ms_error *err)
 {
     *to = strndup(from, size);
     return *to ? 0 : ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for an S3 URL");
+}
+
+/* In place. */
+static int decode(char *text, struct ms_error *err)
+{
+    char *to = text;
+    for (; *text; text++) {
+        uint8_t byte = (uint8_t)*text;
+        if (byte == '%') {
+            if (!text[1] || !text[2] || ms_hex_decode(&byte, 1, text + 1) || byte == 0)
+                return ms_error_set(
+                    err, MS_ERR_URL,
+                    "the S3 URL has a %% without two hex digits; write %%25 for %%");
+            text += 2;
+        }
+        *to++ = (char)byte;
+    }
+    *to = 0;
+    return 0;
+}
+
+static int take_decoded(char **to, const char *from, size_t size, struct ms_error *err)
+{
+    int code = take(to, from, size, err);
+    return code ? code : decode(*to, err);
+}
+
+static bool endpoint_begins(const char *text)
+{
+    return *text == '/' || strncmp(text, "https://", 8) == 0 || strncmp(text, "http://", 7) == 0;
 }
 
 /* The login ends at the first '@' that an endpoint or a bucket follows. */
@@ -59,13 +84,13 @@ static int parse_login(const char **text, struct ms_s3_place *out, struct ms_err
     const char *colon = memchr(*text, ':', (size_t)(at - *text));
     int code;
     if (!colon) {
-        code = take(&out->profile, *text, (size_t)(at - *text), err);
+        code = take_decoded(&out->profile, *text, (size_t)(at - *text), err);
     } else if (colon == *text || colon + 1 == at) {
         code = malformed(err);
     } else {
-        code = take(&out->id, *text, (size_t)(colon - *text), err);
+        code = take_decoded(&out->id, *text, (size_t)(colon - *text), err);
         if (!code)
-            code = take(&out->secret, colon + 1, (size_t)(at - colon - 1), err);
+            code = take_decoded(&out->secret, colon + 1, (size_t)(at - colon - 1), err);
     }
     *text = at + 1;
     return code;
@@ -125,7 +150,7 @@ static int parse_bucket(const char *text, struct ms_s3_place *out, struct ms_err
     size = strlen(text);
     while (size && text[size - 1] == '/')
         size--;
-    return code ? code : take(&out->path, text, size, err);
+    return code ? code : take_decoded(&out->path, text, size, err);
 }
 
 int ms_s3_place_parse(const char *text, struct ms_s3_place *out, struct ms_error *err)
@@ -380,7 +405,7 @@ static int make(struct ms_url *url, const struct ms_backend_env *env, bool b2,
     if (url->authority || url->user || url->host)
         return malformed(err);
     struct ms_s3_place place = {0};
-    int code = ms_s3_place_parse(url->path, &place, err);
+    int code = ms_s3_place_parse(url->raw_path, &place, err);
     if (code)
         return code;
     struct ms_s3 *s = calloc(1, sizeof *s);

@@ -263,6 +263,7 @@ struct ms_url {
     char *user, *password, *host; /* NULL when absent; an IPv6 host without brackets */
     int port;                     /* -1: absent */
     char *path;                   /* "" when absent; starts with '/' behind an authority */
+    char *raw_path;               /* the same, not decoded: for drivers that divide it further */
     struct ms_url_option *options;
     size_t option_count;
     char safe[128]; /* the URL for messages: no password, no option values that

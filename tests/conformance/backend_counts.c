@@ -156,6 +156,8 @@ static void counts_emulated_delay_apart(void **state)
 {
     struct fixture *f = fixture(state);
     bool emulated = strstr(f->candidate->url, "emulate.") != NULL;
+    if (emulated && !f->candidate->virtual_clock)
+        return; /* other delays are in it */
     struct ms_entity_stats before = figures(f);
     struct ms_info info;
     OK(ms_backend_info(f->b, ms_str("a"), &info, &f->err));

@@ -32,6 +32,30 @@ void check_fails(struct fixture *f, int code, int wanted, const char *what, cons
 
 /* ---- a backend of its own ---- */
 
+/* Of "$NAME?OPTIONS" the value of NAME; NULL: it is not set. */
+static const char *base_url(const struct candidate *c)
+{
+    char name[64];
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(c->url + 1, "?"), c->url + 1);
+    return getenv(name);
+}
+
+bool candidate_is_here(const struct candidate *c)
+{
+    return c->url[0] != '$' || base_url(c);
+}
+
+/* The path of this process goes before the options of the variable, the candidate's behind them. */
+static void network_url(const struct candidate *c, char *url, size_t size)
+{
+    const char *base = base_url(c), *mine = strchr(c->url, '?');
+    size_t path = strcspn(base, "?");
+    bool slash = path && base[path - 1] == '/';
+    snprintf(url, size, "%.*s%sconformance-%d%s%s%s", (int)path, base, slash ? "" : "/",
+             (int)getpid(), base + path, mine ? (base[path] ? "&" : "?") : "",
+             mine ? mine + 1 : "");
+}
+
 static int make(struct fixture *f, struct ms_backend **out)
 {
     struct ms_backend_env env = {.clock = f->clock, .seed = 1};
@@ -58,8 +82,11 @@ int fixture_setup(void **state)
     f->candidate = *state;
     *state = f;
     const char *before = f->candidate->url, *hole = strstr(before, "%s");
-    snprintf(f->url, sizeof f->url, "%.*s%s%s", hole ? (int)(hole - before) : 0, before,
-             hole ? candidate_folder : "", hole ? hole + 2 : before);
+    if (before[0] == '$')
+        network_url(f->candidate, f->url, sizeof f->url);
+    else
+        snprintf(f->url, sizeof f->url, "%.*s%s%s", hole ? (int)(hole - before) : 0, before,
+                 hole ? candidate_folder : "", hole ? hole + 2 : before);
     f->clock = f->candidate->virtual_clock ? ms_clock_virtual_new(0) : NULL;
     OK(make(f, &f->b));
     OK(ms_backend_create(f->b, &f->err));
@@ -77,6 +104,10 @@ static int remove_one(const char *path, const struct stat *st, int kind, struct 
 int fixture_teardown(void **state)
 {
     struct fixture *f = fixture(state);
+    if (f->candidate->url[0] == '$') {
+        (void)!ms_backend_close(f->b, NULL);
+        (void)!ms_backend_destroy(f->b, NULL);
+    }
     ms_backend_free(f->b);
     ms_clock_free(f->clock ? f->clock : ms_clock_real());
     nftw(candidate_folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);

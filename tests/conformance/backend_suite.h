@@ -17,8 +17,10 @@
 
 /* One backend under test. */
 struct candidate {
-    const char *label;   /* stands in the names of its tests */
-    const char *url;     /* "%s" becomes a temporary folder, emptied after each test */
+    const char *label; /* stands in the names of its tests */
+    const char *url; /* "%s" becomes a temporary folder, emptied after each test; "$NAME?OPTIONS" a
+                        store below the URL in that variable of the environment, destroyed after
+                        each test */
     bool virtual_clock;  /* runs on one: emulated delays take no time */
     unsigned flags;      /* enum ms_capability it must report, exactly */
     bool stores_streams; /* values beyond 64 MiB go through its writer */
@@ -38,13 +40,15 @@ extern const struct promise promises_life[], promises_values[], promises_names[]
 /* What each test gets: an open, empty backend of its own. */
 struct fixture {
     const struct candidate *candidate;
-    char url[256];
+    char url[1024];
     struct ms_clock *clock;
     struct ms_backend *b;
     struct ms_capabilities can;
     struct ms_error err;
 };
-extern char candidate_folder[];  /* of the candidate that runs */
+extern char candidate_folder[]; /* of the candidate that runs */
+/* Whether it can run here: what stands behind it was started. */
+bool candidate_is_here(const struct candidate *c);
 int fixture_setup(void **state); /* *state is the candidate */
 int fixture_teardown(void **state);
 /* A second handle, closed. */

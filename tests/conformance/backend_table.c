@@ -13,7 +13,10 @@
 #define WHERE  (MS_CAP_HASH | MS_CAP_COPY | MS_CAP_COMPOSE)
 #define MEMORY (COMMON | WHERE | MS_CAP_IF_TAG)
 #define POSIX  (COMMON | WHERE | MS_CAP_BATCH)
-#define SLOW   "emulate.latency=20ms&emulate.jitter=5ms&emulate.bandwidth=800mbit"
+#define OBJECTS                                                                                    \
+    (MS_CAP_ATOMIC_REPLACE | MS_CAP_IF_ABSENT | MS_CAP_LIST_AFTER_WRITE | MS_CAP_COPY) /* in S3 */
+#define SWIFT (MS_CAP_LIST_AFTER_WRITE | MS_CAP_COPY)
+#define SLOW  "emulate.latency=20ms&emulate.jitter=5ms&emulate.bandwidth=800mbit"
 
 const struct candidate candidates[] = {
     {"memory", "memory:", false, MEMORY, true},
@@ -23,6 +26,9 @@ const struct candidate candidates[] = {
     {"file, walking", "file://%s/store?sync=none&walk=1", false, POSIX, true},
     {"file behind the emulator", "file://%s/store?sync=none&" SLOW, true, POSIX, true},
     {"minimal", "minimal:", false, COMMON | MS_CAP_IF_TAG, false},
+    {"S3 of Ceph", "$MS_TEST_S3_URL", false, OBJECTS, true},
+    {"S3 of Ceph behind the emulator", "$MS_TEST_S3_URL?emulate.latency=1ms", false, OBJECTS, true},
+    {"S3 of Swift", "$MS_TEST_SWIFT_URL?provider=swift", false, SWIFT, true},
     {"minimal behind the emulator", "minimal:?" SLOW, true, COMMON | MS_CAP_IF_TAG, false},
 };
 const size_t candidate_count = sizeof candidates / sizeof *candidates;
@@ -62,7 +68,8 @@ static int run(const struct candidate *c)
     return failed;
 }
 
-/* With arguments: only the candidates of these labels. */
+/* With arguments: only the candidates of these labels, skipped when their server was not started.
+ * Without: those that need no server. */
 int main(int argc, char **argv)
 {
     struct ms_error err = {0};
@@ -76,13 +83,17 @@ int main(int argc, char **argv)
     }
     int failed = 0;
     for (size_t i = 0; i < candidate_count; i++) {
-        bool wanted = argc < 2;
+        bool wanted = argc < 2 && candidates[i].url[0] != '$';
         for (int a = 1; a < argc; a++)
             wanted = wanted || strcmp(argv[a], candidates[i].label) == 0;
-        if (wanted)
-            failed += run(&candidates[i]);
+        if (wanted && !candidate_is_here(&candidates[i])) {
+            printf("%s: %s is not set\n", candidates[i].label, candidates[i].url);
+            failed = failed ? failed : -1;
+        } else if (wanted) {
+            failed = (failed > 0 ? failed : 0) + run(&candidates[i]);
+        }
     }
     rmdir(candidate_folder);
     ms_pool_shutdown();
-    return failed ? 1 : 0;
+    return failed < 0 ? 77 : failed ? 1 : 0;
 }

@@ -35,6 +35,7 @@ static void splits_a_url(void **state)
         {"ID:sec/ret+=@https://host:9000/bucket/p@q",
          {0, "ID", "sec/ret+=", "https", "host:9000", "bucket", "p@q"}},
         {"ID:se@cret@/bucket/p", {0, "ID", "se@cret", 0, 0, "bucket", "p"}},
+        {"I%3AD:se%2Fc%40ret@/bucket/p%20q", {0, "I:D", "se/c@ret", 0, 0, "bucket", "p q"}},
         {"http://h/bucket/x", {0, 0, 0, "http", "h", "bucket", "x"}},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -62,6 +63,8 @@ static void refuses_bad_urls(void **state)
         "s3:ID:@/bucket/p",
         "s3::topsecret@/bucket/p",
         "s3://bucket/path",
+        "s3:ID:topsecret@/bucket/p%2",
+        "s3:ID:topsecret%zz@/bucket/p",
         "s3:ID:topsecret@https:///bucket/p",
         "s3:ID:topsecret@https://-oProxyCommand=x/bucket/p",
         "s3:ID:topsecret@https://h:0/bucket/p",
