@@ -7,6 +7,7 @@
 #include "backends/s3/s3.h"
 
 #include "backends/s3/xml.h"
+#include "base/assert.h"
 #include "base/cleanup.h"
 #include "base/pool.h"
 #include "base/text.h"
@@ -352,6 +353,7 @@ static int writer_append(struct ms_writer *base, struct ms_view bytes, struct ms
             code = grow(w, take, err);
         if (code)
             break;
+        ms_assert(w->part);
         memcpy(w->part + w->filled, bytes.data, take);
         w->filled += take;
         bytes = ms_view(bytes.data + take, bytes.size - take);

@@ -282,7 +282,7 @@ static int settle_if_absent(struct ms_s3 *s, struct ms_view name, const char *id
     int code = ms_s3_head(s, name, &info, there, err);
     if (code)
         return code;
-    if (strcmp(there, id))
+    if (strcmp(there, id) != 0)
         return ms_error_set(err, MS_ERR_EXISTS, "%s already exists", MS_SHOW(name));
     *tag = info.tag;
     return 0;

@@ -51,7 +51,8 @@ static int fetch_range(struct ms_s3 *s, struct ms_view name, const char *etag, u
                             "%s: the server sent another range of %s than "
                             "it was asked for",
                             s->base.url, MS_SHOW(name));
-    return strcmp(info.tag.text, etag) && etag[0] && info.tag.text[0] ? replaced(name, err) : 0;
+    return strcmp(info.tag.text, etag) != 0 && etag[0] && info.tag.text[0] ? replaced(name, err)
+                                                                           : 0;
 }
 
 static int fetch_piece(void *arg, size_t index)

@@ -192,7 +192,7 @@ static int take_number(struct ms_url *url, const char *key, uint64_t least, uint
 static int take_flag(struct ms_url *url, const char *key, bool *out, struct ms_error *err)
 {
     const char *text = ms_url_take(url, key);
-    if (text && strcmp(text, "0") && strcmp(text, "1"))
+    if (text && strcmp(text, "0") != 0 && strcmp(text, "1") != 0)
         return ms_error_set(err, MS_ERR_URL, "%s: %s is 0 or 1", url->safe, key);
     *out = text && *text == '1';
     return 0;
@@ -328,7 +328,7 @@ static int set_endpoint(struct ms_s3 *s, struct ms_s3_place *p, const char *said
     const char *scheme = p->scheme ? p->scheme : from.scheme ? from.scheme : "https";
     const char *host = p->host ? p->host : from.host;
     char own[128];
-    if (!code && strcmp(scheme, "https") && strcmp(scheme, "http"))
+    if (!code && strcmp(scheme, "https") != 0 && strcmp(scheme, "http") != 0)
         code = ms_error_set(err, MS_ERR_URL, "an S3 endpoint begins with https:// or http://");
     if (!host) {
         snprintf(own, sizeof own, b2 ? "s3.%s.backblazeb2.com" : "s3.%s.amazonaws.com",
@@ -339,7 +339,7 @@ static int set_endpoint(struct ms_s3 *s, struct ms_s3_place *p, const char *said
     }
     if (!code) {
         const char *colon = strchr(host, ':');
-        bool usual = colon && strcmp(colon, strcmp(scheme, "https") ? ":80" : ":443") == 0;
+        bool usual = colon && strcmp(colon, strcmp(scheme, "https") == 0 ? ":443" : ":80") == 0;
         s->scheme = strdup(scheme);
         s->host = usual ? strndup(host, (size_t)(colon - host)) : strdup(host);
         if (!s->scheme || !s->host)
@@ -352,10 +352,11 @@ static int set_endpoint(struct ms_s3 *s, struct ms_s3_place *p, const char *said
 static int set_ways(struct ms_s3 *s, const struct options *o, const char *said_region, bool b2,
                     struct ms_error *err)
 {
-    s->quirks = ms_s3_quirks_find(o->provider ? o->provider : b2 ? "b2" : NULL, s->host);
+    const char *provider = o->provider ? o->provider : b2 ? "b2" : "";
+    s->quirks = ms_s3_quirks_find(provider[0] ? provider : NULL, s->host);
     if (!s->quirks)
         return ms_error_set(err, MS_ERR_URL, "%s: the provider \"%s\" is unknown", s->base.url,
-                            MS_SHOW(ms_str(o->provider)));
+                            MS_SHOW(ms_str(provider)));
     const char *region = o->region ? o->region : said_region ? said_region : s->quirks->region;
     snprintf(s->region, sizeof s->region, "%s", region);
     s->virtual_host = o->style ? strcmp(o->style, "virtual") == 0 : s->quirks->virtual_host;

@@ -82,18 +82,19 @@ int main(int argc, char **argv)
         return 2;
     }
     int failed = 0;
+    bool missing = false;
     for (size_t i = 0; i < candidate_count; i++) {
         bool wanted = argc < 2 && candidates[i].url[0] != '$';
         for (int a = 1; a < argc; a++)
             wanted = wanted || strcmp(argv[a], candidates[i].label) == 0;
         if (wanted && !candidate_is_here(&candidates[i])) {
             printf("%s: %s is not set\n", candidates[i].label, candidates[i].url);
-            failed = failed ? failed : -1;
+            missing = true;
         } else if (wanted) {
-            failed = (failed > 0 ? failed : 0) + run(&candidates[i]);
+            failed += run(&candidates[i]);
         }
     }
     rmdir(candidate_folder);
     ms_pool_shutdown();
-    return failed < 0 ? 77 : failed ? 1 : 0;
+    return failed ? 1 : missing ? 77 : 0;
 }
