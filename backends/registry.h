@@ -8,5 +8,8 @@ extern const struct ms_backend_type ms_backend_posix;
 extern const struct ms_backend_type ms_backend_memory;
 extern const struct ms_backend_type ms_backend_s3;
 extern const struct ms_backend_type ms_backend_b2;
+extern const struct ms_backend_type ms_backend_http;
+extern const struct ms_backend_type ms_backend_https;
+extern const struct ms_backend_type ms_backend_rest;
 
 #endif
