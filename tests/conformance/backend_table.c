@@ -16,6 +16,7 @@
 #define OBJECTS                                                                                    \
     (MS_CAP_ATOMIC_REPLACE | MS_CAP_IF_ABSENT | MS_CAP_LIST_AFTER_WRITE | MS_CAP_COPY) /* in S3 */
 #define SWIFT (MS_CAP_LIST_AFTER_WRITE | MS_CAP_COPY)
+#define REST  (MS_CAP_ATOMIC_REPLACE | WHERE | MS_CAP_LIST_AFTER_WRITE | MS_CAP_DIRECTORIES)
 #define SLOW  "emulate.latency=20ms&emulate.jitter=5ms&emulate.bandwidth=800mbit"
 
 const struct candidate candidates[] = {
@@ -29,6 +30,9 @@ const struct candidate candidates[] = {
     {"S3 of Ceph", "$MS_TEST_S3_URL", false, OBJECTS, true},
     {"S3 of Ceph behind the emulator", "$MS_TEST_S3_URL?emulate.latency=1ms", false, OBJECTS, true},
     {"S3 of Swift", "$MS_TEST_SWIFT_URL?provider=swift", false, SWIFT, true},
+    {"rest", "rest:///%s/store", false, REST, true},
+    {"rest, several children", "rest:///%s/store?connections=4", false, REST, true},
+    {"rest behind the emulator", "rest:///%s/store?" SLOW, true, REST, true},
     {"minimal behind the emulator", "minimal:?" SLOW, true, COMMON | MS_CAP_IF_TAG, false},
 };
 const size_t candidate_count = sizeof candidates / sizeof *candidates;
@@ -73,6 +77,7 @@ static int run(const struct candidate *c)
 int main(int argc, char **argv)
 {
     struct ms_error err = {0};
+    setenv("MSTORE_REST_SERVER", REST_PEER, 0);
     if (ms_backend_register(&minimal_type, &err)) {
         fprintf(stderr, "%s\n", err.text);
         return 2;
