@@ -150,6 +150,7 @@ static const struct ms_backend_ops rest_ops = {
 struct options {
     uint64_t timeout_s, attempts, connections;
     const char *ca;
+    bool insecure;
 };
 
 static int as_url(const struct ms_url *url, int code, const struct ms_error *local,
@@ -173,7 +174,11 @@ static int take_timeout(struct ms_url *url, uint64_t *seconds, struct ms_error *
     uint64_t ns = 0;
     if (!text)
         return 0;
-    int code = ms_parse_duration(text, "timeout", &ns, &local);
+    bool bare = text[0] && !text[strspn(text, "0123456789")]; /* seconds, as with S3 */
+    int code = bare ? ms_parse_u64(text, "timeout", 86400, &ns, &local)
+                    : ms_parse_duration(text, "timeout", &ns, &local);
+    if (bare)
+        ns *= 1000000000;
     if (!code && (ns < 1000000000 || ns / 1000000000 > 86400))
         code = ms_error_set(&local, MS_ERR_URL, "timeout: from 1s to 1d");
     *seconds = ns / 1000000000;
@@ -267,6 +272,7 @@ static int make_http(struct ms_rest *r, const struct ms_url *url, const struct o
         .backend = &r->base,
         .host = r->peer,
         .ca_file = o->ca,
+        .no_verify = o->insecure,
         .stall_timeout_s = (unsigned)o->timeout_s,
         .connect_timeout_s = o->timeout_s < 10 ? (unsigned)o->timeout_s : 10,
     };
@@ -290,8 +296,14 @@ static int http_make(struct ms_url *url, const struct ms_backend_env *env, struc
         code = take_options(url, &o, err);
     if (code)
         return code;
-    if (strcmp(url->scheme, "https") == 0)
+    if (strcmp(url->scheme, "https") == 0) {
+        uint64_t insecure = 0;
         o.ca = ms_url_take(url, "ca");
+        code = take_number(url, "insecure", 1, &insecure, err);
+        o.insecure = insecure;
+    }
+    if (code)
+        return code;
     struct ms_rest *r = make_plain(env, &o);
     if (!r)
         return no_memory(url, err);
@@ -360,7 +372,8 @@ const struct ms_backend_type ms_backend_http = {
 
 const struct ms_backend_type ms_backend_https = {
     .scheme = "https",
-    .usage = "https://[USER:PASSWORD@]HOST[:PORT][/PATH][?ca=FILE&timeout=30s&retries=3]",
+    .usage =
+        "https://[USER:PASSWORD@]HOST[:PORT][/PATH][?ca=FILE&insecure=1&timeout=30s&retries=3]",
     .make = http_make,
 };
 

@@ -184,8 +184,13 @@ static void never_show_secrets(void **state)
         same(strstr(err.text, "SECRET"), NULL);
         ms_url_free(url);
         err = (struct ms_error){0};
-        assert_int_equal(ms_backend_make(secretive[i], NULL, &b, &err), MS_ERR_URL);
+        int code = ms_backend_make(secretive[i], NULL, &b, &err);
+        if (code == 0) /* a good one */
+            same(strstr(b->url, "SECRET"), NULL);
+        else
+            assert_int_equal(code, MS_ERR_URL);
         same(strstr(err.text, "SECRET"), NULL);
+        ms_backend_free(b);
     }
 }
 
