@@ -180,14 +180,33 @@ static int delete_page(struct ms_s3 *s, const struct ms_s3_page *page, struct ms
 static int abort_uploads(struct ms_s3 *s, int64_t before_ns, uint64_t *removed,
                          struct ms_error *err);
 
+/* The first key of a page is remembered: one that comes again was not deleted, whatever was said.
+ */
+static int check_gone(struct ms_s3 *s, const struct ms_s3_page *page, char **before,
+                      struct ms_error *err)
+{
+    struct ms_view first = page->items[0].key;
+    if (*before && ms_equal(first, ms_str(*before)))
+        return ms_error_set(err, MS_ERR_ACCESS,
+                            "%s: the server says it deletes values, but keeps "
+                            "them",
+                            s->base.url);
+    free(*before);
+    *before = strndup((const char *)first.data, first.size);
+    return *before ? 0 : no_memory(err);
+}
+
 int ms_s3_destroy(struct ms_backend *b, struct ms_error *err)
 {
+    MS_AUTO_FREE char *before = NULL;
     struct ms_s3 *s = ms_s3_self(b);
     bool any = false;
     uint64_t aborted = 0;
     for (bool more = true; more;) {
         struct ms_s3_page page = {0};
         int code = ms_s3_page_get(s, s->prefix, false, NULL, NULL, 1000, &page, err);
+        if (!code && page.count)
+            code = check_gone(s, &page, &before, err);
         if (!code && page.count)
             code = delete_page(s, &page, err);
         any = any || page.count;

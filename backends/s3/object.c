@@ -13,8 +13,9 @@
 #include <openssl/evp.h>
 #include <stdio.h>
 
-#define META_ID     "x-amz-meta-mstore-id"
-#define META_SHA256 "x-amz-meta-mstore-sha256"
+#define WHOLE_MAX_BYTES (UINT64_C(64) << 20)
+#define META_ID         "x-amz-meta-mstore-id"
+#define META_SHA256     "x-amz-meta-mstore-sha256"
 
 static int not_found(struct ms_view name, struct ms_error *err)
 {
@@ -217,7 +218,8 @@ static int load_part(struct ms_s3 *s, struct ms_view name, int64_t offset, uint6
                      struct ms_buf **out, struct ms_info *info, struct ms_error *err)
 {
     char range[64];
-    uint64_t last = 0, most = size;
+    /* what a server may send that ignores the range */
+    uint64_t last = 0, most = size < WHOLE_MAX_BYTES ? WHOLE_MAX_BYTES : size;
     if (offset < 0)
         snprintf(range, sizeof range, "bytes=%lld", (long long)offset);
     else if (size == MS_SIZE_TO_END || !ms_add_size((uint64_t)offset, size - 1, &last))
@@ -225,7 +227,7 @@ static int load_part(struct ms_s3 *s, struct ms_view name, int64_t offset, uint6
     else
         snprintf(range, sizeof range, "bytes=%lld-%llu", (long long)offset,
                  (unsigned long long)last);
-    if (most > SIZE_MAX / 2 || most < 1 << 20)
+    if (most > SIZE_MAX / 2)
         most = SIZE_MAX / 2;
     struct ms_buf *value = NULL;
     int code = get(s, name, range, most, &value, info, err);

@@ -84,8 +84,18 @@ size_t ms_s3_utf8(struct ms_view text)
     return at;
 }
 
+/* A region that was learned has another host at AWS. */
+static void host_now(struct ms_s3 *s, char *host, size_t size)
+{
+    MS_HOLD(&s->mutex);
+    if (s->host_by_region)
+        snprintf(host, size, "s3.%s.amazonaws.com", s->region);
+    else
+        snprintf(host, size, "%s", s->host);
+}
+
 /* Of what the call names; the bucket stands in the host or in the path. */
-static int make_path(const struct ms_s3 *s, const struct ms_s3_call *c, struct attempt *a,
+static int make_path(struct ms_s3 *s, const struct ms_s3_call *c, struct attempt *a,
                      struct ms_error *err)
 {
     size_t prefix = c->key ? 0 : strlen(s->prefix);
@@ -94,16 +104,18 @@ static int make_path(const struct ms_s3 *s, const struct ms_s3_call *c, struct a
                             MS_SHOW(c->name), MS_S3_KEY_MAX);
     if (ms_s3_utf8(c->name) < c->name.size)
         return ms_error_set(err, MS_ERR_NAME, "%s: S3 takes names in UTF-8 only", MS_SHOW(c->name));
+    char host[300];
+    host_now(s, host, sizeof host);
     int size = c->key ? (int)strlen(c->key) : (int)c->name.size;
     const char *key = c->key ? c->key : (const char *)c->name.data;
     if (s->virtual_host) {
-        if (asprintf(&a->host, "%s.%s", s->bucket, s->host) < 0)
+        if (asprintf(&a->host, "%s.%s", s->bucket, host) < 0)
             a->host = NULL;
         if (asprintf(&a->path, "/%s%.*s", c->key ? "" : s->prefix, size, key) < 0)
             a->path = NULL;
     } else {
         bool bucket_itself = c->key && !c->key[0];
-        a->host = strdup(s->host);
+        a->host = strdup(host);
         if (asprintf(&a->path, "/%s%s%s%.*s", s->bucket, bucket_itself ? "" : "/",
                      c->key ? "" : s->prefix, size, key) < 0)
             a->path = NULL;
@@ -279,7 +291,9 @@ int ms_s3_do(struct ms_s3 *s, struct ms_s3_call *c, struct ms_http_answer *out,
         }
         if (again && !moved) {
             moved = true;
-            code = 0;
+            attempt_fini(&a);
+            a = (struct attempt){0};
+            code = prepare(s, c, &a, err);
         } else if (ms_retry_again(&retry, &s->retry, &s->base, c->verb, wanted_ns, &code, err)) {
             code = 0;
         }

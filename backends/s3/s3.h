@@ -57,6 +57,7 @@ struct ms_s3 {
     struct ms_backend base;
     struct ms_http *http;
     char *scheme, *host; /* host with port, without the bucket */
+    bool host_by_region; /* it is the provider's own for the region */
     char *bucket;
     char *prefix; /* "" or "PATH/" */
     char *id, *secret, *token;

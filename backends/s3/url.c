@@ -102,7 +102,7 @@ static bool good_host(const char *host)
     for (size_t i = 0; i < size; i++)
         if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_", host[i]))
             return false;
-    if (host[0] == '-' || size == 0)
+    if (host[0] == '-' || size == 0 || size > 255)
         return false;
     if (host[size] == 0)
         return true;
@@ -336,6 +336,7 @@ static int set_endpoint(struct ms_s3 *s, struct ms_s3_place *p, const char *said
                  : b2   ? "us-west-002"
                         : "us-east-1");
         host = own;
+        s->host_by_region = !b2;
     }
     if (!code) {
         const char *colon = strchr(host, ':');

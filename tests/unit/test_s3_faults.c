@@ -1,0 +1,374 @@
+/* What a real server cannot be made to do when wanted: errors in the middle, lost answers,
+ * nonsense. A server of our own answers from a script; the clock is virtual, so that waiting takes
+ * no time. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "backends/s3/s3.h"
+
+#include <arpa/inet.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define CUT     NULL /* closes the connection instead of answering */
+#define ANSWERS 16
+
+struct server {
+    int listener, port;
+    pthread_t thread;
+    const char *answers[ANSWERS]; /* of one request each, on a connection of its own */
+    size_t count;
+    char seen[ANSWERS][2048]; /* head of each request */
+};
+
+static void read_request(int fd, char *head, size_t size)
+{
+    size_t at = 0, length = 0;
+    char *end = NULL;
+    while (at + 1 < size && !end) {
+        ssize_t n = read(fd, head + at, size - 1 - at);
+        if (n <= 0)
+            break;
+        at += (size_t)n;
+        head[at] = 0;
+        end = strstr(head, "\r\n\r\n");
+    }
+    const char *said = strcasestr(head, "content-length:");
+    length = said ? strtoul(said + 15, NULL, 10) : 0;
+    size_t got = end ? at - (size_t)(end + 4 - head) : 0;
+    char sink[4096];
+    while (got < length) {
+        ssize_t n = read(fd, sink, sizeof sink);
+        if (n <= 0)
+            break;
+        got += (size_t)n;
+    }
+}
+
+static void *serve(void *arg)
+{
+    struct server *s = arg;
+    for (size_t i = 0; i < s->count; i++) {
+        int fd = accept(s->listener, NULL, NULL);
+        if (fd < 0)
+            break;
+        read_request(fd, s->seen[i], sizeof s->seen[i]);
+        if (s->answers[i]) {
+            size_t size = strlen(s->answers[i]), at = 0;
+            while (at < size) {
+                ssize_t n = send(fd, s->answers[i] + at, size - at, MSG_NOSIGNAL);
+                if (n <= 0)
+                    break;
+                at += (size_t)n;
+            }
+        }
+        shutdown(fd, SHUT_WR);
+        char sink[256];
+        while (read(fd, sink, sizeof sink) > 0) {
+        }
+        close(fd);
+    }
+    return NULL;
+}
+
+static void start(struct server *s)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof address;
+    s->listener = socket(AF_INET, SOCK_STREAM, 0);
+    assert_true(s->listener >= 0);
+    assert_int_equal(bind(s->listener, (struct sockaddr *)&address, size), 0);
+    assert_int_equal(listen(s->listener, 16), 0);
+    assert_int_equal(getsockname(s->listener, (struct sockaddr *)&address, &size), 0);
+    s->port = ntohs(address.sin_port);
+    assert_int_equal(pthread_create(&s->thread, NULL, serve, s), 0);
+}
+
+/* Every answer was asked for, none was missing. */
+static void stop(struct server *s)
+{
+    pthread_join(s->thread, NULL);
+    close(s->listener);
+}
+
+#define CLOSE "Connection: close\r\n"
+#define XML(status, text)                                                                          \
+    "HTTP/1.1 " status "\r\n" CLOSE "Content-Type: application/xml\r\n\r\n" text
+#define FAULT(status, code) XML(status, "<Error><Code>" code "</Code></Error>")
+#define EMPTY(status)       "HTTP/1.1 " status "\r\n" CLOSE "Content-Length: 0\r\n\r\n"
+#define LISTED                                                                                     \
+    XML("200 OK",                                                                                  \
+        "<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>p/</Key><Size>0</Size>"  \
+        "</Contents></ListBucketResult>")
+
+struct bed {
+    struct server server;
+    struct ms_clock *clock;
+    struct ms_backend *b;
+    struct ms_error err;
+};
+
+/* A backend, open, before a server that gives these answers then. */
+static void begin(struct bed *t, size_t count, const char *const *answers)
+{
+    *t = (struct bed){.server = {.count = count + 1}};
+    t->server.answers[0] = LISTED;
+    for (size_t i = 0; i < count; i++)
+        t->server.answers[i + 1] = answers[i];
+    start(&t->server);
+    char url[200];
+    snprintf(url, sizeof url,
+             "s3:ID:topsecret@http://127.0.0.1:%d/bucket/p?if_absent=yes&provider=aws&style=path",
+             t->server.port);
+    t->clock = ms_clock_virtual_new(0);
+    struct ms_backend_env env = {.clock = t->clock, .seed = 1};
+    assert_int_equal(ms_backend_make(url, &env, &t->b, &t->err), 0);
+    assert_int_equal(ms_backend_open(t->b, &t->err), 0);
+}
+#define BEGIN(t, ...)                                                                              \
+    begin(t, sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *),                          \
+          (const char *const[]){__VA_ARGS__})
+
+static void end(struct bed *t)
+{
+    stop(&t->server);
+    assert_null(strstr(t->err.text, "topsecret"));
+    for (size_t i = 0; i < t->server.count; i++)
+        assert_null(strstr(t->server.seen[i], "topsecret"));
+    ms_backend_free(t->b);
+    ms_clock_free(t->clock);
+}
+
+static int put(struct bed *t, const struct ms_precondition *pre)
+{
+    struct ms_buf_borrowed place;
+    return ms_backend_store(t->b, ms_str("v"), ms_buf_borrow(&place, ms_str("value")), pre, NULL,
+                            &t->err);
+}
+
+static void tries_again(void **state)
+{
+    (void)state;
+    struct bed t;
+    BEGIN(&t, FAULT("503 Slow Down", "SlowDown"), CUT, FAULT("500 Oops", "InternalError"),
+          EMPTY("200 OK"));
+    assert_int_equal(put(&t, NULL), 0);
+    end(&t);
+}
+
+static void waits_as_long_as_asked(void **state)
+{
+    (void)state;
+    struct bed t;
+    BEGIN(&t, "HTTP/1.1 503 Busy\r\nRetry-After: 77\r\n" CLOSE "\r\n", EMPTY("200 OK"));
+    uint64_t before = ms_clock_now(t.clock);
+    assert_int_equal(put(&t, NULL), 0);
+    assert_true(ms_clock_now(t.clock) - before >= UINT64_C(77000000000));
+    end(&t);
+}
+
+static void gives_up(void **state)
+{
+    (void)state;
+    struct bed t;
+    BEGIN(&t, FAULT("503 Slow Down", "SlowDown"), FAULT("503 Slow Down", "SlowDown"),
+          FAULT("503 Slow Down", "SlowDown"), FAULT("503 Slow Down", "SlowDown"),
+          FAULT("503 Slow Down", "SlowDown"));
+    assert_int_equal(put(&t, NULL), MS_ERR_BUSY);
+    assert_non_null(strstr(t.err.text, "SlowDown"));
+    end(&t);
+}
+
+static void tells_errors_apart(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *answer;
+        int code;
+        const char *word;
+    } cases[] = {
+        {FAULT("403 No", "AccessDenied"), MS_ERR_ACCESS, "may not"},
+        {FAULT("403 No", "SignatureDoesNotMatch"), MS_ERR_AUTH, "secret"},
+        {FAULT("403 No", "InvalidAccessKeyId"), MS_ERR_AUTH, "access key"},
+        {FAULT("400 No", "ExpiredToken"), MS_ERR_AUTH, "expired"},
+        {FAULT("404 No", "NoSuchBucket"), MS_ERR_NO_STORE, "bucket"},
+        {FAULT("400 No", "EntityTooLarge"), MS_ERR_TOO_LARGE, "large"},
+        {FAULT("501 No", "NotImplemented"), MS_ERR_UNSUPPORTED, "cannot"},
+        {FAULT("418 No", "Teapot"), MS_ERR_IO, "Teapot"},
+        {EMPTY("301 Moved"), MS_ERR_PROTOCOL, "elsewhere"},
+        {"HTTP/1.1 403 No\r\nDate: Sun, 30 Aug 2015 12:36:00 GMT\r\n" CLOSE
+         "\r\n<Error><Code>RequestTimeTooSkewed</Code></Error>",
+         MS_ERR_AUTH, "clock"},
+        {"SSH-2.0-OpenSSH_9.2\r\n", MS_ERR_PROTOCOL, "something else"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct bed t;
+        BEGIN(&t, cases[i].answer);
+        int code = put(&t, NULL);
+        if (code != cases[i].code || !strstr(t.err.text, cases[i].word))
+            fail_msg("%s: %s, %s", cases[i].answer, ms_code_name(code), t.err.text);
+        end(&t);
+    }
+}
+
+static void learns_the_region(void **state)
+{
+    (void)state;
+    struct bed t;
+    BEGIN(&t,
+          "HTTP/1.1 400 No\r\nx-amz-bucket-region: eu-south-9\r\n" CLOSE
+          "\r\n<Error><Code>AuthorizationHeaderMalformed</Code></Error>",
+          EMPTY("200 OK"));
+    assert_int_equal(put(&t, NULL), 0);
+    assert_non_null(strstr(t.server.seen[1], "/us-east-1/s3/"));
+    assert_non_null(strstr(t.server.seen[2], "/eu-south-9/s3/"));
+    end(&t);
+}
+
+static const struct ms_precondition absent = {.kind = MS_IF_ABSENT};
+
+/* The first PUT was carried out, but its answer lost: the second finds something there. */
+static void settles_a_conditional_store(void **state)
+{
+    (void)state;
+    struct bed t;
+    BEGIN(&t, CUT, FAULT("412 No", "PreconditionFailed"),
+          "HTTP/1.1 200 OK\r\nx-amz-meta-mstore-id: 00000000000000000000000000000000\r\n" CLOSE
+          "Content-Length: 5\r\n\r\n");
+    assert_int_equal(put(&t, &absent), MS_ERR_EXISTS); /* somebody else's */
+    assert_non_null(strcasestr(t.server.seen[1], "if-none-match: *"));
+    assert_non_null(strstr(t.server.seen[3], "HEAD /bucket/p/v"));
+    end(&t);
+}
+
+static void a_plain_refusal_asks_nobody(void **state)
+{
+    (void)state;
+    struct bed t;
+    BEGIN(&t, FAULT("412 No", "PreconditionFailed"));
+    assert_int_equal(put(&t, &absent), MS_ERR_EXISTS);
+    end(&t);
+}
+
+static void a_retried_delete_has_succeeded(void **state)
+{
+    (void)state;
+    struct bed t;
+    BEGIN(&t, EMPTY("200 OK"), CUT, FAULT("404 No", "NoSuchKey"));
+    assert_int_equal(ms_backend_delete(t.b, ms_str("v"), &t.err), 0);
+    end(&t);
+}
+
+#define BEGUN                                                                                      \
+    XML("200 OK", "<InitiateMultipartUploadResult><UploadId>U1</UploadId>"                         \
+                  "</InitiateMultipartUploadResult>")
+#define PART "HTTP/1.1 200 OK\r\nETag: \"e\"\r\n" CLOSE "Content-Length: 0\r\n\r\n"
+
+static int upload(struct bed *t)
+{
+    struct ms_writer *w = NULL;
+    static uint8_t block[1 << 20];
+    int code = ms_backend_write(t->b, ms_str("v"), 0, NULL, &w, &t->err);
+    for (int i = 0; i < 9 && !code; i++)
+        code = ms_writer_append(w, ms_view(block, sizeof block), &t->err);
+    if (code) {
+        ms_writer_abort(w);
+        return code;
+    }
+    return ms_writer_commit(w, NULL, &t->err);
+}
+
+static void an_error_in_a_200_is_an_error(void **state)
+{
+    (void)state;
+    struct bed t;
+    BEGIN(&t, BEGUN, PART, PART, FAULT("200 OK", "InternalError"),
+          XML("200 OK", "<CompleteMultipartUploadResult><ETag>\"x-2\"</ETag>"
+                        "</CompleteMultipartUploadResult>"));
+    assert_int_equal(upload(&t), 0); /* tried again */
+    end(&t);
+}
+
+static void an_upload_that_fails_is_aborted(void **state)
+{
+    (void)state;
+    struct bed t;
+    BEGIN(&t, BEGUN, PART, PART, FAULT("400 No", "InvalidPart"), EMPTY("204 No Content"));
+    assert_int_equal(upload(&t), MS_ERR_IO);
+    assert_non_null(strstr(t.server.seen[5], "DELETE /bucket/p/v?uploadId=U1"));
+    end(&t);
+}
+
+static void damage_is_seen(void **state)
+{
+    (void)state;
+    struct bed t;
+    struct ms_buf *value = NULL;
+    BEGIN(&t,
+          "HTTP/1.1 200 OK\r\nx-amz-meta-mstore-sha256: "
+          "0000000000000000000000000000000000000000000000000000000000000000\r\n" CLOSE
+          "Content-Length: 5\r\n\r\nvalue",
+          XML("200 OK", "<html>"));
+    assert_int_equal(ms_backend_load(t.b, ms_str("v"), 0, MS_SIZE_TO_END, &value, NULL, &t.err),
+                     MS_ERR_CORRUPT);
+    assert_null(value);
+    struct ms_lister *l = NULL;
+    assert_int_equal(ms_backend_list(t.b, ms_str("d"), NULL, &l, &t.err), MS_ERR_PROTOCOL);
+    end(&t);
+}
+
+/* "a-b" comes before "a/" from the storage, and behind "a" to the caller. */
+static void sorts_by_name(void **state)
+{
+    (void)state;
+    struct bed t;
+    struct ms_lister *l = NULL;
+    const struct ms_entry *e = NULL;
+    char got[100] = "";
+    BEGIN(&t,
+          XML("200 OK", "<ListBucketResult><IsTruncated>true</IsTruncated>"
+                        "<NextContinuationToken>T</NextContinuationToken><EncodingType>url"
+                        "</EncodingType><Contents><Key>p/a-b</Key><Size>1</Size></Contents>"
+                        "<Contents><Key>p/a-c.tmp</Key></Contents></ListBucketResult>"),
+          XML("200 OK", "<ListBucketResult><IsTruncated>false</IsTruncated><Contents>"
+                        "<Key>p/z%2By</Key></Contents><CommonPrefixes><Prefix>p/a/</Prefix>"
+                        "</CommonPrefixes><EncodingType>url</EncodingType></ListBucketResult>"));
+    assert_int_equal(ms_backend_list(t.b, ms_str(""), NULL, &l, &t.err), 0);
+    for (;;) {
+        assert_int_equal(ms_lister_next(l, &e, &t.err), 0);
+        if (!e)
+            break;
+        size_t at = strlen(got);
+        snprintf(got + at, sizeof got - at, "%.*s%s ", (int)e->name.size,
+                 (const char *)e->name.data, e->info.directory ? "/" : "");
+    }
+    ms_lister_close(l);
+    assert_non_null(strstr(t.server.seen[2], "continuation-token=T"));
+    end(&t);
+    assert_string_equal(got, "a/ a-b z+y ");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(tries_again),
+        cmocka_unit_test(waits_as_long_as_asked),
+        cmocka_unit_test(gives_up),
+        cmocka_unit_test(tells_errors_apart),
+        cmocka_unit_test(learns_the_region),
+        cmocka_unit_test(settles_a_conditional_store),
+        cmocka_unit_test(a_plain_refusal_asks_nobody),
+        cmocka_unit_test(a_retried_delete_has_succeeded),
+        cmocka_unit_test(an_error_in_a_200_is_an_error),
+        cmocka_unit_test(an_upload_that_fails_is_aborted),
+        cmocka_unit_test(damage_is_seen),
+        cmocka_unit_test(sorts_by_name),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
