@@ -3,27 +3,29 @@
 #
 # Stages, in order (all by default; --quick: the first two):
 #   static    formatting, shell scripts, room borders, manual pages
-#   release   gcc, Release: the whole suite
+#   release   gcc, Release: all tests that need no server
+#   network   the same build against real servers: ctest's label network
 #   clang     clang, Release: builds without a warning, unit tests
-#   asan      AddressSanitizer and UndefinedBehaviorSanitizer: the whole suite
-#   tsan      ThreadSanitizer: the whole suite
-#   coverage  line coverage of every room, at least 90 %
+#   asan      AddressSanitizer and UndefinedBehaviorSanitizer: the whole suite, with servers
+#   tsan      ThreadSanitizer: the whole suite, with servers
+#   coverage  line coverage of every room, at least 90 %, with servers
 #   tidy      clang-tidy
 #   fuzz      every fuzz target for a few seconds (FUZZ_SECONDS, default 8)
 #
 # Ends with the sum of all stages: "N passed, N failed, N skipped".  A skipped test fails the run
-# unless tests/skips.txt names it.  Logs: build/logs/.
+# unless tests/skips.txt names it.  Logs: build/logs/.  The servers (tests/servers/) are started once
+# and stopped at the end.
 set -u
 top=$(cd "$(dirname "$0")/.." && pwd)
 cd "$top" || exit 1
 . scripts/packages.sh
 
-all_stages="static release clang asan tsan coverage tidy fuzz"
+all_stages="static release network clang asan tsan coverage tidy fuzz"
 stages=
 while [ $# -gt 0 ]; do
     case $1 in
     -h | --help)
-        sed -n '2,16s/^# \{0,1\}//p' "$0"
+        sed -n '2,18s/^# \{0,1\}//p' "$0"
         exit 0
         ;;
     --quick) stages="static release" ;;
@@ -82,8 +84,11 @@ start_servers() {
     [ -z "$servers" ] || return 0
     servers=$(mktemp -d /tmp/mstore-servers-XXXXXX)
     trap 'tests/servers/all.sh down "$servers" >/dev/null 2>&1; rm -rf "$servers"' EXIT
-    trap 'exit 130' INT TERM
-    check "servers for the tests of the network" tests/servers/all.sh up "$servers" || return 0
+    trap 'exit 130' INT TERM HUP
+    if ! check "servers for the tests of the network" tests/servers/all.sh up "$servers"; then
+        find "$servers" -path '*/log/*' -type f -exec tail -n 5 {} +
+        return 0 # their tests are skipped, and that is a failure
+    fi
     set -a
     # shellcheck source=/dev/null
     . "$servers/env"
@@ -96,9 +101,8 @@ build() { # PRESET - configures and builds; one check
 
 # suite PRESET [CTEST-ARGUMENT...] - runs ctest there and adds up its figures
 suite() {
-    local preset=$1 log=$logs/ctest-$1.log line tests bad names
+    local preset=$1 log=$logs/ctest-$1${stage:+-$stage}.log line tests bad names
     shift
-    start_servers
     ctest --test-dir "build/$preset" --output-on-failure -j "$jobs" "$@" >"$log" 2>&1
     line=$(grep -E 'tests passed, [0-9]+ tests failed out of [0-9]+' "$log")
     if [ -z "$line" ]; then
@@ -132,7 +136,7 @@ suite() {
 sources() { git ls-files '*.c' '*.h' 2>/dev/null || find . -name build -prune -o -name '*.[ch]' -print; }
 scripts() { git ls-files '*.sh' .ci/run 2>/dev/null || find . -name build -prune -o -name '*.sh' -print; }
 
-slow=conformance_swift # minutes of waiting for the server: once is enough
+slow='^(conformance_swift|network_.*)$' # minutes of waiting for servers: once is enough
 
 stage_static() {
     check "formatting" sh -c "clang-format --dry-run --Werror $(sources | tr '\n' ' ')"
@@ -142,24 +146,27 @@ stage_static() {
     check "manual pages" sh -c 'for p in docs/man/*.1; do mandoc -T lint -W warning "$p" || exit 1; done'
 }
 stage_release() {
-    build release && suite release
+    build release && suite release -LE network
     check "install and use from outside" tests/build/install.sh build/release
     check "demo" tests/build/demo.sh build/release
     check "cost of the statistics" tests/build/stats_cost.sh build/release
     sed -n "/^a load/p" "$logs"/cost-of-the-statistics*.log
 }
+stage_network() {
+    build release && start_servers && suite release -L network
+}
 stage_clang() { build clang && suite clang -R '^test_'; }
 stage_asan() {
     export ASAN_OPTIONS=detect_stack_use_after_return=0:allocator_may_return_null=1
-    build asan && suite asan -E "$slow"
+    build asan && start_servers && suite asan -E "$slow"
 }
 stage_tsan() {
     export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
-    build tsan && suite tsan -E "$slow"
+    build tsan && start_servers && suite tsan -E "$slow"
 }
 stage_coverage() {
     find build/coverage -name '*.gcda' -delete 2>/dev/null
-    build coverage && suite coverage -E "$slow"
+    build coverage && start_servers && suite coverage -E "$slow"
     check "line coverage of every room above 90 %" tests/build/coverage.sh build/coverage
     sed -n '/^room/,$p' "$logs"/line-coverage*.log
 }

@@ -17,6 +17,8 @@
     (MS_CAP_ATOMIC_REPLACE | MS_CAP_IF_ABSENT | MS_CAP_LIST_AFTER_WRITE | MS_CAP_COPY) /* in S3 */
 #define SWIFT (MS_CAP_LIST_AFTER_WRITE | MS_CAP_COPY)
 #define REST  (MS_CAP_ATOMIC_REPLACE | WHERE | MS_CAP_LIST_AFTER_WRITE | MS_CAP_DIRECTORIES)
+#define LINKS (MS_CAP_IF_ABSENT | MS_CAP_MOVE_IF_ABSENT)
+#define SFTP  (LINKS | MS_CAP_LIST_AFTER_WRITE | MS_CAP_DIRECTORIES) /* without extensions */
 #define SLOW  "emulate.latency=20ms&emulate.jitter=5ms&emulate.bandwidth=800mbit"
 
 const struct candidate candidates[] = {
@@ -29,10 +31,14 @@ const struct candidate candidates[] = {
     {"minimal", "minimal:", false, COMMON | MS_CAP_IF_TAG, false},
     {"S3 of Ceph", "$MS_TEST_S3_URL", false, OBJECTS, true},
     {"S3 of Ceph behind the emulator", "$MS_TEST_S3_URL?emulate.latency=1ms", false, OBJECTS, true},
-    {"S3 of Swift", "$MS_TEST_SWIFT_URL?provider=swift", false, SWIFT, true},
     {"rest", "rest:///%s/store", false, REST, true},
     {"rest, several children", "rest:///%s/store?connections=4", false, REST, true},
     {"rest behind the emulator", "rest:///%s/store?" SLOW, true, REST, true},
+    {"S3 of Swift", "$MS_TEST_SWIFT_URL", false, SWIFT, true},
+    {"SFTP of OpenSSH", "$MS_TEST_SFTP_URL", false, COMMON | MS_CAP_COPY | MS_CAP_COMPOSE, true},
+    {"SFTP of OpenSSH behind the emulator", "$MS_TEST_SFTP_URL?emulate.latency=1ms", false,
+     COMMON | MS_CAP_COPY | MS_CAP_COMPOSE, true},
+    {"SFTP of rclone", "$MS_TEST_SFTP2_URL", false, SFTP, true},
     {"minimal behind the emulator", "minimal:?" SLOW, true, COMMON | MS_CAP_IF_TAG, false},
 };
 const size_t candidate_count = sizeof candidates / sizeof *candidates;

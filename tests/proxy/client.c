@@ -86,3 +86,19 @@ bool proxy_ask(struct proxy_client *p, struct proxy_state *out)
     return sscanf(answer, "acted=%d up=%llu down=%llu connections=%lu", &out->acted, &out->up,
                   &out->down, &out->connections) == 4;
 }
+
+size_t proxy_trace(struct proxy_client *p, const char *direction, uint64_t *begins, size_t room)
+{
+    char answer[8192], *at = answer, *end;
+    size_t count = 0;
+    fprintf(p->to, "trace %s\n", direction);
+    if (fflush(p->to) || !fgets(answer, sizeof answer, p->from) || strncmp(answer, "trace", 5) != 0)
+        return 0;
+    for (at += 5; count < room; at = end) {
+        unsigned long long value = strtoull(at, &end, 10);
+        if (end == at)
+            break;
+        begins[count++] = value;
+    }
+    return count;
+}

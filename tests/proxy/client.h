@@ -27,5 +27,8 @@ void proxy_stop(struct proxy_client *p);
 /* Sends one line and waits for the answer; false unless it is "ok". */
 bool proxy_tell(struct proxy_client *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 bool proxy_ask(struct proxy_client *p, struct proxy_state *out);
+/* Where each piece that went "up" or "down" began since the last rule; returns how many, at most
+ * `room`. */
+size_t proxy_trace(struct proxy_client *p, const char *direction, uint64_t *begins, size_t room);
 
 #endif

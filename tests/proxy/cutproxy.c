@@ -142,6 +142,8 @@ static bool read_flow(struct proxy *p, struct connection *c, enum direction d, u
     enum flow_result result = flow_read(f, allowed, now, p->delay_ns, &got);
     if (result == FLOW_NO_MEMORY)
         fputs("cutproxy: out of memory\n", stderr);
+    if (got && p->rule.pieces[d] < RULE_TRACE_MAX)
+        p->rule.begins[d][p->rule.pieces[d]++] = p->rule.seen[d];
     p->rule.seen[d] += got;
     return result == FLOW_OK;
 }
@@ -176,6 +178,14 @@ static void drop_all(struct proxy *p)
         forget(p, 0, true);
 }
 
+static void tell_trace(const struct rule *r, enum direction d)
+{
+    fputs("trace", stdout);
+    for (unsigned i = 0; i < r->pieces[d]; i++)
+        printf(" %llu", (unsigned long long)r->begins[d][i]);
+    putchar('\n');
+}
+
 static void obey(struct proxy *p, struct command *c)
 {
     switch (c->kind) {
@@ -197,6 +207,9 @@ static void obey(struct proxy *p, struct command *c)
     case COMMAND_ACCEPT:
         p->refuse = c->kind == COMMAND_REFUSE;
         break;
+    case COMMAND_TRACE:
+        tell_trace(&p->rule, c->way);
+        return;
     case COMMAND_STATE:
         printf("acted=%d up=%llu down=%llu connections=%zu\n", p->rule.acted,
                (unsigned long long)p->rule.seen[UP], (unsigned long long)p->rule.seen[DOWN],

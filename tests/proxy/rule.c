@@ -74,6 +74,14 @@ struct command command_parse(char *line)
         if (number_parse(strtok_r(NULL, " \t", &rest), DELAY_MAX, &c.delay_ms))
             c.kind = COMMAND_DELAY;
     }
+    if (strcmp(word, "trace") == 0) {
+        const char *way = strtok_r(NULL, " \t", &rest);
+        struct rule r = {0};
+        if (way && direction_parse(way, &r) && r.up != r.down) {
+            c.kind = COMMAND_TRACE;
+            c.way = r.up ? UP : DOWN;
+        }
+    }
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (strcmp(word, words[i].word) == 0)
             c.kind = words[i].kind;

@@ -7,6 +7,8 @@
 
 enum direction { UP, DOWN }; /* from the client to the server, and back */
 
+#define RULE_TRACE_MAX 200 /* the first ones */
+
 enum rule_kind { RULE_NONE, RULE_CUT, RULE_STALL };
 
 struct rule {
@@ -18,6 +20,8 @@ struct rule {
     bool then_refuse; /* no new connections after it acted */
     bool acted;       /* (once) */
     uint64_t seen[2]; /* (once) bytes that passed, by direction */
+    uint64_t begins[2][RULE_TRACE_MAX]; /* (once) where the pieces began */
+    unsigned pieces[2];
 };
 
 /* How many bytes may pass: on a connection that passed `up` and `down` bytes before. */
@@ -32,12 +36,15 @@ enum command_kind {
     COMMAND_DROP,   /* drop: resets all connections */
     COMMAND_REFUSE, /* refuse: new connections are reset */
     COMMAND_ACCEPT, /* accept: no more */
-    COMMAND_STATE,  /* state: answers "acted=0 up=BYTES down=BYTES connections=N" */
+    COMMAND_TRACE, /* trace up|down: answers "trace" and where each piece began since the last rule,
+                      in bytes of that direction */
+    COMMAND_STATE, /* state: answers "acted=0 up=BYTES down=BYTES connections=N" */
 };
 struct command {
     enum command_kind kind;
-    struct rule rule;  /* COMMAND_RULE */
-    uint64_t delay_ms; /* COMMAND_DELAY */
+    struct rule rule;   /* COMMAND_RULE */
+    uint64_t delay_ms;  /* COMMAND_DELAY */
+    enum direction way; /* COMMAND_TRACE */
 };
 struct command command_parse(char *line);
 

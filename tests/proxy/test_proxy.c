@@ -353,6 +353,26 @@ static void options_count_on_each_connection(void **state)
     }
 }
 
+static void tells_where_pieces_began(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t begins[4];
+    meet(f);
+    assert_true(proxy_tell(&f->proxy, "cut 1000000 both"));
+    assert_int_equal(proxy_trace(&f->proxy, "up", begins, 4), 0);
+    for (int i = 0; i < 3; i++) {
+        say(f->near, "12345");
+        hears(f->far, "12345");
+    }
+    say(f->far, "x");
+    hears(f->near, "x");
+    assert_int_equal(proxy_trace(&f->proxy, "up", begins, 4), 3);
+    assert_int_equal(begins[0], 0);
+    assert_int_equal(begins[1], 5);
+    assert_int_equal(begins[2], 10);
+    assert_int_equal(proxy_trace(&f->proxy, "down", begins, 4), 1);
+}
+
 static void refuses_bad_commands(void **state)
 {
     struct fixture *f = *state;
@@ -366,6 +386,8 @@ static void refuses_bad_commands(void **state)
                                       "stall",
                                       "clear all",
                                       "cut 1 up x",
+                                      "trace",
+                                      "trace both",
                                       "delay 99999999999999999999999"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         assert_false(proxy_tell(&f->proxy, "%s", bad[i]));
@@ -402,6 +424,7 @@ int main(void)
         T(refuses_when_told),
         T(stalls_one_way),
         cmocka_unit_test_setup_teardown(options_count_on_each_connection, setup_bare, teardown),
+        T(tells_where_pieces_began),
         T(refuses_bad_commands),
         T(a_target_that_is_not_there),
     };

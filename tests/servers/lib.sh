@@ -138,7 +138,7 @@ private() { (
     cat >"$1"
 ); }
 
-# s3_settings ENDPOINT ACCESS SECRET - makes the bucket and writes DIR/env and the configurations of
+# s3_settings ENDPOINT ACCESS SECRET [OPTIONS-OF-THE-URL] - makes the bucket and writes DIR/env and the configurations of
 # the other clients: DIR/s3cmd.cfg, DIR/rclone.conf (remote "s3").
 s3_settings() {
     local host=${1#http://} bucket=mstore-test region=us-east-1
@@ -165,7 +165,7 @@ CONF
     env -u AWS_CA_BUNDLE s3cmd -c "$dir/s3cmd.cfg" mb "s3://$bucket" >>"$dir/log/bucket" 2>&1 ||
         die "cannot make the bucket, see $dir/log/bucket"
     private "$dir/env" <<ENV
-MS_TEST_S3_URL='s3:$(percent "$2"):$(percent "$3")@$1/$bucket'
+MS_TEST_S3_URL='s3:$(percent "$2"):$(percent "$3")@$1/$bucket${4:+?$4}'
 MS_TEST_S3_ENDPOINT='$1'
 MS_TEST_S3_ACCESS='$2'
 MS_TEST_S3_SECRET='$3'

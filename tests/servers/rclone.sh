@@ -22,7 +22,10 @@ for key in host user; do
     [ -f "$dir/${key}_key" ] || ssh-keygen -q -t ed25519 -N '' -C "test-$key" -f "$dir/${key}_key"
 done
 cp "$dir/user_key.pub" "$dir/authorized_keys"
-echo "[127.0.0.1]:$port $(cut -d' ' -f1,2 "$dir/host_key.pub")" >"$dir/known_hosts"
+# the second line is for proxies on ports of their own
+for known in $port '*'; do
+    echo "[127.0.0.1]:$known $(cut -d' ' -f1,2 "$dir/host_key.pub")"
+done >"$dir/known_hosts"
 : >"$dir/empty.conf"
 # Writes in place need its cache of files; without a time to keep directories it sees each change.
 spawn "$dir/rclone.pid" "$dir/log/rclone" env -u AWS_CA_BUNDLE rclone --config "$dir/empty.conf" \

@@ -24,7 +24,10 @@ for key in host user; do
     [ -f "$dir/${key}_key" ] || ssh-keygen -q -t ed25519 -N '' -C "test-$key" -f "$dir/${key}_key"
 done
 cp "$dir/user_key.pub" "$dir/authorized_keys"
-echo "[127.0.0.1]:$port $(cut -d' ' -f1,2 "$dir/host_key.pub")" >"$dir/known_hosts"
+# A second line for proxies on ports of their own; some clients take no pattern there.
+for known in $port '*'; do
+    echo "[127.0.0.1]:$known $(cut -d' ' -f1,2 "$dir/host_key.pub")"
+done >"$dir/known_hosts"
 
 cat >"$dir/sshd_config" <<CONF
 ListenAddress 127.0.0.1:$port

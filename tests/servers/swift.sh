@@ -132,5 +132,5 @@ for service in account container object memcached; do
 done
 wait_for 30 "$dir/proxy.pid" curl -sf --noproxy '*' "http://127.0.0.1:$port/healthcheck" ||
     die "the proxy did not come up, see $dir/log"
-s3_settings "http://127.0.0.1:$port" "$access" "$key"
+s3_settings "http://127.0.0.1:$port" "$access" "$key" provider=swift
 cat "$dir/env"
