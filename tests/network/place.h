@@ -13,6 +13,7 @@
 struct place {
     const char *name;     /* "sftp" */
     const char *variable; /* "MS_TEST_SFTP_URL" */
+    unsigned cuts;        /* of each piece, 1 to 4: fewer where the server takes its time */
     const char *root;     /* variable with the server's folder on this machine, NULL: no such */
 };
 extern const struct place places[];
