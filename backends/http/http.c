@@ -45,6 +45,7 @@ struct transfer {
     struct ms_buf *body;
     size_t got, head_size;
     int failed; /* a code of ours that ended it */
+    bool begun; /* the request went out */
 };
 
 static struct ms_mutex global_mutex = MS_MUTEX_STATIC;
@@ -308,6 +309,18 @@ static int look_at_token(void *ctx, curl_off_t a, curl_off_t b, curl_off_t c, cu
     return 1;
 }
 
+/* When a kept connection turns out to be dead, curl sends the request again by itself. That may be
+ * twice, and only the caller knows what that means: reading alone may be repeated unseen. */
+static int before_sending(void *ctx, char *to, char *from, int to_port, int from_port)
+{
+    (void)to, (void)from, (void)to_port, (void)from_port;
+    struct transfer *t = ctx;
+    bool reads = strcmp(t->request->method, "GET") == 0 || strcmp(t->request->method, "HEAD") == 0;
+    bool again = t->begun && !reads;
+    t->begun = true;
+    return again ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
+}
+
 /* ---- one request ---- */
 
 static void set_connection(const struct ms_http *http, CURL *c)
@@ -367,6 +380,8 @@ static void set_callbacks(struct transfer *t)
     curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, look_at_token);
     curl_easy_setopt(c, CURLOPT_XFERINFODATA, t);
     curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L);
+    curl_easy_setopt(c, CURLOPT_PREREQFUNCTION, before_sending);
+    curl_easy_setopt(c, CURLOPT_PREREQDATA, t);
     curl_easy_setopt(c, CURLOPT_SOCKOPTFUNCTION, note_socket);
     curl_easy_setopt(c, CURLOPT_SOCKOPTDATA, t->handle);
     curl_easy_setopt(c, CURLOPT_CLOSESOCKETFUNCTION, close_socket);
@@ -447,6 +462,9 @@ static int explain(const struct ms_http *http, CURLcode result, const char *deta
                             detail);
     case CURLE_URL_MALFORMAT:
         return ms_error_set(err, MS_ERR_URL, "the address of %s is malformed", http->host);
+    case CURLE_ABORTED_BY_CALLBACK: /* not cancelled: see before_sending */
+        return ms_error_set(err, MS_ERR_CONNECTION, "%s closed the connection without an answer",
+                            http->host);
     default: /* sending, receiving, an end in the middle, a stream that was reset */
         return ms_error_set(err, MS_ERR_CONNECTION, "the connection to %s broke (%s)", http->host,
                             curl_easy_strerror(result));
@@ -497,6 +515,7 @@ int ms_http_do(struct ms_http *http, const struct ms_http_request *request,
         curl_easy_setopt(t.handle->curl, CURLOPT_ERRORBUFFER, detail);
         result = curl_easy_perform(t.handle->curl);
         count_bytes(http, t.handle->curl, &answer);
+        answer.sent = answer.sent || t.begun;
     }
     if (t.failed)
         code = own_failure(http, t.failed, err);
