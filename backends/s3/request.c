@@ -1,6 +1,7 @@
 /* One S3 request: its address, its signature, and trying again. */
 #include "backends/s3/s3.h"
 
+#include "base/assert.h"
 #include "base/cleanup.h"
 #include "base/hash.h"
 #include "base/text.h"
@@ -126,6 +127,7 @@ static int make_path(struct ms_s3 *s, const struct ms_s3_call *c, struct attempt
 static int make_url(const struct ms_s3 *s, const struct ms_s3_call *c, struct attempt *a,
                     struct ms_error *err)
 {
+    ms_assert(a->path);
     MS_AUTO_FREE char *query = ms_s3_query(c->query, c->query_count);
     size_t size = ms_http_encode(NULL, 0, ms_str(a->path), true);
     MS_AUTO_FREE char *path = malloc(size + 1);
