@@ -9,7 +9,7 @@
 
 static const struct ms_backend_type *const own[] = {
     &ms_backend_posix, &ms_backend_memory, &ms_backend_s3,   &ms_backend_b2,
-    &ms_backend_http,  &ms_backend_https,  &ms_backend_rest,
+    &ms_backend_http,  &ms_backend_https,  &ms_backend_rest, &ms_backend_sftp,
 };
 #define OWN_COUNT (sizeof own / sizeof *own)
 

@@ -11,5 +11,6 @@ extern const struct ms_backend_type ms_backend_b2;
 extern const struct ms_backend_type ms_backend_http;
 extern const struct ms_backend_type ms_backend_https;
 extern const struct ms_backend_type ms_backend_rest;
+extern const struct ms_backend_type ms_backend_sftp;
 
 #endif
