@@ -78,6 +78,10 @@ rgw frontends = beast endpoint=127.0.0.1:$port
 rgw thread pool size = 32
 rgw num rados handles = 1
 rgw enable usage log = false
+# what was replaced frees its memory soon
+rgw gc obj min wait = 5
+rgw gc processor period = 5
+rgw gc processor max time = 5
 CONF
 
 monmaptool --create --fsid "$fsid" --set-min-mon-release pacific --addv a "$monitor" \
