@@ -2,7 +2,7 @@
  */
 #include <mstore/backend.h>
 
-#include "base/assert.h"
+#include "backends/secret.h"
 #include "base/cleanup.h"
 #include "base/text.h"
 
@@ -74,6 +74,15 @@ static struct ms_view after(struct ms_view text, size_t skip)
     return skip >= text.size ? ms_view("", 0) : ms_view(text.data + skip, text.size - skip);
 }
 
+/* Names of options stand in messages: what looks otherwise may be a part of a secret. */
+static bool good_option(struct ms_view key)
+{
+    for (size_t i = 0; i < key.size; i++)
+        if (!isalnum(key.data[i]) && !memchr("._-", key.data[i], 3))
+            return false;
+    return true;
+}
+
 static int parse_option(struct ms_url *url, struct ms_view text, struct ms_error *err)
 {
     if (text.size == 0)
@@ -81,6 +90,10 @@ static int parse_option(struct ms_url *url, struct ms_view text, struct ms_error
     if (url->option_count == OPTIONS_MAX)
         return ms_error_set(err, MS_ERR_URL, "the URL has more than %d options", OPTIONS_MAX);
     struct ms_view key = until(text, '=');
+    if (!good_option(key))
+        return ms_error_set(err, MS_ERR_URL,
+                            "the name of an option in the URL has other characters than letters, "
+                            "digits, '.', '_' and '-'; a ? in a login or a path is written %%3F");
     struct ms_url_option *option = &url->options[url->option_count];
     int code = decode(key, "option", &option->key, err);
     if (code)
@@ -174,11 +187,34 @@ static bool open_option(const char *key)
     return strncmp(key, "emulate.", 8) == 0 || strcmp(key, "sync") == 0;
 }
 
-/* The path for messages: "s3:KEY:SECRET@…" keeps a login in it, shown without. */
-static const char *open_path(const struct ms_url *url)
+/* How much of an opaque URL's raw path is a login that is not for messages: "KEY:SECRET@", but not
+ * "PROFILE@"; nor is what becomes a login when it is decoded. */
+static size_t hidden_login(const struct ms_url *url)
 {
-    const char *at = url->authority ? NULL : strrchr(url->path, '@');
-    return at ? at : url->path;
+    struct ms_view raw = ms_str(url->raw_path);
+    size_t login = url->authority ? 0 : ms_secret_login(raw);
+    struct ms_view behind = after(raw, login);
+    bool place = ms_starts_with(behind, ms_str("/")) || ms_starts_with(behind, ms_str("http"));
+    if (login && place && !memchr(raw.data, ':', login) && !memchr(raw.data, '%', login))
+        return 0; /* else "USER:PASSWORD@HOST" may have been meant */
+    if (!login && !url->authority && ms_secret_login(ms_str(url->path)) &&
+        memchr(raw.data, '%', raw.size))
+        return raw.size;
+    return login;
+}
+
+/* The path for messages, malloc'ed. NULL: no memory. */
+static char *open_path(const struct ms_url *url)
+{
+    size_t login = hidden_login(url);
+    char *tail = NULL, *text = NULL;
+    if (decode(after(ms_str(url->raw_path), login ? login - 1 : 0), "path", &tail, NULL))
+        return NULL;
+    const char *shown = login && *tail != '@' ? "" : tail;
+    if (asprintf(&text, "%s%s", login ? "\xe2\x80\xa6" : "", MS_SHOW(ms_str(shown))) < 0)
+        text = NULL;
+    free(tail);
+    return text;
 }
 
 /* Into url->safe, cut at a whole character when too long. */
@@ -197,21 +233,23 @@ static void keep_safe(struct ms_url *url, const char *text)
 }
 
 /* What may stand in messages and statistics. */
-static void write_safe(struct ms_url *url)
+static int write_safe(struct ms_url *url, struct ms_error *err)
 {
     char text[2048];
     size_t at = 0;
+    MS_AUTO_FREE char *path = open_path(url);
+    if (!path)
+        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a URL");
 #define ADD(...)                                                                                   \
     (at += at < sizeof text ? (size_t)snprintf(text + at, sizeof text - at, __VA_ARGS__) : 0)
     ADD("%s:%s", url->scheme, url->authority ? "//" : "");
     if (url->user)
-        ADD("%s@", MS_SHOW(ms_str(url->user)));
+        ADD("%s@", strchr(url->user, ':') ? "\xe2\x80\xa6" : MS_SHOW(ms_str(url->user)));
     if (url->host)
         ADD(strchr(url->host, ':') ? "[%s]" : "%s", MS_SHOW(ms_str(url->host)));
     if (url->port >= 0)
         ADD(":%d", url->port);
-    const char *path = open_path(url);
-    ADD("%s%s", path == url->path ? "" : "\xe2\x80\xa6", MS_SHOW(ms_str(path)));
+    ADD("%s", path);
     for (size_t i = 0; i < url->option_count; i++) {
         const struct ms_url_option *o = &url->options[i];
         ADD("%c%s=%s", i ? '&' : '?', MS_SHOW(ms_str(o->key)),
@@ -219,12 +257,14 @@ static void write_safe(struct ms_url *url)
     }
 #undef ADD
     keep_safe(url, text);
+    return 0;
 }
 
 static int no_scheme(struct ms_view text, struct ms_error *err)
 {
-    /* with an '@' it might hold a password */
-    const char *shown = memchr(text.data, '@', text.size) ? "\xe2\x80\xa6" : MS_SHOW(text);
+    /* with an '@' it might hold a password, and so might its options */
+    struct ms_view open = until(text, '?');
+    const char *shown = memchr(text.data, '@', text.size) ? "\xe2\x80\xa6" : MS_SHOW(open);
     if (text.data[0] == '/')
         return ms_error_set(err, MS_ERR_URL, "\"%s\" is no URL: expected for example file://%s",
                             shown, shown);
@@ -253,6 +293,8 @@ static int parse_scheme(struct ms_url *url, struct ms_view *text, struct ms_erro
 static int parse(struct ms_url *url, struct ms_view text, struct ms_error *err)
 {
     int code = parse_scheme(url, &text, err);
+    if (!code)
+        code = ms_secret_check(text, err);
     struct ms_view rest = until(text, '?');
     struct ms_view options = after(text, rest.size + 1);
     if (!code && ms_starts_with(rest, ms_str("//"))) {
@@ -284,12 +326,12 @@ int ms_url_parse(const char *text, struct ms_url **out, struct ms_error *err)
         return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a URL");
     url->port = -1;
     int code = parse(url, ms_view(text, size), err);
+    if (!code)
+        code = write_safe(url, err);
     if (code) {
         ms_url_free(url);
         return code;
     }
-    ms_assert(url->path);
-    write_safe(url);
     *out = url;
     return 0;
 }

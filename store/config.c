@@ -3,6 +3,7 @@
 #include "store/config_parts.h"
 #include "store/permission_map.h"
 
+#include "backends/secret.h"
 #include "base/cleanup.h"
 #include "base/ini.h"
 #include "base/text.h"
@@ -124,20 +125,15 @@ static int set_text(char **field, const char *value, struct ms_error *err)
     return 0;
 }
 
-/* A password in the authority, or "key:secret@" as in s3: URLs, or an option that is one. */
-static bool has_secret(const struct ms_url *url, const char *text)
+static int find_secret(struct ms_config *c, const struct ms_ini_entry *e, struct ms_error *err)
 {
-    static const char *const options[] = {"password", "secret", "token", "key"};
-    if (url->password)
-        return true;
-    for (size_t i = 0; i < url->option_count; i++)
-        for (size_t n = 0; n < sizeof(options) / sizeof(*options); n++)
-            if (strcasestr(url->options[i].key, options[n]))
-                return true;
-    const char *rest = strchr(text, ':'), *at = rest ? strchr(rest, '@') : NULL;
-    if (!at || url->authority)
-        return false;
-    return memchr(rest + 1, ':', (size_t)(at - rest - 1)) != NULL;
+    char *copy = strdup(e->value);
+    if (!copy)
+        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for the configuration");
+    if (!c->secret_line && ms_secret_mask(copy))
+        c->secret_line = e->line;
+    wipe(copy);
+    return 0;
 }
 
 static int set_url(struct ms_config *c, char **field, const struct ms_ini_entry *e,
@@ -147,10 +143,9 @@ static int set_url(struct ms_config *c, char **field, const struct ms_ini_entry 
     int code = ms_url_parse(e->value, &url, err);
     if (code)
         return code;
-    if (!c->secret_line && has_secret(url, e->value))
-        c->secret_line = e->line;
     ms_url_free(url);
-    return set_text(field, e->value, err);
+    code = find_secret(c, e, err);
+    return code ? code : set_text(field, e->value, err);
 }
 
 static int set_permissions(char **field, const char *value, struct ms_error *err)

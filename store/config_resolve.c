@@ -175,10 +175,12 @@ static int fill(const struct sources *from, const char *url, struct target *t, s
 
 static int unknown(const struct ms_config *config, const char *store, struct ms_error *err)
 {
+    /* what has an '@' or options was meant as a URL, and may hold a secret */
+    const char *shown = strpbrk(store, "@?") ? "\xe2\x80\xa6" : MS_SHOW(ms_str(store));
     return ms_error_set(err, MS_ERR_CONFIG,
                         "there is no store \"%s\": give a URL, as in file:///srv/store, or add "
                         "[store %s] to %s",
-                        MS_SHOW(ms_str(store)), MS_SHOW(ms_str(store)),
+                        shown, shown,
                         *config->path ? config->path : "a file that $MSTORE_CONFIG names");
 }
 

@@ -3,6 +3,7 @@
 #include "backends/s3/s3.h"
 
 #include "backends/registry.h"
+#include "backends/secret.h"
 #include "base/cleanup.h"
 #include "base/text.h"
 
@@ -70,7 +71,8 @@ static bool endpoint_begins(const char *text)
     return *text == '/' || strncmp(text, "https://", 8) == 0 || strncmp(text, "http://", 7) == 0;
 }
 
-/* The login ends at the first '@' that an endpoint or a bucket follows. */
+/* The login ends at the '@' that an endpoint or a bucket follows. There is one such: what lies
+ * behind a cut secret would be taken for a bucket, and shown. */
 static int parse_login(const char **text, struct ms_s3_place *out, struct ms_error *err)
 {
     if (endpoint_begins(*text))
@@ -81,10 +83,17 @@ static int parse_login(const char **text, struct ms_s3_place *out, struct ms_err
     while (at && !endpoint_begins(at + 1));
     if (!at || at == *text)
         return malformed(err);
+    if (ms_secret_login(ms_str(*text)) != (size_t)(at + 1 - *text))
+        return ms_error_set(
+            err, MS_ERR_URL,
+            "the login of the S3 URL may end at more than one @: write those in the "
+            "login or the path as %%40");
     const char *colon = memchr(*text, ':', (size_t)(at - *text));
     int code;
     if (!colon) {
         code = take_decoded(&out->profile, *text, (size_t)(at - *text), err);
+        if (!code && strchr(out->profile, ':')) /* a key and a secret, and not to be shown */
+            code = malformed(err);
     } else if (colon == *text || colon + 1 == at) {
         code = malformed(err);
     } else {
@@ -122,7 +131,7 @@ static int parse_endpoint(const char **text, struct ms_s3_place *out, struct ms_
         code = take(&out->host, *text, size, err);
     if (!code && !good_host(out->host))
         code = ms_error_set(err, MS_ERR_URL, "\"%s\" is no host that an S3 URL can name",
-                            MS_SHOW(ms_str(out->host)));
+                            strchr(out->host, '@') ? "\xe2\x80\xa6" : MS_SHOW(ms_str(out->host)));
     *text += size;
     return code;
 }
@@ -143,7 +152,8 @@ static int parse_bucket(const char *text, struct ms_s3_place *out, struct ms_err
     int code = take(&out->bucket, text, size, err);
     if (!code && !good_bucket(out->bucket))
         return ms_error_set(err, MS_ERR_URL, "\"%s\" is no name of an S3 bucket",
-                            MS_SHOW(ms_str(out->bucket)));
+                            strchr(out->bucket, '@') ? "\xe2\x80\xa6"
+                                                     : MS_SHOW(ms_str(out->bucket)));
     text += size;
     while (*text == '/')
         text++;

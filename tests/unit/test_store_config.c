@@ -254,6 +254,8 @@ static void passwords_need_a_private_file(void **state)
         "[store a]\nurl = memory:\ncache = https://u:hunter2@host/x\n",
         "[store a]\nurl = s3:me:hunter2@https://host/bucket/x\n",
         "[store a]\nurl = file:///x?password=hunter2\n",
+        "[store a]\nurl = s3:work:hunter2/a+b@c@/bucket/x\n",
+        "[store a]\nurl = sftp://me@host/x?passphrase=hunter2\n",
     };
     for (size_t i = 0; i < sizeof(secret) / sizeof(*secret); i++) {
         struct ms_config *c = NULL;
@@ -270,7 +272,8 @@ static void passwords_need_a_private_file(void **state)
         ms_config_free(c);
     }
     static const char open[] =
-        "[store a]\nurl = sftp://me@host/a:b@c\n[store b]\nurl = file:///a:b@c\n";
+        "[store a]\nurl = sftp://me@host/a:b@c\n[store b]\nurl = file:///a:b@c\n"
+        "[store c]\nurl = s3:work@https://host:9000/bucket/a@b\n";
     struct ms_config *c = NULL;
     write_file(path, open, 0644);
     assert_int_equal(ms_config_load(path, &c, NULL), 0);
