@@ -2,8 +2,9 @@
  *
  * The directories being read are sources (listing.h). Each step takes the smallest head of all of
  * them: a directory is gone into, an item is given out, so that at any moment only the directories
- * whose prefix is reached are open. The same key at two levels is given once. One thread a listing.
- */
+ * whose prefix is reached are open, and the few behind them that were opened with them, in parallel
+ * (list_ahead.c). The same key at two levels is given once. One thread a listing. */
+#include "store/list_ahead.h"
 #include "store/listing.h"
 
 #include "base/cleanup.h"
@@ -22,17 +23,14 @@ struct lister {
     uint64_t limit, given;
     struct ms_source *sources[SOURCES_MAX];
     size_t count;
-    struct ms_listed *last; /* the item taken last */
-    struct ms_text group;   /* the group given last */
+    struct ms_ahead ahead;
+    struct ms_head *last;       /* the item taken last */
+    struct ms_text group;       /* the group given last */
+    struct ms_text group_bound; /* the same as a comparable text */
     bool ended;
     struct ms_item item;
     uint8_t key[2 * MS_NAME_MAX];
 };
-
-static int no_memory(struct ms_error *err)
-{
-    return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a listing");
-}
 
 static void lister_close(struct ms_store_lister *base)
 {
@@ -45,95 +43,75 @@ static void lister_close(struct ms_store_lister *base)
     free(l->user_from.bytes);
     free(l->user_prefix.bytes);
     free(l->group.bytes);
-    free(l->last);
+    free(l->group_bound.bytes);
+    ms_head_free(l->last);
     free(l);
 }
 
 /* ---- the smallest head ---- */
 
-/* Index of the source with the smallest bound; SIZE_MAX: all are at their end. */
-static size_t smallest(const struct lister *l, bool *directory)
+/* The source with the smallest head; NULL: all are at their end, and gone. */
+static int smallest(struct lister *l, struct ms_source **out, struct ms_error *err)
 {
-    size_t best = SIZE_MAX;
-    struct ms_view best_bound = {0};
-    for (size_t i = 0; i < l->count; i++) {
-        struct ms_view bound;
-        bool dir;
-        if (!ms_source_bound(l->sources[i], &bound, &dir))
-            continue;
-        int order = best == SIZE_MAX ? -1 : ms_compare(bound, best_bound);
-        /* of one key: what a directory may hold, then the live item, then the deleted one */
-        bool before = order == 0 && !*directory &&
-                      (dir || (!l->sources[i]->head->deleted && l->sources[best]->head->deleted));
-        if (order < 0 || before) {
-            best = i;
-            best_bound = bound;
-            *directory = dir;
-        }
-    }
-    return best;
-}
-
-static int fill_all(struct lister *l, struct ms_error *err)
-{
+    struct ms_source *best = NULL;
     for (size_t i = 0; i < l->count;) {
         struct ms_source *s = l->sources[i];
         int code = ms_source_fill(s, err);
         if (code)
             return code;
-        if (s->dirs || s->head) {
-            i++;
+        const struct ms_head *first = ms_heads_first(&s->heads);
+        if (!first) {
+            ms_source_free(s);
+            l->sources[i] = l->sources[--l->count];
             continue;
         }
-        ms_source_free(s);
-        l->sources[i] = l->sources[--l->count];
+        if (!best || ms_head_compare(first, ms_heads_first(&best->heads)) < 0)
+            best = s;
+        i++;
     }
+    *out = best;
     return 0;
 }
 
 static int go_into(struct lister *l, struct ms_source *s, struct ms_error *err)
 {
-    struct ms_found_dir *dir = s->dirs;
-    s->dirs = dir->next;
-    s->dir_first = false;
-    struct ms_source *inner = NULL;
-    int code = l->count < SOURCES_MAX
-                   ? ms_source_enter(s, dir, &inner, err)
-                   : ms_error_set(err, MS_ERR_TOO_LARGE, "a listing nested more than %d deep",
-                                  SOURCES_MAX);
-    ms_found_dir_free(dir);
+    struct ms_view bound = ms_head_bound(ms_heads_first(&s->heads));
+    if (l->group_bound.size && ms_starts_with(bound, ms_text_view(l->group_bound))) {
+        ms_head_free(ms_heads_pop(&s->heads)); /* nothing but the group given last */
+        return 0;
+    }
+    if (l->count == SOURCES_MAX)
+        return ms_error_set(err, MS_ERR_TOO_LARGE, "a listing nested more than %d deep",
+                            SOURCES_MAX);
+    struct ms_source *inner;
+    int code = ms_ahead_enter(&l->ahead, s, &inner, err);
     if (!code)
         l->sources[l->count++] = inner;
     return code;
 }
 
 /* The next item of all sources, each once; *out NULL: the end. */
-static int take_item(struct lister *l, struct ms_listed **out, enum ms_names *names,
+static int take_item(struct lister *l, struct ms_head **out, enum ms_names *names,
                      size_t *lead_size, struct ms_error *err)
 {
     for (;;) {
-        bool directory = false;
-        int code = fill_all(l, err);
+        struct ms_source *s;
+        int code = smallest(l, &s, err);
         if (code)
             return code;
-        size_t index = smallest(l, &directory);
-        if (index == SIZE_MAX) {
+        if (!s) {
             *out = NULL;
             return 0;
         }
-        struct ms_source *s = l->sources[index];
-        if (directory) {
+        if (ms_heads_first(&s->heads)->directory) {
             code = go_into(l, s, err);
             if (code)
                 return code;
             continue;
         }
-        struct ms_listed *item = MS_TAKE(s->head);
-        int order = l->last ? ms_compare(ms_view(item->key, item->size),
-                                         ms_view(l->last->key, l->last->size))
-                            : 1;
-        if (order < 0 || (order == 0 && item->deleted <= l->last->deleted)) {
-            free(item); /* the same key at another level, or met before */
+        struct ms_head *item = ms_heads_pop(&s->heads);
+        if (l->last && ms_head_compare(item, l->last) <= 0) {
+            ms_head_free(item); /* the same key at another level, or met before */
             continue;
         }
         *names = s->ns->names;
@@ -146,15 +124,15 @@ static int take_item(struct lister *l, struct ms_listed **out, enum ms_names *na
 /* ---- giving out ---- */
 
 /* The key as callers know it, in l->key. */
-static bool decode(struct lister *l, const struct ms_listed *item, enum ms_names names,
+static bool decode(struct lister *l, const struct ms_head *item, enum ms_names names,
                    size_t lead_size)
 {
     if (item->size > sizeof l->key)
         return false;
     size_t size = item->size - lead_size;
-    memcpy(l->key, item->key, item->size);
+    memcpy(l->key, item->bound, item->size);
     if (names == MS_NAMES_BYTES &&
-        !ms_unescape(ms_view(item->key + lead_size, size), l->key + lead_size, &size))
+        !ms_unescape(ms_view(item->bound + lead_size, size), l->key + lead_size, &size))
         return false;
     l->item = (struct ms_item){.key = ms_view(l->key, lead_size + size),
                                .deleted = item->deleted,
@@ -189,14 +167,17 @@ static bool regroup(struct lister *l)
     return true;
 }
 
-static bool keep_group(struct lister *l)
+static bool keep_group(struct lister *l, enum ms_names names, size_t lead_size)
 {
-    free(l->group.bytes);
-    l->group = (struct ms_text){l->item.key.size, malloc(l->item.key.size)};
-    if (!l->group.bytes)
+    static const struct ms_view none;
+    struct ms_view group = l->item.key;
+    if (!ms_text_set(&l->group, group, none))
         return false;
-    memcpy(l->group.bytes, l->item.key.data, l->item.key.size);
-    return true;
+    if (names != MS_NAMES_BYTES || group.size < lead_size)
+        return ms_text_set(&l->group_bound, group, none);
+    char escaped[MS_ESCAPED_MAX];
+    size_t size = ms_escape(ms_view(group.data + lead_size, group.size - lead_size), escaped);
+    return ms_text_set(&l->group_bound, ms_view(group.data, lead_size), ms_view(escaped, size));
 }
 
 static int lister_next(struct ms_store_lister *base, const struct ms_item **out,
@@ -204,7 +185,7 @@ static int lister_next(struct ms_store_lister *base, const struct ms_item **out,
 {
     struct lister *l = (struct lister *)base;
     while (!l->ended) {
-        struct ms_listed *item;
+        struct ms_head *item;
         enum ms_names names = MS_NAMES_BORGSTORE;
         size_t lead_size = 0;
         int code = take_item(l, &item, &names, &lead_size, err);
@@ -212,13 +193,12 @@ static int lister_next(struct ms_store_lister *base, const struct ms_item **out,
             return code;
         /* a deleted item goes with the live one of its key, so that a listing can be resumed by key
          */
-        bool twin = item && l->last &&
-                    ms_equal(ms_view(item->key, item->size), ms_view(l->last->key, l->last->size));
+        bool twin = item && l->last && ms_equal(ms_head_bound(item), ms_head_bound(l->last));
         if (!item || (l->limit && l->given >= l->limit && !twin)) {
-            free(item);
+            ms_head_free(item);
             break;
         }
-        free(l->last);
+        ms_head_free(l->last);
         l->last = item;
         if (!decode(l, item, names, lead_size)) {
             base->skipped++;
@@ -226,8 +206,8 @@ static int lister_next(struct ms_store_lister *base, const struct ms_item **out,
         }
         if (!asked_for(l) || !regroup(l))
             continue;
-        if (l->item.group && !keep_group(l))
-            return no_memory(err);
+        if (l->item.group && !keep_group(l, names, lead_size))
+            return ms_source_no_memory(err);
         l->given++;
         *out = &l->item;
         return 0;
@@ -261,13 +241,13 @@ static int set_bounds(struct lister *l, const struct ms_ns *ns,
             early = early && any->names == MS_NAMES_BORGSTORE;
     }
     if (!copy(&l->user_from, options->start_after) || !copy(&l->user_prefix, options->prefix))
-        return no_memory(err);
+        return ms_source_no_memory(err);
     struct ms_view from = early ? options->start_after : ms_view(NULL, 0);
     struct ms_view prefix = early ? options->prefix : ms_view(NULL, 0);
     l->from = (struct ms_text){0, malloc(3 * from.size + 1)};
     l->prefix = (struct ms_text){0, malloc(3 * prefix.size + 1)};
     if (!l->from.bytes || !l->prefix.bytes)
-        return no_memory(err);
+        return ms_source_no_memory(err);
     if (escaped) {
         l->from.size = ms_escape(from, l->from.bytes);
         l->prefix.size = ms_escape(prefix, l->prefix.bytes);
@@ -310,11 +290,12 @@ int ms_single_list(struct ms_store *s, const char *ns, const struct ms_list_opti
     uint64_t begin = ms_entity_begin(s->clock);
     struct lister *l = calloc(1, sizeof *l);
     if (!l)
-        return no_memory(err);
+        return ms_source_no_memory(err);
     struct ms_view space = ms_str(ns);
     if (space.size && space.data[space.size - 1] == '/')
         space.size--;
     l->base.ops = &ops;
+    ms_ahead_init(&l->ahead, s->jobs);
     l->delimiter = options->delimiter;
     l->limit = options->limit;
     l->listing = (struct ms_listing){.store = self,
