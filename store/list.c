@@ -28,6 +28,7 @@ struct lister {
     struct ms_text group;       /* the group given last */
     struct ms_text group_bound; /* the same as a comparable text */
     bool ended;
+    bool lost; /* no memory for a group that was taken: the listing cannot go on */
     struct ms_item item;
     uint8_t key[2 * MS_NAME_MAX];
 };
@@ -57,6 +58,8 @@ static int smallest(struct lister *l, struct ms_source **out, struct ms_error *e
     for (size_t i = 0; i < l->count;) {
         struct ms_source *s = l->sources[i];
         int code = ms_source_fill(s, err);
+        l->base.skipped += s->skipped;
+        s->skipped = 0;
         if (code)
             return code;
         const struct ms_head *first = ms_heads_first(&s->heads);
@@ -90,7 +93,13 @@ static int go_into(struct lister *l, struct ms_source *s, struct ms_error *err)
     return code;
 }
 
-/* The next item of all sources, each once; *out NULL: the end. */
+static bool enough(const struct lister *l)
+{
+    return l->limit && l->given >= l->limit;
+}
+
+/* The next item of all sources, each once; *out NULL: the end. When enough is given only the
+ * deleted twin of the last item can follow, and it is in no directory that was not gone into. */
 static int take_item(struct lister *l, struct ms_head **out, enum ms_names *names,
                      size_t *lead_size, struct ms_error *err)
 {
@@ -100,6 +109,10 @@ static int take_item(struct lister *l, struct ms_head **out, enum ms_names *name
         if (code)
             return code;
         if (!s) {
+            *out = NULL;
+            return 0;
+        }
+        if (ms_heads_first(&s->heads)->directory && enough(l)) {
             *out = NULL;
             return 0;
         }
@@ -184,7 +197,9 @@ static int lister_next(struct ms_store_lister *base, const struct ms_item **out,
                        struct ms_error *err)
 {
     struct lister *l = (struct lister *)base;
-    while (!l->ended) {
+    if (l->lost)
+        return ms_source_no_memory(err);
+    while (!l->ended && !(enough(l) && l->listing.deleted != MS_LIST_BOTH)) {
         struct ms_head *item;
         enum ms_names names = MS_NAMES_BORGSTORE;
         size_t lead_size = 0;
@@ -194,7 +209,7 @@ static int lister_next(struct ms_store_lister *base, const struct ms_item **out,
         /* a deleted item goes with the live one of its key, so that a listing can be resumed by key
          */
         bool twin = item && l->last && ms_equal(ms_head_bound(item), ms_head_bound(l->last));
-        if (!item || (l->limit && l->given >= l->limit && !twin)) {
+        if (!item || (enough(l) && !twin)) {
             ms_head_free(item);
             break;
         }
@@ -206,7 +221,8 @@ static int lister_next(struct ms_store_lister *base, const struct ms_item **out,
         }
         if (!asked_for(l) || !regroup(l))
             continue;
-        if (l->item.group && !keep_group(l, names, lead_size))
+        l->lost = l->item.group && !keep_group(l, names, lead_size);
+        if (l->lost)
             return ms_source_no_memory(err);
         l->given++;
         *out = &l->item;
@@ -302,8 +318,7 @@ int ms_single_list(struct ms_store *s, const char *ns, const struct ms_list_opti
                                      .namespaces = ms_ns_current_get(&self->namespaces),
                                      .deleted = options->deleted,
                                      .names_only = options->names_only,
-                                     .whole = space.size == 0,
-                                     .skipped = &l->base.skipped};
+                                     .whole = space.size == 0};
     const struct ms_ns *counted = ms_namespaces_of_path(l->listing.namespaces, space);
     int code = open_lister(l, space, options, err);
     if (counted && counted->entity)

@@ -12,6 +12,8 @@
 #define AHEAD_MOST  32
 #define QUICK_NS    (300 * 1000) /* less than this is not worth other threads */
 #define WAITING_ALL 32768        /* heads in all directories opened at once, about */
+#define PAGE        1000         /* names that a storage sends in one round trip, about */
+#define LARGE       4096         /* what a directory counts for that is not read to its end */
 
 void ms_ahead_init(struct ms_ahead *a, unsigned jobs)
 {
@@ -31,7 +33,14 @@ static int open_one(void *arg, size_t i)
 {
     struct round *r = arg;
     struct ms_error err = {0};
-    int code = ms_source_enter(r->source, r->dirs[i], &r->dirs[i]->opened, &err);
+    struct ms_source *s = NULL;
+    int code = ms_source_enter(r->source, r->dirs[i], &s, &err);
+    if (!code && r->count > 1) /* with its first names, so that they come in parallel too */
+        code = ms_source_read_ahead(s, PAGE, &err);
+    if (code)
+        ms_source_free(s);
+    else
+        r->dirs[i]->opened = s;
     if (i == 0) {
         r->code = code;
         r->err = err;
@@ -48,7 +57,7 @@ static void take_dirs(struct round *r, struct ms_source *s, unsigned wanted)
         struct ms_head *h = ms_heads_pop(&s->heads);
         if (!h)
             break;
-        if (h->directory && !h->opened)
+        if (h->directory && (!h->opened || r->count == 0))
             r->dirs[r->count++] = h;
         else
             items[count++] = h;
@@ -60,38 +69,44 @@ static void take_dirs(struct round *r, struct ms_source *s, unsigned wanted)
 static void adapt(struct ms_ahead *a, const struct round *r, uint64_t took_ns)
 {
     size_t largest = 1;
-    for (size_t i = 0; i < r->count; i++)
-        if (r->dirs[i]->opened && r->dirs[i]->opened->heads.count > largest)
-            largest = r->dirs[i]->opened->heads.count;
+    for (size_t i = 0; i < r->count; i++) {
+        const struct ms_source *s = r->dirs[i]->opened;
+        size_t size = !s ? 0 : s->all_read ? s->heads.count : LARGE;
+        largest = size > largest ? size : largest;
+    }
     size_t room = WAITING_ALL / largest;
     unsigned most = room < a->most ? (unsigned)(room ? room : 1) : a->most;
     a->now = took_ns < QUICK_NS ? 1 : 2 * a->now < most ? 2 * a->now : most;
 }
 
+/* Opens the directories of the round; what failed can be tried again. */
+static int open_all(struct ms_ahead *a, struct round *r, struct ms_error *err)
+{
+    struct ms_clock *clock = r->source->listing->store->base.clock;
+    uint64_t begin = ms_clock_now(clock);
+    int code = ms_parallel(r->count, a->now, open_one, r, err);
+    if (!code && r->code) {
+        code = r->code;
+        if (err)
+            *err = r->err;
+    }
+    if (!code)
+        adapt(a, r, ms_clock_now(clock) - begin);
+    return code;
+}
+
 int ms_ahead_enter(struct ms_ahead *a, struct ms_source *s, struct ms_source **out,
                    struct ms_error *err)
 {
-    struct round r = {.source = s, .count = 1, .code = MS_ERR_CANCELLED};
+    struct round r = {.source = s, .code = MS_ERR_CANCELLED};
     int code = 0;
-    r.dirs[0] = ms_heads_pop(&s->heads);
-    if (!r.dirs[0]->opened) {
-        if (a->now > 1) {
-            code = ms_source_read_ahead(s, 2 * a->now, err);
-            take_dirs(&r, s, code ? 1 : a->now);
-        }
-        struct ms_clock *clock = s->listing->store->base.clock;
-        uint64_t begin = ms_clock_now(clock);
-        if (!code)
-            code = ms_parallel(r.count, a->now, open_one, &r, err);
-        if (!code && r.code) {
-            code = r.code;
-            if (err)
-                *err = r.err;
-        }
-        if (!code)
-            adapt(a, &r, ms_clock_now(clock) - begin);
-    }
-    for (size_t i = code ? 0 : 1; i < r.count; i++) /* as above; what failed can be tried again */
+    bool opened = ms_heads_first(&s->heads)->opened;
+    if (!opened && a->now > 1)
+        (void)ms_source_read_ahead(s, 2 * (size_t)a->now, NULL); /* if that fails, later too */
+    take_dirs(&r, s, opened ? 1 : a->now);
+    if (!opened)
+        code = open_all(a, &r, err);
+    for (size_t i = code ? 0 : 1; i < r.count; i++) /* as in take_dirs */
         (void)ms_heads_push(&s->heads, r.dirs[i]);
     if (!code) {
         *out = MS_TAKE(r.dirs[0]->opened);

@@ -99,8 +99,8 @@ static int note_read(struct ms_source *s, struct ms_view name, struct ms_error *
 static bool is_next(const struct ms_source *s, const struct ms_head *h)
 {
     size_t before = s->lead.size + s->pieces.size; /* every bound here begins with these */
-    return !s->lister || ms_compare(ms_view(h->bound + before, h->size - before),
-                                    ms_view(s->last.bytes, s->barrier)) <= 0;
+    return s->all_read || ms_compare(ms_view(h->bound + before, h->size - before),
+                                     ms_view(s->last.bytes, s->barrier)) <= 0;
 }
 
 /* Asks the storage for the ".del" that others wait for. */
@@ -115,6 +115,8 @@ static int ask_for_blocker(struct ms_source *s, struct ms_error *err)
     int code = 0;
     if (whole.size < MS_BLOCKER_MAX && below(&s->path, whole, ms_view(NULL, 0), &path))
         code = ms_backend_info(s->listing->store->backend, ms_name_view(&path), &info, err);
+    if (code == MS_ERR_NAME)
+        code = 0; /* longer than the storage's names: not there */
     if (!code && info.exists && !info.directory)
         code = ms_source_meet_file(s, whole, &info, err);
     if (code)
@@ -131,6 +133,48 @@ static bool known(const struct ms_source *s, struct ms_view name)
            s->asked[name.size - MS_DEL_SIZE] && ms_ends_with(name, ms_str(MS_DEL_SUFFIX));
 }
 
+/* ---- where listers begin ---- */
+
+/* Sets s->lister; a directory that is not there (never written to, or gone since it was met) is
+ * empty. */
+static int start_lister(struct ms_source *s, struct ms_view after, struct ms_error *err)
+{
+    struct ms_list_request request = {.start_after = after, .names_only = s->listing->names_only};
+    int code = ms_backend_list(s->listing->store->backend, ms_name_view(&s->path), &request,
+                               &s->lister, err);
+    s->all_read = code == MS_ERR_NOT_FOUND;
+    return s->all_read ? 0 : code;
+}
+
+/* The caller's `from`, or just before his prefix: nothing wanted comes before. */
+static struct ms_view wanted_after(const struct ms_listing *l, char buffer[MS_NAME_MAX])
+{
+    if (ms_compare(l->from, l->prefix) >= 0)
+        return l->from;
+    memcpy(buffer, l->prefix.data, l->prefix.size);
+    uint8_t last = (uint8_t)buffer[l->prefix.size - 1];
+    if (last == 0)
+        return ms_view(buffer, l->prefix.size - 1);
+    buffer[l->prefix.size - 1] = (char)(last - 1);
+    buffer[l->prefix.size] = (char)0xff; /* no valid name lies between */
+    return ms_view(buffer, l->prefix.size + 1);
+}
+
+/* Behind what name a lister may begin; only where names sort like keys. */
+static struct ms_view begin_after(const struct ms_source *s, char buffer[MS_NAME_MAX])
+{
+    const struct ms_listing *l = s->listing;
+    bool anywhere =
+        l->whole || ms_source_escaped(s) || s->depth > 0 || l->prefix.size >= MS_NAME_MAX;
+    return anywhere ? ms_view(NULL, 0) : wanted_after(l, buffer);
+}
+
+static int begin_again(struct ms_source *s, struct ms_error *err)
+{
+    char buffer[MS_NAME_MAX];
+    return start_lister(s, s->last.size ? ms_text_view(s->last) : begin_after(s, buffer), err);
+}
+
 /* ---- reading ---- */
 
 /* Nothing that follows in the directory can start with the wanted prefix. */
@@ -141,29 +185,61 @@ static bool beyond_prefix(const struct ms_source *s, struct ms_view name)
            ms_compare(name, prefix) > 0 && !ms_starts_with(name, prefix);
 }
 
-static int read_one(struct ms_source *s, struct ms_error *err)
+static void end(struct ms_source *s)
 {
-    const struct ms_entry *e;
-    int code = ms_lister_next(s->lister, &e, err);
-    if (code)
+    ms_lister_close(MS_TAKE(s->lister));
+    s->all_read = true;
+}
+
+/* The next entry; *out NULL: the end, also when the directory is gone by now. */
+static int next_entry(struct ms_lister *lister, const struct ms_entry **out, struct ms_error *err)
+{
+    int code = ms_lister_next(lister, out, err);
+    if (code != MS_ERR_NOT_FOUND)
         return code;
-    if (!e || beyond_prefix(s, e->name)) {
-        ms_lister_close(MS_TAKE(s->lister));
-        return 0;
-    }
-    if (e->info.directory && ms_source_gathered(s))
-        return 0;
-    code = note_read(s, e->name, err);
+    *out = NULL;
+    return 0;
+}
+
+static int meet(struct ms_source *s, const struct ms_entry *e, struct ms_error *err)
+{
+    int code = note_read(s, e->name, err);
     if (code || (!e->info.directory && known(s, e->name)))
         return code;
     return e->info.directory ? ms_source_meet_dir(s, e->name, err)
                              : ms_source_meet_file(s, e->name, &e->info, err);
 }
 
+/* A lister that failed may have lost its place: whoever asks again gets a new one, behind the name
+ * read last. */
+static int read_one(struct ms_source *s, struct ms_error *err)
+{
+    const struct ms_entry *e;
+    if (s->lost)
+        return ms_source_no_memory(err);
+    int code = s->lister ? 0 : begin_again(s, err);
+    if (code || s->all_read)
+        return code;
+    code = next_entry(s->lister, &e, err);
+    if (code) {
+        ms_lister_close(MS_TAKE(s->lister));
+        return code;
+    }
+    if (!e || beyond_prefix(s, e->name)) {
+        end(s);
+        return 0;
+    }
+    if (e->info.directory && ms_source_gathered(s))
+        return 0;
+    code = meet(s, e, err);
+    s->lost = code != 0;
+    return code;
+}
+
 int ms_source_fill(struct ms_source *s, struct ms_error *err)
 {
     int code = 0;
-    while (!code && s->lister) {
+    while (!code && !s->all_read) {
         const struct ms_head *first = ms_heads_first(&s->heads);
         if (first && is_next(s, first))
             break;
@@ -176,27 +252,14 @@ int ms_source_fill(struct ms_source *s, struct ms_error *err)
 int ms_source_read_ahead(struct ms_source *s, size_t most, struct ms_error *err)
 {
     int code = 0;
-    for (size_t i = 0;
-         !code && i < most && s->lister && !ms_source_gathered(s) && s->heads.count < WAITING_MOST;
-         i++)
+    if (ms_source_gathered(s))
+        return 0; /* the directories are known, and the items as far as there is room */
+    for (size_t i = 0; !code && i < most && !s->all_read && s->heads.count < WAITING_MOST; i++)
         code = read_one(s, err);
     return code;
 }
 
 /* ---- opening ---- */
-
-static int start_lister(struct ms_source *s, struct ms_view after, bool names_only,
-                        struct ms_lister **out, struct ms_error *err)
-{
-    struct ms_list_request request = {.start_after = after, .names_only = names_only};
-    int code =
-        ms_backend_list(s->listing->store->backend, ms_name_view(&s->path), &request, out, err);
-    if (code == MS_ERR_NOT_FOUND) {
-        *out = NULL; /* never written to, or gone since it was met */
-        return 0;
-    }
-    return code;
-}
 
 /* Directories that lie before the lister's beginning but hold keys behind it. */
 static int probe_dirs_before(struct ms_source *s, struct ms_view from, struct ms_view after,
@@ -219,45 +282,28 @@ static int probe_dirs_before(struct ms_source *s, struct ms_view from, struct ms
     return 0;
 }
 
-/* Behind what name a lister may begin: the caller's `from`, or just before his prefix. */
-static struct ms_view begin_after(const struct ms_listing *l, char buffer[MS_NAME_MAX])
-{
-    if (ms_compare(l->from, l->prefix) >= 0)
-        return l->from;
-    memcpy(buffer, l->prefix.data, l->prefix.size);
-    uint8_t last = (uint8_t)buffer[l->prefix.size - 1];
-    if (last == 0)
-        return ms_view(buffer, l->prefix.size - 1);
-    buffer[l->prefix.size - 1] = (char)(last - 1);
-    buffer[l->prefix.size] = (char)0xff; /* no valid name lies between */
-    return ms_view(buffer, l->prefix.size + 1);
-}
-
 /* The lister of the top directory of a namespace, streaming; it need not begin at the beginning. */
 static int open_top(struct ms_source *s, struct ms_error *err)
 {
     const struct ms_listing *l = s->listing;
     char buffer[MS_NAME_MAX];
-    struct ms_view after = ms_view(NULL, 0);
-    if (!l->whole && !ms_source_escaped(s) && l->prefix.size < sizeof buffer) {
-        after = begin_after(l, buffer);
-        int code = probe_dirs_before(s, ms_compare(l->from, l->prefix) >= 0 ? l->from : l->prefix,
-                                     after, err);
-        if (code)
-            return code;
-    }
-    return start_lister(s, after, l->names_only, &s->lister, err);
+    struct ms_view after = begin_after(s, buffer);
+    struct ms_view first = ms_compare(l->from, l->prefix) >= 0 ? l->from : l->prefix;
+    int code = after.size ? probe_dirs_before(s, first, after, err) : 0;
+    return code ? code : start_lister(s, after, err);
 }
 
 /* The directories behind the name `after`. */
 static int gather_dirs(struct ms_source *s, struct ms_view after, struct ms_error *err)
 {
-    struct ms_lister *lister;
+    struct ms_list_request request = {.start_after = after, .names_only = true};
+    struct ms_lister *lister = NULL;
     const struct ms_entry *e = NULL;
-    int code = start_lister(s, after, true, &lister, err);
+    int code =
+        ms_backend_list(s->listing->store->backend, ms_name_view(&s->path), &request, &lister, err);
     if (code)
-        return code;
-    while (!code && lister && !(code = ms_lister_next(lister, &e, err)) && e)
+        return code == MS_ERR_NOT_FOUND ? 0 : code;
+    while (!code && !(code = next_entry(lister, &e, err)) && e)
         if (e->info.directory)
             code = ms_source_meet_dir(s, e->name, err);
     ms_lister_close(lister);
@@ -269,23 +315,21 @@ static int gather_dirs(struct ms_source *s, struct ms_view after, struct ms_erro
 static int open_gathered(struct ms_source *s, struct ms_error *err)
 {
     struct ms_text at = {0};
-    int code = start_lister(s, ms_view(NULL, 0), s->listing->names_only, &s->lister, err);
-    for (size_t i = 0; !code && s->lister && i < WAITING_MOST; i++) {
+    int code = start_lister(s, ms_view(NULL, 0), err);
+    for (size_t i = 0; !code && !s->all_read && i < WAITING_MOST; i++) {
         const struct ms_entry *e;
-        code = ms_lister_next(s->lister, &e, err);
-        if (!code && !e) {
-            ms_lister_close(MS_TAKE(s->lister));
-        } else if (!code && e->info.directory) {
-            code = ms_source_meet_dir(s, e->name, err);
-        } else if (!code) {
-            code = note_read(s, e->name, err);
-            if (!code)
-                code = ms_source_meet_file(s, e->name, &e->info, err);
+        code = next_entry(s->lister, &e, err);
+        if (code)
+            break;
+        if (!e) {
+            end(s);
+            break;
         }
-        if (!code && s->lister && i + 1 == WAITING_MOST && !copy(&at, e->name))
+        code = e->info.directory ? ms_source_meet_dir(s, e->name, err) : meet(s, e, err);
+        if (!code && i + 1 == WAITING_MOST && !copy(&at, e->name))
             code = ms_source_no_memory(err);
     }
-    if (!code && s->lister)
+    if (!code && !s->all_read)
         code = gather_dirs(s, ms_text_view(at), err);
     free(at.bytes);
     return code;
@@ -304,8 +348,10 @@ static int add_configured(struct ms_source *s, struct ms_error *err)
 static int open_space(struct ms_source *s, struct ms_view space, struct ms_error *err)
 {
     s->ns = ms_namespaces_of_path(s->listing->namespaces, space);
-    if (!s->ns) /* a root that nothing is configured for has the configured namespaces */
+    if (!s->ns) { /* a root that nothing is configured for has the configured namespaces */
+        s->all_read = true;
         return space.size ? 0 : add_configured(s, err);
+    }
     bool slash = s->listing->whole && space.size;
     if (space.size > sizeof s->path.text || !copy(&s->space, space) ||
         !ms_text_set(&s->lead, s->listing->whole ? space : ms_view(NULL, 0),
@@ -324,8 +370,8 @@ static int open_below(struct ms_source *s, const struct ms_source *up, struct ms
     if (space.size)
         memcpy(space.text, up->space.bytes, space.size);
     /* there is a name of this length: see ms_source_enter */
-    return below(&space, name, ms_view(NULL, 0), &path) ? open_space(s, ms_name_view(&path), err)
-                                                        : 0;
+    s->all_read = !below(&space, name, ms_view(NULL, 0), &path);
+    return s->all_read ? 0 : open_space(s, ms_name_view(&path), err);
 }
 
 static bool copy_place(struct ms_source *s, const struct ms_source *up)
@@ -390,7 +436,8 @@ int ms_source_enter(const struct ms_source *up, const struct ms_head *dir, struc
         return MS_ERR_NO_MEMORY;
     struct ms_view name = ms_head_name(dir);
     if (!below(&up->path, name, ms_view(NULL, 0), &s->path)) {
-        __atomic_fetch_add(up->listing->skipped, 1, __ATOMIC_RELAXED); /* deeper than any name */
+        s->skipped++; /* deeper than any name */
+        s->all_read = true;
         return opened(s, 0, out);
     }
     return opened(s, dir->space ? open_below(s, up, name, err) : open_deeper(s, up, name, err),

@@ -36,14 +36,16 @@ struct ms_listing {
     bool whole;          /* a listing of the root: namespaces are gone into */
     struct ms_view from; /* comparable text: keys > this; empty: all */
     struct ms_view prefix;
-    uint64_t *skipped; /* atomic */
 };
 
 #define MS_BLOCKER_MAX 256
 
 struct ms_source {
     const struct ms_listing *listing;
-    struct ms_lister *lister; /* NULL: all is read */
+    struct ms_lister *lister;
+    bool all_read; /* and then there is no lister; none otherwise: it failed, to be opened again */
+    bool lost;     /* no memory for a name that was read: the listing cannot go on */
+    uint64_t skipped; /* names that no key leads to, not counted by the listing yet */
     const struct ms_ns *ns;
     struct ms_name path;   /* "data/01" */
     struct ms_text space;  /* "data" */
@@ -67,7 +69,7 @@ int ms_source_enter(const struct ms_source *s, const struct ms_head *dir, struct
 void ms_source_free(struct ms_source *s);
 /* Reads on until the first of s->heads is the smallest of all there are, or none is left. */
 int ms_source_fill(struct ms_source *s, struct ms_error *err);
-/* Reads on, as long as that takes at most `most` more names: to know directories in advance. */
+/* Reads on, but at most `most` more names: to know directories, or items, in advance. */
 int ms_source_read_ahead(struct ms_source *s, size_t most, struct ms_error *err);
 
 /* ---- what a name in a directory means (store/listing_names.c) ---- */

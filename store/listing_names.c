@@ -20,11 +20,6 @@ bool ms_listing_may_hold(const struct ms_listing *l, struct ms_view bound)
     return ms_compare(bound, l->from) > 0 || ms_starts_with(l->from, bound);
 }
 
-static void skip(const struct ms_source *s)
-{
-    __atomic_fetch_add(s->listing->skipped, 1, __ATOMIC_RELAXED);
-}
-
 /* ---- directories ---- */
 
 static int add_dir(struct ms_source *s, struct ms_view name, struct ms_view a, struct ms_view b,
@@ -75,7 +70,7 @@ static int meet_dir_borgstore(struct ms_source *s, struct ms_view name, struct m
         return s->listing->whole && !ms_namespace_fault(name) ? ms_source_add_space(s, name, err)
                                                               : 0;
     if (name.size > 2 || s->chunks.size % 2) {
-        skip(s); /* no nesting makes such a directory */
+        s->skipped++; /* no nesting makes such a directory */
         return 0;
     }
     return add_dir(s, name, ms_text_view(s->chunks), name, false, err);
@@ -96,7 +91,7 @@ static int meet_dir_bytes(struct ms_source *s, struct ms_view name, struct ms_er
     if (name.size == MS_SEGMENT_MAX + 1 && name.data[name.size - 1] == '+')
         return add_dir(s, name, ms_text_view(s->pieces), ms_view(name.data, name.size - 1), false,
                        err);
-    skip(s);
+    s->skipped++;
     return 0;
 }
 
@@ -141,7 +136,7 @@ int ms_source_meet_file(struct ms_source *s, struct ms_view name, const struct m
     bool good = name.size &&
                 valid(s, ms_view(whole.data + s->lead.size, whole.size - s->lead.size), name.size);
     if (!good)
-        skip(s);
+        s->skipped++;
     if (!good || !ms_starts_with(whole, l->prefix) || ms_compare(whole, l->from) <= 0) {
         ms_head_free(h);
         return 0;
