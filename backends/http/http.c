@@ -12,12 +12,15 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #define IDLE_MAX       64
 #define HEAD_MAX_BYTES 65536u
 #define LARGE_BYTES    (256u * 1024) /* a body that deserves larger buffers */
 #define BUFFER_BYTES   (512L * 1024)
+#define DROP_BYTES     ((size_t)8 << 20)
 
 /* An easy handle and the socket it opened last, for which curl has no question while it is used. */
 struct handle {
@@ -44,8 +47,9 @@ struct transfer {
     struct handle *handle;
     struct ms_buf *body;
     size_t got, head_size;
-    int failed; /* a code of ours that ended it */
-    bool begun; /* the request went out */
+    size_t dropped; /* bytes of a mapped body that were given back */
+    int failed;     /* a code of ours that ended it */
+    bool begun;     /* the request went out */
 };
 
 static struct ms_mutex global_mutex = MS_MUTEX_STATIC;
@@ -261,6 +265,8 @@ static int make_room(struct transfer *t, size_t more, uint64_t limit)
         return 0;
     curl_off_t announced = -1;
     curl_easy_getinfo(t->handle->curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &announced);
+    if (announced > 0 && (uint64_t)announced > limit)
+        return MS_ERR_PROTOCOL; /* no need to wait for the rest */
     size_t size = room * 2 < wanted ? wanted : room * 2;
     if (size > limit)
         size = (size_t)limit;
@@ -298,11 +304,24 @@ static size_t take_body(char *bytes, size_t one, size_t size, void *ctx)
     return size;
 }
 
-/* curl asks about once a second, and whenever bytes move. */
-static int look_at_token(void *ctx, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
+/* What was sent of a mapped file need not stay in memory; some is kept for curl's buffer. */
+static void drop_sent(struct transfer *t, size_t sent)
 {
-    (void)a, (void)b, (void)c, (void)d;
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), keep = 2 * (size_t)BUFFER_BYTES;
+    size_t until = sent > keep ? (sent - keep) / page * page : 0;
+    if (!t->request->body_mapped || until < t->dropped + DROP_BYTES)
+        return;
+    const uint8_t *from = t->request->body.data + t->dropped;
+    (void)madvise((void *)(uintptr_t)from, until - t->dropped, MADV_DONTNEED);
+    t->dropped = until;
+}
+
+/* curl asks about once a second, and whenever bytes move. */
+static int look_at_token(void *ctx, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t sent)
+{
+    (void)a, (void)b, (void)c;
     struct transfer *t = ctx;
+    drop_sent(t, (size_t)sent);
     if (ms_check_cancelled(NULL) == 0)
         return 0;
     t->failed = MS_ERR_CANCELLED;
@@ -485,6 +504,12 @@ static void count_bytes(const struct ms_http *http, CURL *c, struct ms_http_answ
                                (uint64_t)(up + request));
 }
 
+/* curl takes an end in the middle of the headers for their end. */
+static bool head_is_whole(const struct transfer *t)
+{
+    return t->head_size >= 4 && memcmp(t->answer->head + t->head_size - 4, "\r\n\r\n", 4) == 0;
+}
+
 static void take_answer(struct transfer *t, struct ms_http_answer *out)
 {
     long status = 0;
@@ -521,6 +546,8 @@ int ms_http_do(struct ms_http *http, const struct ms_http_request *request,
         code = own_failure(http, t.failed, err);
     else if (result != CURLE_OK)
         code = explain(http, result, detail, err);
+    else if (!head_is_whole(&t))
+        code = explain(http, CURLE_RECV_ERROR, "", err);
     else
         take_answer(&t, &answer);
     if (t.handle)

@@ -30,9 +30,10 @@ struct ms_http_request {
     const char *headers[MS_HTTP_HEADERS_MAX]; /* "Name: value", ended by NULL */
     struct ms_view body;                      /* sent with a Content-Length when has_body */
     bool has_body;                            /* also an empty one */
-    uint64_t body_max_bytes;                  /* of an answer; more is PROTOCOL. 0: 1 MiB */
-    uint8_t *into;    /* a 2xx answer's body goes here instead of into a buffer … */
-    size_t into_size; /* … of so many bytes; more is PROTOCOL */
+    bool body_mapped;        /* from a file, page by page: what was sent is dropped from memory */
+    uint64_t body_max_bytes; /* of an answer; more is PROTOCOL. 0: 1 MiB */
+    uint8_t *into;           /* a 2xx answer's body goes here instead of into a buffer … */
+    size_t into_size;        /* … of so many bytes; more is PROTOCOL */
 };
 
 struct ms_http_answer {
