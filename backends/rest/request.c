@@ -201,6 +201,7 @@ int ms_rest_do(struct ms_rest *r, struct ms_rest_call *call, struct ms_http_answ
         .headers = {"Accept: " MS_REST_ACCEPT, call->header},
         .body = call->body,
         .has_body = strcmp(call->method, "POST") == 0,
+        .body_mapped = call->body_mapped,
         .body_max_bytes = call->answer_max,
         .into = call->into,
         .into_size = call->into_size,

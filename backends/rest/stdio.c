@@ -16,11 +16,13 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 
 #define CHILDREN_MAX 64
 #define SLICE_MS     100 /* so often the cancellation is looked at */
 #define POLITE_MS    3000
+#define DROP_BYTES   ((size_t)8 << 20)
 
 struct ms_rest_pool {
     struct ms_rest_pool_options options;
@@ -46,7 +48,7 @@ struct exchange {
     struct ms_rest_head parsed;
     uint8_t *to; /* the answer's body */
     uint64_t got, wanted, sent, received;
-    int failed;
+    size_t dropped; /* bytes of a mapped body that were given back */
 };
 
 /* ---- pool ---- */
@@ -242,6 +244,18 @@ static int receive(struct exchange *x, bool *ended, struct ms_error *err)
     return x->headed || got == 0 ? 0 : look_at_head(x, err);
 }
 
+/* What was sent of a mapped file need not stay in memory. */
+static void drop_sent(struct exchange *x)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    size_t until = (x->request->body.size - x->unsent[1].size) / page * page;
+    if (!x->request->body_mapped || until < x->dropped + DROP_BYTES)
+        return;
+    const uint8_t *from = x->request->body.data + x->dropped;
+    (void)madvise((void *)(uintptr_t)from, until - x->dropped, MADV_DONTNEED);
+    x->dropped = until;
+}
+
 /* Writes what fits. */
 static int transmit(struct exchange *x, bool *ended)
 {
@@ -259,6 +273,8 @@ static int transmit(struct exchange *x, bool *ended)
         }
         x->sent += (uint64_t)put;
         *part = ms_view(part->data + put, part->size - (size_t)put);
+        if (i == 1)
+            drop_sent(x);
         return 0;
     }
     return 0;
@@ -311,10 +327,14 @@ static int converse(struct exchange *x, unsigned patience, struct ms_error *err)
     return complete(x) ? 0 : MS_ERR_CONNECTION; /* the child's end says more */
 }
 
-/* Fit for another request: all was sent and nothing is left over. */
-static bool fit(const struct exchange *x)
+/* Whether the child is fit for another request: all was sent, it has not ended, and nothing is left
+ * over, which would be taken for the next answer. */
+static int look_behind(struct exchange *x, bool *fit, struct ms_error *err)
 {
-    return x->child->in >= 0 && !x->unsent[0].size && !x->unsent[1].size;
+    char byte;
+    ssize_t more = read(x->child->out, &byte, 1);
+    *fit = more < 0 && x->child->in >= 0 && !x->unsent[0].size && !x->unsent[1].size;
+    return more > 0 ? something_else(x, "bytes behind its answer", err) : 0;
 }
 
 static int exchange(struct exchange *x, unsigned patience, struct ms_error *err)
@@ -353,7 +373,10 @@ static int do_with_child(struct ms_rest_pool *pool, struct ms_rest_child *child,
     int code = exchange(&x, patience, err);
     ms_backend_count_moved(pool->options.backend, x.received, x.sent);
     out->sent = answer.sent = x.sent > 0;
-    if (code || !fit(&x)) {
+    bool fit = false;
+    if (!code)
+        code = look_behind(&x, &fit, err);
+    if (code || !fit) {
         code = end_child(&x, code, err);
         give(pool, NULL);
     } else {

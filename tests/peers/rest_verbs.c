@@ -220,7 +220,9 @@ static void store(struct ms_backend *b, const struct request *r, const char *nam
     char *wanted = request_header(r, "x-content-hash-sha256"), hex[MS_SHA256_HEX];
     struct ms_view body = ms_view(r->body, r->body_size);
     int code = ms_sha256_hex(body, hex, &err);
-    if (!code && wanted && strcmp(wanted, hex) != 0) {
+    if (!wanted) { /* BorgStore's does without, but its client always sends it */
+        say(out, 400, "text/plain", "no X-Content-hash-sha256");
+    } else if (!code && strcmp(wanted, hex) != 0) {
         say(out, 422, "text/plain", "Content hash verification failed, please retry");
     } else if (code || !too_much(b, name, r->body_size, out)) {
         if (!code)
