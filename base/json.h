@@ -1,5 +1,4 @@
-/* base/json.h - writing JSON: commas, escapes and nesting kept right. Reading it is a library's
- * job. */
+/* base/json.h - writing JSON: commas, escapes and nesting kept right. Reading it: json_read.h. */
 #ifndef BASE_JSON_H
 #define BASE_JSON_H
 

@@ -296,9 +296,8 @@ static int key(struct ms_json_reader *r, struct ms_json_token *out, struct ms_er
     return 0;
 }
 
-int ms_json_next(struct ms_json_reader *r, struct ms_json_token *out, struct ms_error *err)
+static int step(struct ms_json_reader *r, struct ms_json_token *out, struct ms_error *err)
 {
-    *out = (struct ms_json_token){0};
     skip_blanks(r);
     if (r->at == r->end) {
         if (r->wants != END)
@@ -324,6 +323,15 @@ int ms_json_next(struct ms_json_reader *r, struct ms_json_token *out, struct ms_
     if (r->wants == KEY || r->wants == FIRST_KEY)
         return key(r, out, err);
     return value(r, out, err);
+}
+
+int ms_json_next(struct ms_json_reader *r, struct ms_json_token *out, struct ms_error *err)
+{
+    struct ms_json_token token = {0};
+    int code = step(r, &token, err);
+    if (!code)
+        *out = token;
+    return code;
 }
 
 int ms_json_skip(struct ms_json_reader *r, const struct ms_json_token *first, struct ms_error *err)

@@ -6,7 +6,7 @@ set -eu
 cd "$(dirname "$0")/../.."
 what=${1:?usage: tests/fuzz/run.sh SECONDS|minimise [TARGET…]}
 shift
-[ $# -gt 0 ] || set -- names url ini range stats_file tree_index permissions
+[ $# -gt 0 ] || set -- names url ini range stats_file tree_index permissions rest_listing rest_answer rest_range
 
 cmake --preset fuzz >/dev/null
 programs=
