@@ -266,28 +266,45 @@ static int move_between(struct ms_posix *p, struct ms_view from,
     return 0;
 }
 
-int ms_posix_move(struct ms_backend *b, struct ms_view from, struct ms_view to,
-                  const struct ms_precondition *pre, struct ms_error *err)
+/* Somebody removed the folder, empty, after it was opened. */
+static bool vanished(const struct ms_posix_dir *dir)
 {
-    struct ms_posix *p = ms_posix_self(b);
+    struct stat st;
+    return fstat(dir->fd, &st) == 0 && st.st_nlink == 0;
+}
+
+static int move_once(struct ms_posix *p, struct ms_view from, struct ms_view to, bool if_absent,
+                     bool *again, struct ms_error *err)
+{
     struct ms_posix_dir from_dir, to_dir;
     char from_last[256], to_last[256];
-    struct ms_info info;
-    /* first of all, so that a missing source leaves no folder behind */
-    int code = ms_posix_info(b, from, &info, err);
-    if (code)
-        return code;
-    if (!info.exists || info.directory ||
-        ms_posix_open_parent(p, from, false, &from_dir, from_last) < 0)
-        return ms_posix_error(err, !info.exists || info.directory ? ENOENT : errno, "move", from);
+    if (ms_posix_open_parent(p, from, false, &from_dir, from_last) < 0)
+        return ms_posix_error(err, errno, "move", from);
     if (ms_posix_open_parent(p, to, true, &to_dir, to_last) < 0) {
         int failed = errno == ENOTDIR ? EEXIST : errno;
         ms_posix_close_dir(&from_dir);
         return ms_posix_error(err, failed, "move to", to);
     }
-    code = move_between(p, from, &from_dir, from_last, to, &to_dir, to_last,
-                        pre->kind == MS_IF_ABSENT, err);
+    int code = move_between(p, from, &from_dir, from_last, to, &to_dir, to_last, if_absent, err);
+    *again = code == MS_ERR_NOT_FOUND && vanished(&to_dir);
     ms_posix_close_dir(&from_dir);
     ms_posix_close_dir(&to_dir);
     return code;
+}
+
+int ms_posix_move(struct ms_backend *b, struct ms_view from, struct ms_view to,
+                  const struct ms_precondition *pre, struct ms_error *err)
+{
+    for (int tries = 0;; tries++) {
+        struct ms_info info;
+        bool again = false;
+        /* first of all, so that a missing source leaves no folder behind */
+        int code = ms_posix_info(b, from, &info, err);
+        if (!code && (!info.exists || info.directory))
+            code = ms_posix_error(err, ENOENT, "move", from);
+        if (!code)
+            code = move_once(ms_posix_self(b), from, to, pre->kind == MS_IF_ABSENT, &again, err);
+        if (!again || tries == MS_POSIX_TRIES)
+            return code;
+    }
 }

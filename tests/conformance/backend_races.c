@@ -277,6 +277,42 @@ static void stores_survive_vanishing_directories(void **state)
     assert_string_equal(ms_code_name(atomic_load(&r.bad)), "OK");
 }
 
+/* Values go into a folder that others keep removing, and out again. */
+static int churn_by_moving(void *arg, size_t index)
+{
+    struct race *r = arg;
+    char home[32], away[32];
+    snprintf(home, sizeof home, "home/%zu", index);
+    snprintf(away, sizeof away, "churn/d/%zu", index);
+    for (int i = 0; i < SPINS; i++) {
+        int code;
+        if (index < 3) {
+            code = ms_backend_move(r->f->b, ms_str(home), ms_str(away), NULL, NULL);
+            if (code == 0)
+                code = ms_backend_move(r->f->b, ms_str(away), ms_str(home), NULL, NULL);
+        } else {
+            code = ms_backend_rmdir(r->f->b, ms_str("churn/d"), NULL);
+            if (code == MS_ERR_NOT_FOUND || code == MS_ERR_EXISTS)
+                code = 0;
+        }
+        if (code)
+            atomic_store(&r->bad, code);
+    }
+    return 0;
+}
+
+static void moves_survive_vanishing_directories(void **state)
+{
+    struct fixture *f = fixture(state);
+    struct race r = {.f = f};
+    OK(put(f, "home/0", "x"));
+    OK(put(f, "home/1", "x"));
+    OK(put(f, "home/2", "x"));
+    OK(ms_parallel(6, 6, churn_by_moving, &r, &f->err));
+    assert_string_equal(ms_code_name(atomic_load(&r.bad)), "OK");
+    lists(f, "home", "0|1|2");
+}
+
 const struct promise promises_races[] = {
     {"of racing stores one wins", one_store_wins},
     {"of racing writers one wins", one_writer_wins},
@@ -284,5 +320,6 @@ const struct promise promises_races[] = {
     {"tags guard a counter", tags_guard_a_counter},
     {"readers see whole values", readers_see_whole_values},
     {"stores survive vanishing directories", stores_survive_vanishing_directories},
+    {"moves survive vanishing directories", moves_survive_vanishing_directories},
     {0},
 };
