@@ -171,8 +171,8 @@ static int sync_way(struct ms_posix *p, struct ms_view dir_name)
     for (struct ms_view up = dir_name; up.size;) {
         up = ms_name_parent(up);
         struct ms_posix_dir dir;
-        if (open_dir(p, up, &dir) < 0)
-            return -1;
+        if (open_dir(p, up, &dir) < 0) /* gone, with what was in it: nothing is left to keep */
+            return errno == ENOENT ? 0 : -1;
         int failed = fsync(dir.fd) < 0 ? errno : 0;
         ms_posix_close_dir(&dir);
         if (failed) {

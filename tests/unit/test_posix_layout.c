@@ -6,10 +6,13 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "base/pool.h"
+
 #include <mstore/mstore.h>
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -300,14 +303,63 @@ static void vanishing_folder(void **state)
     ms_backend_free(b);
 }
 
+/* ---- folders that vanish under a delete ---- */
+
+struct removers {
+    struct ms_backend *b;
+    atomic_int round;
+};
+
+/* Removes each round's folders as soon as they are empty. */
+static int remove_folders(void *arg)
+{
+    struct removers *r = arg;
+    for (int round; (round = atomic_load(&r->round)) >= 0;) {
+        char name[32];
+        snprintf(name, sizeof name, "%d/d", round);
+        (void)!ms_backend_rmdir(r->b, ms_str(name), NULL);
+        (void)!ms_backend_rmdir(r->b, ms_view(name, strlen(name) - 2), NULL);
+    }
+    return 0;
+}
+
+/* What was deleted is deleted, also when its folders go before they are synced. */
+static void deletes_survive_vanishing_folders(void **state)
+{
+    (void)state;
+    struct ms_group *g;
+    struct removers r = {.b = open_backend("sync=none")};
+    struct ms_backend *b = open_backend("sync=full");
+    assert_int_equal(ms_group_new(&g, &err), 0);
+    assert_int_equal(ms_group_fork(g, remove_folders, NULL, &r, &err), 0);
+    int failed = 0;
+    for (int round = 1; round < 400 && !failed; round++) {
+        char name[32];
+        snprintf(name, sizeof name, "%d/d/v", round);
+        failed = put(r.b, name, "x");
+        atomic_store(&r.round, round);
+        if (!failed)
+            failed = ms_backend_delete(b, ms_str(name), &err);
+    }
+    atomic_store(&r.round, -1);
+    ms_group_join_all(g, NULL);
+    ms_group_release(g);
+    ms_backend_free(b);
+    ms_backend_free(r.b);
+    ms_pool_shutdown();
+    assert_string_equal(ms_code_name(failed), "OK");
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(as_borgstore),       T(modes),     T(no_way_out_openat2),
-        T(no_way_out_walking), T(no_values), T(sweep),
-        T(precious_folders),   T(urls),      T(vanishing_folder),
+        T(as_borgstore),       T(modes),
+        T(no_way_out_openat2), T(no_way_out_walking),
+        T(no_values),          T(sweep),
+        T(precious_folders),   T(urls),
+        T(vanishing_folder),   T(deletes_survive_vanishing_folders),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
