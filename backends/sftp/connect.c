@@ -255,7 +255,8 @@ static int shake_hands(struct ms_sftp_wire *w, struct ms_error *err)
         return 0;
     const char *banner = ssh_get_serverbanner(w->session), *why = ssh_get_error(w->session);
     bool ssh = banner && strncmp(banner, "SSH-", 4) == 0;
-    if (!ssh && w->counter->in_bytes)
+    bool broke = strstr(why, "reset by peer") != NULL; /* in the middle of the banner */
+    if (!ssh && w->counter->in_bytes && !broke)
         return ms_error_set(err, MS_ERR_PROTOCOL, "%s does not speak SSH", w->where);
     if (ssh && strstr(why, "no match"))
         return ms_error_set(err, MS_ERR_PROTOCOL, "%s and we have no cipher or key in common: %s",
