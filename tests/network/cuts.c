@@ -63,6 +63,19 @@ static int make(struct run *r, const char *name, int port, struct ms_clock *cloc
     return ms_backend_make(url, &env, out, err);
 }
 
+/* Past the proxy: in the server's folder where that is on this machine, which is quicker and asks
+ * nobody who could be wrong in the same way. */
+static int make_direct(struct run *r, const char *name, struct ms_backend **out,
+                       struct ms_error *err)
+{
+    char url[URL_SIZE];
+    const char *root = r->place->root ? getenv(r->place->root) : NULL;
+    if (!root)
+        return make(r, name, 0, ms_clock_real(), out, err);
+    snprintf(url, sizeof url, "file://%s/%s?sync=none", root, name);
+    return ms_backend_make(url, NULL, out, err);
+}
+
 static void close_pair(struct pair *p)
 {
     struct ms_error err = {0};
@@ -96,7 +109,7 @@ static int open_pair(struct run *r, const struct operation *o, struct pair *p, s
     *p = (struct pair){.name = ""};
     snprintf(p->name, sizeof p->name, "%s-%u", r->base, ++r->stores);
     struct ms_backend *b = NULL;
-    int code = make(r, p->name, 0, ms_clock_real(), &b, err);
+    int code = make_direct(r, p->name, &b, err);
     if (!code)
         code = ms_backend_create(b, err);
     if (!code)
@@ -127,12 +140,14 @@ static void complain(struct run *r, const struct operation *o, const char *mode,
            (unsigned long long)k, r->direction, mode, what, detail);
 }
 
-/* A storage without renaming moves by a copy and a deletion: between them the value has both names.
- */
+/* A network's storage moves in two steps where it has no single one: a copy or a hard link, then a
+ * deletion. Between them the value has both names. */
 static bool between(const struct operation *o, int code, const char *state, struct pair *p)
 {
     struct ms_capabilities can;
-    ms_backend_capabilities(p->direct, &can);
+    ms_backend_capabilities(p->proxied, &can);
+    if (strcmp(o->name, "move if absent") == 0)
+        return code && strcmp(state, "ABA---") == 0;
     return code && !(can.flags & MS_CAP_DIRECTORIES) && strcmp(o->name, "move") == 0 &&
            strcmp(state, "AB--A-") == 0;
 }
@@ -227,7 +242,7 @@ static bool learn(struct run *r, const struct operation *o, uint64_t *cuts, size
     *total = strcmp(r->direction, "up") == 0 ? seen.up : seen.down;
     *count = choose(begins, pieces, *total, r->place->cuts, cuts);
     struct ms_capabilities can;
-    ms_backend_capabilities(p.direct, &can);
+    ms_backend_capabilities(p.proxied, &can);
     bool cannot = code == MS_ERR_UNSUPPORTED || /* folders that go when they are empty */
                   (code == MS_ERR_NOT_FOUND && !(can.flags & MS_CAP_DIRECTORIES));
     if (cannot)
@@ -292,10 +307,12 @@ static void sweep_after_cuts(struct run *r)
             complain(r, store, " refuse", k, "the proxy does not obey", "");
     }
     /* times on servers are whole seconds: what was written just now is not older than none */
+    struct ms_backend *sweeper = NULL;
     if (ms_sleep(ms_clock_real(), UINT64_C(2100000000), &err) ||
-        ms_backend_sweep(p.direct, 0, &removed, &err) ||
-        ms_backend_sweep(p.direct, 0, &again, &err))
+        make(r, p.name, 0, ms_clock_real(), &sweeper, &err) || ms_backend_open(sweeper, &err) ||
+        ms_backend_sweep(sweeper, 0, &removed, &err) || ms_backend_sweep(sweeper, 0, &again, &err))
         complain(r, store, "", 0, "the sweep fails:", err.text);
+    ms_backend_free(sweeper);
     if (again)
         complain(r, store, "", again, "the second sweep still finds something", "");
     if (place_debris(r->place, p.name))
