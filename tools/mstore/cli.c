@@ -26,6 +26,10 @@ int ms_cli_exit_status(int code)
         return MS_EXIT_NOT_FOUND;
     if (code == MS_ERR_EXISTS || code == MS_ERR_STORE_EXISTS)
         return MS_EXIT_EXISTS;
+    if (code == MS_ERR_CONNECTION || code == MS_ERR_TIMEOUT || code == MS_ERR_BUSY)
+        return MS_EXIT_UNREACHABLE;
+    if (code == MS_ERR_AUTH || code == MS_ERR_UNTRUSTED)
+        return MS_EXIT_UNTRUSTED;
     if (code == MS_ERR_CANCELLED)
         return MS_EXIT_INTERRUPTED;
     return MS_EXIT_ERROR;
@@ -74,8 +78,9 @@ int ms_cli_config(struct ms_cli *cli, const struct ms_config **out, struct ms_er
     return 0;
 }
 
-int ms_cli_store(struct ms_cli *cli, const char *name, const char *level_option,
-                 struct ms_store **out, struct ms_error *err)
+/* What a STORE argument stands for. */
+static int resolve(struct ms_cli *cli, const char *name, const char *level_option,
+                   struct ms_config_target **out, struct ms_error *err)
 {
     const struct ms_config *config = NULL;
     int code = ms_cli_config(cli, &config, err);
@@ -86,15 +91,42 @@ int ms_cli_store(struct ms_cli *cli, const char *name, const char *level_option,
     code = ms_args_values(&cli->args, level_option, &levels, &level_count, err);
     if (code)
         return code;
-    struct ms_config_target *target = NULL;
-    code = ms_config_resolve(config, name, levels, level_count, &target, err);
+    code = ms_config_resolve(config, name, levels, level_count, out, err);
     if (code == MS_ERR_CONFIG) /* the file is fine: the name or the levels are what is wrong */
         code = err->code = MS_CLI_USAGE;
+    return code;
+}
+
+int ms_cli_store(struct ms_cli *cli, const char *name, const char *level_option,
+                 struct ms_store **out, struct ms_error *err)
+{
+    struct ms_config_target *target = NULL;
+    int code = resolve(cli, name, level_option, &target, err);
     if (code)
         return code;
     if (cli->jobs)
         target->options.jobs = cli->jobs;
     code = ms_store_new(target->url, &target->options, out, err);
+    ms_config_target_free(target);
+    return code;
+}
+
+int ms_cli_backend(struct ms_cli *cli, const char *name, struct ms_backend **out,
+                   struct ms_error *err)
+{
+    struct ms_config_target *target = NULL;
+    struct ms_url *url = NULL;
+    int code = resolve(cli, name, "--levels", &target, err);
+    if (code)
+        return code;
+    struct ms_backend_env env = {.clock = ms_clock_real()};
+    char letters[13];
+    ms_cli_scratch_name(letters);
+    memcpy(&env.seed, letters, sizeof env.seed);
+    code = ms_url_parse(target->url, &url, err);
+    if (!code)
+        code = ms_emulator_make_url(url, &env, true, out, err);
+    ms_url_free(url);
     ms_config_target_free(target);
     return code;
 }

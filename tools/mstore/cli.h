@@ -28,6 +28,8 @@ enum ms_exit {
     MS_EXIT_USAGE = 2,
     MS_EXIT_NOT_FOUND = 3,
     MS_EXIT_EXISTS = 4,
+    MS_EXIT_UNREACHABLE = 5, /* may work a moment later */
+    MS_EXIT_UNTRUSTED = 6,   /* one of the two sides does not trust the other */
     MS_EXIT_INTERRUPTED = 130,
 };
 
@@ -38,6 +40,8 @@ struct ms_cli {
     unsigned verbose;
     unsigned jobs; /* 0: the Store's best */
     struct ms_config *config;
+    char **secrets; /* arguments that hold some, copied: see scrub.h */
+    size_t secret_count;
 };
 
 struct ms_command {
@@ -71,6 +75,10 @@ int ms_cli_config(struct ms_cli *cli, const struct ms_config **out,
  * the levels ("--levels"). */
 int ms_cli_store(struct ms_cli *cli, const char *name, const char *level_option,
                  struct ms_store **out, struct ms_error *err) MS_MUST_CHECK;
+/* A closed backend for the same, emulated when the URL or the environment says so; nothing else of
+ * the configuration counts. */
+int ms_cli_backend(struct ms_cli *cli, const char *name, struct ms_backend **out,
+                   struct ms_error *err) MS_MUST_CHECK;
 /* The Store of the first argument, opened. */
 int ms_cli_open(struct ms_cli *cli, struct ms_store **out, struct ms_error *err) MS_MUST_CHECK;
 /* Closes and frees; `code` is what the command has so far, and what comes back unless it was 0 and

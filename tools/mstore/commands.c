@@ -143,8 +143,16 @@ const struct ms_command ms_commands[] = {
     {"du", "STORE [NAMESPACE]", "Count items and bytes of each namespace", "",
      "  mstore du nas\n  mstore du nas --json\n", NULL, 1, 2, ms_cmd_du},
     {"check", "STORE", "Try out what works on a store, in seconds",
-     "Writes a small item of its own into the root, tries every operation on it, and cleans up.\n",
-     "  mstore check nas\n", NULL, 1, 1, ms_cmd_check},
+     "One line for each step: ok, not supported, or FAILED with the reason; a step that stands on\n"
+     "one that failed is left out. Values go into a folder of their own with a random name, which\n"
+     "is removed in the end, also after Ctrl-C; what the store holds is not touched. Permissions,\n"
+     "quota and cache of the configuration play no part. Exit status 0 when nothing failed, else\n"
+     "that of the first failure: 3 no such store, 5 not reached, 6 not let in or not trusted, 1\n"
+     "anything else.\n",
+     "  mstore check nas\n"
+     "  mstore check sftp://me@host/backup\n"
+     "  mstore check s3:profile@https://s3.example.org/bucket/path --json\n",
+     NULL, 1, 1, ms_cmd_check},
     {"bench", "STORE", "Measure a store: rates and latencies",
      "Writes items of its own, loads, lists and deletes them; cleans up, also after Ctrl-C.\n",
      "  mstore bench nas\n  mstore bench nas --size 1MiB --count 64 --jobs 8\n", bench_options, 1,

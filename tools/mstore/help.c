@@ -44,6 +44,8 @@ static const char statuses[] =
     "  2    the command line is wrong (a malformed URL or key, an unknown name of a store)\n"
     "  3    the store or the item was not found\n"
     "  4    the store, the item or the file already exists\n"
+    "  5    the storage could not be reached, or not in time; it may work a moment later\n"
+    "  6    the storage does not accept the login, or is not trusted (host key, certificate)\n"
     "  130  interrupted (Ctrl-C); what was done so far is whole\n";
 
 static void print_general(void)
