@@ -5,6 +5,7 @@
 #include "base/pool.h"
 #include "store/config.h"
 #include "tools/mstore/output.h"
+#include "tools/mstore/scrub.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -42,8 +43,9 @@ static int save_stats(const struct ms_cli *cli, struct ms_error *err)
 static int run(struct ms_cli *cli, int argc, char **argv, struct ms_error *err)
 {
     int code = ms_args_parse(argc, argv, &cli->args, &cli->command, err);
-    if (code)
-        return code;
+    int scrubbed = ms_scrub(cli, code ? NULL : err);
+    if (code || scrubbed)
+        return code ? code : scrubbed;
     if (ms_args_has(&cli->args, "--version")) {
         printf("mstore %s\n", ms_version());
         return ms_out_flush(err);
@@ -96,6 +98,7 @@ int main(int argc, char **argv)
     if (code && code != MS_CLI_REPORTED && code != MS_CLI_PIPE_CLOSED)
         ms_cli_report(&cli, "%s", err.text[0] ? err.text : ms_code_text(code));
     ms_config_free(cli.config);
+    ms_scrub_fini(&cli);
     ms_args_fini(&cli.args);
     ms_pool_shutdown();
     if (code == MS_CLI_PIPE_CLOSED)
