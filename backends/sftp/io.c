@@ -296,6 +296,7 @@ static int greet(struct ms_sftp_conn *c, struct ms_error *err)
     if (c->options->no_extensions)
         c->features = (struct ms_sftp_features){
             .version = 3, .max_read = c->features.max_read, .max_write = c->features.max_write};
+    ms_sftp_apply_quirks(ssh_get_serverbanner(c->wire.session), &c->features);
     if (!c->features.limits)
         return 0;
     ms_sftp_out_begin(&o, MS_FXP_EXTENDED, 32);

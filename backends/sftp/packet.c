@@ -282,6 +282,16 @@ bool ms_sftp_parse_version(struct ms_view packet, struct ms_sftp_features *out)
     return true;
 }
 
+void ms_sftp_apply_quirks(const char *banner, struct ms_sftp_features *f)
+{
+    /* rclone serve sftp: says that it made a hard link and made none; a rename over a file is a
+     * removal and a rename */
+    if (banner && strstr(banner, "-rclone/")) {
+        f->hardlink = false;
+        f->gaps = true;
+    }
+}
+
 /* 0 means that there is no limit. */
 static uint32_t chunk(uint64_t limit)
 {

@@ -126,10 +126,13 @@ bool ms_sftp_next_name(struct ms_sftp_in *rest, struct ms_view *name,
 struct ms_sftp_features {
     uint32_t version;
     bool posix_rename, hardlink, fsync, statvfs, limits, copy_data;
+    bool gaps; /* its posix-rename removes the old file first: for a moment there is none */
     uint32_t max_read, max_write; /* bytes of one request */
 };
 /* From a VERSION packet; sizes that every server takes. */
 bool ms_sftp_parse_version(struct ms_view packet, struct ms_sftp_features *out) MS_MUST_CHECK;
+/* What is known of the server's software, by its SSH banner, and not told by itself. */
+void ms_sftp_apply_quirks(const char *banner, struct ms_sftp_features *f);
 /* From the body of an answer to limits@openssh.com. */
 bool ms_sftp_parse_limits(struct ms_sftp_in body, struct ms_sftp_features *out) MS_MUST_CHECK;
 bool ms_sftp_parse_statvfs(struct ms_sftp_in body, uint64_t *total_bytes,

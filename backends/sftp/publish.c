@@ -216,7 +216,15 @@ int ms_sftp_publish(struct ms_sftp_op *op, bool unsure, const struct ms_sftp_pub
                     struct ms_error *err)
 {
     struct ms_sftp *s = op->s;
+    struct ms_sftp_found to;
     uint32_t status;
+    if (!s->links) { /* such servers may say that they renamed over a folder */
+        int code = ms_sftp_look(op, MS_FXP_LSTAT, p->to, &to, err);
+        if (code)
+            return code;
+        if (to.exists && to.directory)
+            return ms_error_set(err, MS_ERR_EXISTS, "%s is a directory", MS_SHOW(p->to));
+    }
     if (p->if_absent && s->links)
         return publish_by_link(op, unsure, p, err);
     if (!p->if_absent && !s->features.posix_rename)

@@ -11,7 +11,7 @@ static void sftp_capabilities(struct ms_backend *b, struct ms_capabilities *out)
 {
     const struct ms_sftp *s = ms_sftp_self(b);
     unsigned flags = MS_CAP_LIST_AFTER_WRITE | MS_CAP_DIRECTORIES;
-    if (s->features.posix_rename)
+    if (s->features.posix_rename && !s->features.gaps)
         flags |= MS_CAP_ATOMIC_REPLACE;
     if (s->links || s->rename_keeps)
         flags |= MS_CAP_IF_ABSENT | MS_CAP_MOVE_IF_ABSENT;
@@ -41,7 +41,8 @@ static int two_names(struct ms_sftp_op *op, const char *extension, const char *f
     return ms_sftp_send(op->conn, op->gate, &o, NULL, err);
 }
 
-/* Some servers offer hard links and then know nothing of them: linking what is not there tells. */
+/* Some servers offer hard links and then know nothing of them, or even say that they made one:
+ * linking what is not there tells. */
 static int probe_links(struct ms_sftp_op *op, bool *works, struct ms_error *err)
 {
     struct ms_sftp_temp a, b;
@@ -55,7 +56,7 @@ static int probe_links(struct ms_sftp_op *op, bool *works, struct ms_error *err)
     if (code && r && r->code)
         code = ms_sftp_conn_error(op->conn, err);
     if (!code)
-        *works = answer.type == MS_FXP_STATUS && answer.status != MS_FX_OP_UNSUPPORTED;
+        *works = answer.type == MS_FXP_STATUS && answer.status == MS_FX_NO_SUCH_FILE;
     ms_sftp_request_free(r);
     return code;
 }

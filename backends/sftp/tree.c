@@ -37,9 +37,17 @@ static int rmdir_once(struct ms_sftp_op *op, bool unsure, void *arg, struct ms_e
 {
     const struct named *n = arg;
     struct ms_sftp_out o;
+    struct ms_sftp_found found;
     uint32_t status;
+    int code = 0;
+    if (!op->s->links) /* such servers may say that they removed a value */
+        code = ms_sftp_look(op, MS_FXP_LSTAT, n->name, &found, err);
+    if (code)
+        return code;
+    if (!op->s->links && found.exists && !found.directory)
+        return ms_error_set(err, MS_ERR_NOT_FOUND, "%s is no directory", MS_SHOW(n->name));
     ms_sftp_out_path(&o, op->s, MS_FXP_RMDIR, n->name, 0);
-    int code = ms_sftp_change(op, &o, &status, err);
+    code = ms_sftp_change(op, &o, &status, err);
     if (code || status == MS_FX_OK)
         return code;
     bool missing = ms_sftp_status_code(status) == MS_ERR_NOT_FOUND;
@@ -47,7 +55,6 @@ static int rmdir_once(struct ms_sftp_op *op, bool unsure, void *arg, struct ms_e
         return 0; /* the lost one did it */
     if (missing || status != MS_FX_FAILURE)
         return ms_sftp_refused(op, status, "remove the directory", n->name, err);
-    struct ms_sftp_found found;
     code = ms_sftp_look(op, MS_FXP_LSTAT, n->name, &found, err);
     if (code)
         return code;
@@ -82,26 +89,35 @@ int ms_sftp_info(struct ms_backend *b, struct ms_view name, struct ms_info *out,
     return ms_sftp_retrying(b, MS_VERB_INFO, info_once, &n, err);
 }
 
+/* A folder is no value. Servers that are known for nothing may remove one all the same. */
+static int check_value(struct ms_sftp_op *op, bool unsure, struct ms_view name, bool *done,
+                       struct ms_error *err)
+{
+    struct ms_sftp_found found;
+    int code = ms_sftp_look(op, MS_FXP_LSTAT, name, &found, err);
+    *done = !code && !found.exists && unsure; /* the lost attempt did it */
+    if (!code && !*done && (!found.exists || found.directory))
+        code = ms_error_set(err, MS_ERR_NOT_FOUND, "%s not found", MS_SHOW(name));
+    return code;
+}
+
 static int remove_once(struct ms_sftp_op *op, bool unsure, void *arg, struct ms_error *err)
 {
     const struct named *n = arg;
     struct ms_sftp_out o;
     uint32_t status;
+    bool done = false;
+    int code = op->s->links ? 0 : check_value(op, unsure, n->name, &done, err);
+    if (code || done)
+        return code;
     ms_sftp_out_path(&o, op->s, MS_FXP_REMOVE, n->name, 0);
-    int code = ms_sftp_change(op, &o, &status, err);
+    code = ms_sftp_change(op, &o, &status, err);
     if (code || status == MS_FX_OK)
         return code;
     if (ms_sftp_status_code(status) == MS_ERR_NOT_FOUND)
         return unsure ? 0 : ms_sftp_refused(op, status, "delete", n->name, err);
-    struct ms_sftp_found found;
-    code = ms_sftp_look(op, MS_FXP_LSTAT, n->name, &found, err);
-    if (code)
-        return code;
-    if (!found.exists && unsure)
-        return 0;
-    if (!found.exists || found.directory)
-        return ms_error_set(err, MS_ERR_NOT_FOUND, "%s not found", MS_SHOW(n->name));
-    return ms_sftp_refused(op, status, "delete", n->name, err);
+    code = check_value(op, unsure, n->name, &done, err);
+    return code || done ? code : ms_sftp_refused(op, status, "delete", n->name, err);
 }
 
 int ms_sftp_remove(struct ms_backend *b, struct ms_view name, struct ms_error *err)

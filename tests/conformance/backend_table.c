@@ -18,7 +18,7 @@
 #define SWIFT (MS_CAP_LIST_AFTER_WRITE | MS_CAP_COPY)
 #define REST  (MS_CAP_ATOMIC_REPLACE | WHERE | MS_CAP_LIST_AFTER_WRITE | MS_CAP_DIRECTORIES)
 #define LINKS (MS_CAP_IF_ABSENT | MS_CAP_MOVE_IF_ABSENT)
-#define SFTP  (LINKS | MS_CAP_LIST_AFTER_WRITE | MS_CAP_DIRECTORIES) /* without extensions */
+#define SFTP  (MS_CAP_LIST_AFTER_WRITE | MS_CAP_DIRECTORIES) /* whose extensions are for show */
 #define SLOW  "emulate.latency=20ms&emulate.jitter=5ms&emulate.bandwidth=800mbit"
 
 const struct candidate candidates[] = {

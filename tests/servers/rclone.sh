@@ -27,11 +27,12 @@ for known in $port '*'; do
     echo "[127.0.0.1]:$known $(cut -d' ' -f1,2 "$dir/host_key.pub")"
 done >"$dir/known_hosts"
 : >"$dir/empty.conf"
-# Writes in place need its cache of files; without a time to keep directories it sees each change.
+# Without its cache a file is there when it was closed; without a time to keep directories it sees
+# each change.
 spawn "$dir/rclone.pid" "$dir/log/rclone" env -u AWS_CA_BUNDLE rclone --config "$dir/empty.conf" \
     --cache-dir "$dir/cache" serve sftp "$dir/data" --addr "127.0.0.1:$port" --user test \
-    --key "$dir/host_key" --authorized-keys "$dir/authorized_keys" --vfs-cache-mode writes \
-    --vfs-write-back 0 --dir-cache-time 0
+    --key "$dir/host_key" --authorized-keys "$dir/authorized_keys" --vfs-cache-mode off \
+    --dir-cache-time 0
 wait_for 10 "$dir/rclone.pid" port_open "$port" || die "rclone did not come up, see $dir/log/rclone"
 
 private "$dir/env" <<ENV

@@ -162,6 +162,17 @@ static void knows_what_a_server_offers(void **state)
     assert_false(ms_sftp_parse_version(BYTES("HTTP/1.1 400 Bad"), &f));
 }
 
+static void knows_quirks_by_the_banner(void **state)
+{
+    (void)state;
+    struct ms_sftp_features f = {.hardlink = true, .posix_rename = true};
+    ms_sftp_apply_quirks("SSH-2.0-OpenSSH_9.2p1 Debian-2", &f);
+    ms_sftp_apply_quirks(NULL, &f);
+    assert_true(f.hardlink && f.posix_rename && !f.gaps);
+    ms_sftp_apply_quirks("SSH-2.0-rclone/v1.60.1-DEV", &f);
+    assert_true(!f.hardlink && f.posix_rename && f.gaps);
+}
+
 static void takes_limits_within_reason(void **state)
 {
     (void)state;
@@ -235,6 +246,7 @@ int main(void)
         cmocka_unit_test(refuses_cut_packets),
         cmocka_unit_test(refuses_wild_lengths),
         cmocka_unit_test(knows_what_a_server_offers),
+        cmocka_unit_test(knows_quirks_by_the_banner),
         cmocka_unit_test(takes_limits_within_reason),
         cmocka_unit_test(counts_free_space),
         cmocka_unit_test(gives_statuses_a_code_and_a_name),
