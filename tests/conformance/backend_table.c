@@ -78,8 +78,17 @@ static int run(const struct candidate *c)
     return failed;
 }
 
+/* Which candidates the arguments ask for: see main. */
+static bool is_wanted(const struct candidate *c, int argc, char **argv)
+{
+    bool but = argc > 1 && strcmp(argv[1], "--but") == 0, named = false;
+    for (int a = 1 + but; a < argc; a++)
+        named = named || strcmp(argv[a], c->label) == 0;
+    return argc < 2 || but ? c->url[0] != '$' && !named : named;
+}
+
 /* With arguments: only the candidates of these labels, skipped when their server was not started.
- * Without: those that need no server. */
+ * Without: those that need no server; with "--but LABEL...": all of these but the named. */
 int main(int argc, char **argv)
 {
     struct ms_error err = {0};
@@ -93,19 +102,21 @@ int main(int argc, char **argv)
         return 2;
     }
     int failed = 0;
-    bool missing = false;
+    bool missing = false, ran = false;
     for (size_t i = 0; i < candidate_count; i++) {
-        bool wanted = argc < 2 && candidates[i].url[0] != '$';
-        for (int a = 1; a < argc; a++)
-            wanted = wanted || strcmp(argv[a], candidates[i].label) == 0;
-        if (wanted && !candidate_is_here(&candidates[i])) {
+        if (!is_wanted(&candidates[i], argc, argv))
+            continue;
+        ran = true;
+        if (candidate_is_here(&candidates[i])) {
+            failed += run(&candidates[i]);
+        } else {
             printf("%s: %s is not set\n", candidates[i].label, candidates[i].url);
             missing = true;
-        } else if (wanted) {
-            failed += run(&candidates[i]);
         }
     }
     rmdir(candidate_folder);
     ms_pool_shutdown();
-    return failed ? 1 : missing ? 77 : 0;
+    if (!ran)
+        fputs("no candidate has such a label\n", stderr);
+    return failed || !ran ? 1 : missing ? 77 : 0;
 }

@@ -6,7 +6,12 @@ set -eu
 cd "$(dirname "$0")/../.."
 what=${1:?usage: tests/fuzz/run.sh SECONDS|minimise [TARGET…]}
 shift
-[ $# -gt 0 ] || set -- names url ini range stats_file tree_index permissions rest_listing rest_answer rest_range
+if [ $# = 0 ]; then # all there are
+    for source in tests/fuzz/fuzz_*.c; do
+        target=${source#tests/fuzz/fuzz_}
+        set -- "$@" "${target%.c}"
+    done
+fi
 
 cmake --preset fuzz >/dev/null
 programs=
@@ -14,23 +19,30 @@ for target; do programs="$programs fuzz_$target"; done
 # shellcheck disable=SC2086 # one word each
 cmake --build --preset fuzz --target $programs
 
-failed=
-for target; do
-    found=build/fuzz/found/$target corpus=tests/fuzz/corpus/$target
-    program=build/fuzz/tests/fuzz/fuzz_$target
-    mkdir -p "$found"
-    if [ "$what" = minimise ]; then
+if [ "$what" = minimise ]; then
+    for target; do
+        found=build/fuzz/found/$target corpus=tests/fuzz/corpus/$target
+        mkdir -p "$found"
         rm -rf "$found.small" && mkdir "$found.small"
-        "$program" -merge=1 -close_fd_mask=3 "$found.small" "$corpus" "$found"
+        "build/fuzz/tests/fuzz/fuzz_$target" -merge=1 -close_fd_mask=3 "$found.small" "$corpus" "$found"
         cp -n "$found.small"/* "$corpus"/
-        continue
-    fi
-    echo "fuzz_$target: $what s"
-    "$program" -max_total_time="$what" -max_len=4096 -rss_limit_mb=1024 -print_final_stats=1 \
-        -artifact_prefix="$found/" "$found" "$corpus" >"$found.log" 2>&1 || failed="$failed $target"
-    grep -E 'stat::number_of_executed_units|ERROR|assert' "$found.log" || true
-done
-if [ -n "$failed" ]; then
-    echo "failed:$failed (see build/fuzz/found/*.log)"
+    done
+    exit
+fi
+
+# one SECONDS TARGET - says in one line what came of it
+# shellcheck disable=SC2016
+one='
+found=build/fuzz/found/$2
+mkdir -p "$found"
+if "build/fuzz/tests/fuzz/fuzz_$2" -max_total_time="$1" -max_len=4096 -rss_limit_mb=1024 \
+    -print_final_stats=1 -artifact_prefix="$found/" "$found" "tests/fuzz/corpus/$2" >"$found.log" 2>&1
+then
+    echo "fuzz_$2: $(sed -n "s/^stat::number_of_executed_units: *//p" "$found.log") inputs in $1 s"
+else
+    grep -E "ERROR|assert|runtime error" "$found.log"
+    echo "fuzz_$2: FAILED, see build/fuzz/found/$2.log"
     exit 1
 fi
+'
+printf '%s\n' "$@" | xargs -P "$(nproc)" -I{} sh -c "$one" _ "$what" {}

@@ -8,10 +8,10 @@
 #define ADDRESS "127.0.0.1:"
 
 const struct place places[] = {
-    {"sftp", "MS_TEST_SFTP_URL", 4, "MS_TEST_SFTP_ROOT"},
-    {"sftp2", "MS_TEST_SFTP2_URL", 4, "MS_TEST_SFTP2_ROOT"},
+    {"sftp", "MS_TEST_SFTP_URL", 2, "MS_TEST_SFTP_ROOT"},
+    {"sftp2", "MS_TEST_SFTP2_URL", 1, "MS_TEST_SFTP2_ROOT"},
     {"s3", "MS_TEST_S3_URL", 4, NULL},
-    {"swift", "MS_TEST_SWIFT_URL", 2, NULL},
+    {"swift", "MS_TEST_SWIFT_URL", 1, NULL},
     {0},
 };
 
