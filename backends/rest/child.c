@@ -18,8 +18,6 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-extern char **environ;
-
 /* ---- start ---- */
 
 /* 0, 1 and 2 are what the descriptors become in the child: none may be in another's way. */

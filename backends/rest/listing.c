@@ -45,13 +45,11 @@ static int take_name(struct parse *p, struct ms_view wire, struct ms_rest_entry 
 {
     uint8_t *to = p->list.names + p->names_size;
     size_t size = 0;
-    *good = wire.size && ms_rest_plain_name(wire, to, &size);
+    bool plain = wire.size && ms_rest_plain_name(wire, to, &size);
     struct ms_view name = ms_view(to, size);
-    if (*good && ms_name_hidden(name))
-        *good = false;
-    else if (*good && (memchr(name.data, '/', name.size) || ms_name_check(name, MS_NAME_MAX, NULL)))
-        *good = false;
-    else if (!*good)
+    *good = plain && !ms_name_hidden(name) && !memchr(name.data, '/', name.size) &&
+            !ms_name_check(name, MS_NAME_MAX, NULL);
+    if (!plain)
         ms_log(MS_LOG_WARN, "a listing holds \"%s\", which is no name here: left out",
                MS_SHOW(wire));
     if (*good) {

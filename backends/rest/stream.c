@@ -56,8 +56,8 @@ static int fetch(struct reader *r, uint64_t offset, size_t size, uint8_t *into, 
     size_t got = 0;
     struct ms_buf *bytes = NULL;
     int code = ms_rest_get(ms_rest_of(r->base.backend), r->name,
-                           (struct ms_rest_range){(int64_t)offset, size}, into,
-                           into ? NULL : &bytes, &got, err);
+                           (struct ms_rest_range){(int64_t)offset, size}, into, out ? &bytes : NULL,
+                           &got, err);
     if (code == MS_ERR_NOT_FOUND || code == MS_ERR_RANGE || (!code && got != size))
         code = replaced(r, err);
     if (!code)
@@ -112,28 +112,33 @@ static int get_block(struct reader *r, uint64_t offset, struct ms_buf **out, uin
     return 0;
 }
 
+/* Some of the bytes at offset, out of the block that holds them. */
+static int read_part(struct reader *r, uint64_t offset, uint8_t *into, size_t size, size_t *count,
+                     struct ms_error *err)
+{
+    struct ms_buf *bytes = NULL;
+    uint64_t begin = 0;
+    int code = get_block(r, offset, &bytes, &begin, err);
+    if (code)
+        return code;
+    size_t there = ms_buf_size(bytes) - (size_t)(offset - begin);
+    *count = there < size ? there : size;
+    memcpy(into, ms_buf_view(bytes).data + (offset - begin), *count);
+    ms_buf_unref(bytes);
+    return 0;
+}
+
 static int reader_read(struct ms_reader *base, uint64_t offset, uint8_t *into, size_t size,
                        struct ms_error *err)
 {
     struct reader *r = (struct reader *)base;
     while (size) {
-        struct ms_buf *bytes = NULL;
-        uint64_t begin = 0;
-        size_t count;
-        int code;
-        if (size >= MS_REST_BLOCK_BYTES && base->info.size_bytes > MS_REST_BLOCK_BYTES) {
-            count = MS_REST_BLOCK_BYTES;
-            code = fetch(r, offset, count, into, NULL, err);
-        } else {
-            code = get_block(r, offset, &bytes, &begin, err);
-            count = code ? 0 : ms_buf_size(bytes) - (size_t)(offset - begin);
-            count = count < size ? count : size;
-        }
+        size_t count = MS_REST_BLOCK_BYTES;
+        int code = size >= count && base->info.size_bytes > count
+                       ? fetch(r, offset, count, into, NULL, err)
+                       : read_part(r, offset, into, size, &count, err);
         if (code)
             return code;
-        if (bytes)
-            memcpy(into, ms_buf_view(bytes).data + (offset - begin), count);
-        ms_buf_unref(bytes);
         offset += count;
         into += count;
         size -= count;
