@@ -197,7 +197,7 @@ static size_t hidden_login(const struct ms_url *url)
     bool place = ms_starts_with(behind, ms_str("/")) || ms_starts_with(behind, ms_str("http"));
     if (login && place && !memchr(raw.data, ':', login) && !memchr(raw.data, '%', login))
         return 0; /* else "USER:PASSWORD@HOST" may have been meant */
-    if (!login && !url->authority && ms_secret_login(ms_str(url->path)) &&
+    if (!login && !url->authority && url->path && ms_secret_login(ms_str(url->path)) &&
         memchr(raw.data, '%', raw.size))
         return raw.size;
     return login;
@@ -208,7 +208,7 @@ static char *open_path(const struct ms_url *url)
 {
     size_t login = hidden_login(url);
     char *tail = NULL, *text = NULL;
-    if (decode(after(ms_str(url->raw_path), login ? login - 1 : 0), "path", &tail, NULL))
+    if (decode(after(ms_str(url->raw_path), login ? login - 1 : 0), "path", &tail, NULL) || !tail)
         return NULL;
     const char *shown = login && *tail != '@' ? "" : tail;
     if (asprintf(&text, "%s%s", login ? "\xe2\x80\xa6" : "", MS_SHOW(ms_str(shown))) < 0)

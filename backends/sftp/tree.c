@@ -221,9 +221,11 @@ static int walk_entry(struct ms_sftp_op *op, struct walk *w, struct ms_view dir,
     struct ms_sftp_out o;
     if (!e->found.directory && !doomed(w, e))
         return 0;
+    int code = 0;
     char *path = join(dir, e->name);
-    int code = path ? 0 : ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a name");
-    if (!code && e->found.directory) {
+    if (!path)
+        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a name");
+    if (e->found.directory) {
         code = take_removals(op, w, 0, dir, err);
         if (!code)
             code = walk_dir(op, w, ms_str(path), depth + 1, err);
