@@ -327,7 +327,7 @@ int main(int argc, char **argv)
     bool right = argc > 2 && (strcmp(argv[2], "up") == 0 || strcmp(argv[2], "down") == 0);
     signal(SIGPIPE, SIG_IGN);
     if (!r.place || !right) {
-        fputs("usage: network_cuts sftp|sftp2|s3|swift up|down [VERB...]\n", stderr);
+        fputs("usage: network_cuts sftp|sftp2|s3|swift|rest up|down [VERB...]\n", stderr);
         return 2;
     }
     if (!getenv(r.place->variable)) {

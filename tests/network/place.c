@@ -12,6 +12,7 @@ const struct place places[] = {
     {"sftp2", "MS_TEST_SFTP2_URL", 1, "MS_TEST_SFTP2_ROOT"},
     {"s3", "MS_TEST_S3_URL", 4, NULL},
     {"swift", "MS_TEST_SWIFT_URL", 1, NULL},
+    {"rest", "MS_TEST_REST_URL", 4, "MS_TEST_REST_ROOT"},
     {0},
 };
 

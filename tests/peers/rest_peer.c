@@ -1,5 +1,5 @@
-/* rest_peer --backend URL|FILE:PATH (--stdio | --port N) [--username U --password P] [--quota
- * BYTES]
+/* rest_peer (--backend URL|FILE:PATH | --stores FOLDER) (--stdio | --port N) [--username U
+ * --password P] [--quota BYTES]
  *           [--fault KIND[:COUNT][@PART]]… [--state FILE] [--log FILE]
  *
  * A server of BorgStore's REST protocol v1 for tests. On a port (0: any) it prints the port's
@@ -345,11 +345,17 @@ static void set_backend(const char *text)
 static bool take_options(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"backend", 1, NULL, 'b'},  {"stdio", 0, NULL, 's'},
-        {"port", 1, NULL, 'p'},     {"username", 1, NULL, 'u'},
-        {"password", 1, NULL, 'w'}, {"quota", 1, NULL, 'q'},
-        {"fault", 1, NULL, 'f'},    {"state", 1, NULL, 't'},
-        {"log", 1, NULL, 'l'},      {0},
+        {"backend", 1, NULL, 'b'},
+        {"stdio", 0, NULL, 's'},
+        {"port", 1, NULL, 'p'},
+        {"username", 1, NULL, 'u'},
+        {"password", 1, NULL, 'w'},
+        {"quota", 1, NULL, 'q'},
+        {"fault", 1, NULL, 'f'},
+        {"state", 1, NULL, 't'},
+        {"log", 1, NULL, 'l'},
+        {"stores", 1, NULL, 'd'},
+        {0},
     };
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         if (c == 'b')
@@ -368,10 +374,12 @@ static bool take_options(int argc, char **argv)
             settings.state = optarg;
         else if (c == 'l')
             settings.log = optarg;
+        else if (c == 'd')
+            settings.stores = optarg;
         else if (c != 'f' || !fault_add(optarg))
             return false;
     }
-    return settings.backend[0] && (settings.stdio || settings.port >= 0);
+    return (settings.backend[0] || settings.stores) && (settings.stdio || settings.port >= 0);
 }
 
 int main(int argc, char **argv)
@@ -383,7 +391,7 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     struct ms_backend *kept = NULL; /* a store in memory lives while somebody has it */
     struct ms_error err = {0};
-    if (ms_backend_make(settings.backend, NULL, &kept, &err)) {
+    if (!settings.stores && ms_backend_make(settings.backend, NULL, &kept, &err)) {
         fprintf(stderr, "rest_peer: %s\n", err.text);
         return 1;
     }

@@ -8,6 +8,7 @@
 
 struct settings {
     char backend[4200]; /* a URL of ours */
+    const char *stores; /* a folder: the first part of a path names a store in it; NULL: one */
     const char *user, *password;
     int64_t quota; /* -1: none */
     const char *state, *log;

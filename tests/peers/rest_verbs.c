@@ -349,13 +349,28 @@ static void serve_open(struct ms_backend *b, const struct request *r, const char
         say(out, 400, "text/plain", "Bad Request");
 }
 
-void serve(const struct request *r, struct reply *out)
+/* The backend a path is about; what is left of the path is about a name in it. */
+static int backend_of(struct request *r, struct ms_backend **out, struct ms_error *err)
+{
+    char url[4600];
+    size_t size = strcspn(r->path + 1, "/");
+    if (!settings.stores)
+        return ms_backend_make(settings.backend, NULL, out, err);
+    if (r->path[0] != '/' || !size || size > 255 || r->path[1] == '.')
+        return ms_error_set(err, MS_ERR_NAME, "no store of that name");
+    snprintf(url, sizeof url, "file://%s/%.*s?sync=none", settings.stores, (int)size, r->path + 1);
+    r->path += 1 + size;
+    return ms_backend_make(url, NULL, out, err);
+}
+
+void serve(const struct request *asked, struct reply *out)
 {
     struct ms_backend *b = NULL;
     struct ms_error err = {0};
+    struct request own = *asked, *r = &own;
+    int code = backend_of(r, &b, &err);
     char *command = argument(r, "cmd"), *name = name_of(r);
     const char *cmd = command ? command : "";
-    int code = ms_backend_make(settings.backend, NULL, &b, &err);
     if (!code && !valid(name)) {
         say(out, 400, "text/plain", "invalid name");
     } else if (!code && strcmp(cmd, "create") == 0) {
