@@ -47,7 +47,7 @@ struct transfer {
     struct handle *handle;
     struct ms_buf *body;
     size_t got, head_size;
-    size_t dropped; /* bytes of a mapped body that were given back */
+    size_t dropped; /* bytes of a mapped body or of a mapped `into` that were given back */
     int failed;     /* a code of ours that ended it */
     bool begun;     /* the request went out */
 };
@@ -282,6 +282,16 @@ static int make_room(struct transfer *t, size_t more, uint64_t limit)
     return 0;
 }
 
+/* What has come into a mapped file need not stay in memory. */
+static void drop_received(struct transfer *t)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), until = t->got / page * page;
+    if (!t->request->into_mapped || until < t->dropped + DROP_BYTES)
+        return;
+    (void)madvise(t->request->into + t->dropped, until - t->dropped, MADV_DONTNEED);
+    t->dropped = until;
+}
+
 static size_t take_body(char *bytes, size_t one, size_t size, void *ctx)
 {
     struct transfer *t = ctx;
@@ -294,6 +304,7 @@ static size_t take_body(char *bytes, size_t one, size_t size, void *ctx)
         }
         memcpy(r->into + t->got, bytes, size);
         t->got += size;
+        drop_received(t);
         return size;
     }
     t->failed = make_room(t, size, r->body_max_bytes ? r->body_max_bytes : 1u << 20);

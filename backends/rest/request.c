@@ -13,6 +13,8 @@
 
 #include <stdio.h>
 
+#define SLICE_NS UINT64_C(100000000) /* so often the cancellation is looked at */
+
 int ms_rest_not_found(struct ms_view name, struct ms_error *err)
 {
     return ms_error_set(err, MS_ERR_NOT_FOUND, "%s not found", MS_SHOW(name));
@@ -118,6 +120,9 @@ static int judge(const struct ms_rest *r, const struct ms_rest_call *call,
         return something_else(r, number, err);
     const char *name = MS_SHOW(call->name), *colon = call->name.size ? ": " : "";
     struct ms_view said = reason(answer);
+    if (status == 400 && said.size > 5 && memcmp(said.data, "name ", 5) == 0)
+        return ms_error_set(err, MS_ERR_NAME, "%s: %s accepts no such name: %s", name, r->peer,
+                            MS_SHOW(said));
     if (status == 404)
         return ms_rest_not_found(call->name.size ? call->name : said, err);
     return ms_error_set(err, known->code, "%s%s%s: %s (%s%s%s)", name, colon, r->peer, known->text,
@@ -135,16 +140,42 @@ static int send_once(struct ms_rest *r, const struct ms_rest_call *call,
     return ms_http_do(call->patient ? r->patient_http : r->http, request, answer, err);
 }
 
+/* Waits until no other request is under way that goes alone; CANCELLED meanwhile. */
+static int await_turn(struct ms_rest *r, struct ms_error *err)
+{
+    struct ms_clock *clock = ms_clock_real(); /* the others take real time */
+    MS_HOLD(&r->mutex);
+    while (r->busy) {
+        ms_cond_wait_until(&r->turn, &r->mutex, clock, ms_clock_now(clock) + SLICE_NS);
+        int code = ms_check_cancelled(err);
+        if (code) {
+            ms_cond_signal(&r->turn); /* it may have been for somebody else */
+            return code;
+        }
+    }
+    r->busy = true;
+    return 0;
+}
+
+static void end_turn(struct ms_rest *r)
+{
+    MS_HOLD(&r->mutex);
+    r->busy = false;
+    ms_cond_signal(&r->turn);
+}
+
 static int attempt(struct ms_rest *r, struct ms_rest_call *call,
                    const struct ms_http_request *request, struct ms_http_answer *answer,
                    struct ms_error *err)
 {
     bool alone = atomic_load_explicit(&r->alone, memory_order_relaxed);
+    call->status = 0;
+    int code = alone ? await_turn(r, err) : 0;
+    if (code)
+        return code;
+    code = send_once(r, call, request, answer, err);
     if (alone)
-        ms_mutex_lock(&r->alone_mutex);
-    int code = send_once(r, call, request, answer, err);
-    if (alone)
-        ms_mutex_unlock(&r->alone_mutex);
+        end_turn(r);
     call->status = code ? 0 : answer->status;
     if (code)
         return code;
@@ -205,6 +236,7 @@ int ms_rest_do(struct ms_rest *r, struct ms_rest_call *call, struct ms_http_answ
         .body_max_bytes = call->answer_max,
         .into = call->into,
         .into_size = call->into_size,
+        .into_mapped = call->into_mapped,
     };
     struct ms_error local = {0};
     int code = repeat(r, call, &request, out, &local);
@@ -245,23 +277,40 @@ int ms_rest_head(struct ms_rest *r, struct ms_view name, enum ms_verb verb, stru
     return code;
 }
 
+int ms_rest_find(struct ms_rest *r, struct ms_view name, enum ms_verb verb, struct ms_info *out,
+                 struct ms_error *err)
+{
+    struct ms_rest_call call = {.verb = verb, .status = 500};
+    struct ms_error local = {0};
+    int code = ms_rest_head(r, name, verb, out, &local);
+    if (code == MS_ERR_IO) /* perhaps below a value */
+        code = ms_rest_settle(r, code, &call, name, MS_REST_LISTS, &local);
+    if (!code && out->directory)
+        code = ms_rest_not_found(name, &local);
+    return code ? ms_error_set(err, code, "%s", local.text) : 0;
+}
+
 enum standing { UNKNOWN, NOTHING, VALUE, DIRECTORY, BELOW_A_VALUE };
 
 /* Looks at the name, then upwards until something is there. */
 static enum standing look(struct ms_rest *r, struct ms_view name, enum ms_verb verb)
 {
+    bool failed = false; /* what failed says nothing, unless it lies below a value */
     for (struct ms_view at = name; at.size; at = ms_name_parent(at)) {
         struct ms_info info;
         int code = ms_rest_head(r, at, verb, &info, NULL);
         if (code && code != MS_ERR_NOT_FOUND && code != MS_ERR_IO)
             return UNKNOWN;
+        failed = failed || code == MS_ERR_IO;
         if (code)
             continue;
         if (at.size == name.size)
             return info.directory ? DIRECTORY : VALUE;
-        return info.directory ? NOTHING : BELOW_A_VALUE;
+        if (!info.directory)
+            return BELOW_A_VALUE;
+        break;
     }
-    return NOTHING;
+    return failed ? UNKNOWN : NOTHING;
 }
 
 int ms_rest_settle(struct ms_rest *r, int code, const struct ms_rest_call *call,
@@ -271,8 +320,9 @@ int ms_rest_settle(struct ms_rest *r, int code, const struct ms_rest_call *call,
         return code;
     enum standing there = look(r, name, call->verb);
     const char *shown = MS_SHOW(name);
+    bool of_directory = intent == MS_REST_LISTS || intent == MS_REST_RMDIR;
     bool missing = there == BELOW_A_VALUE || (intent == MS_REST_READS && there == DIRECTORY) ||
-                   ((intent == MS_REST_LISTS || intent == MS_REST_RMDIR) && there == VALUE);
+                   (of_directory && (there == VALUE || there == NOTHING));
     if (intent == MS_REST_WRITES && there == DIRECTORY)
         return ms_error_set(err, MS_ERR_EXISTS, "%s is a directory", shown);
     if (intent == MS_REST_MKDIR && there == VALUE)

@@ -84,7 +84,8 @@ static void rest_free(struct ms_backend *b)
     ms_http_free(r->http);
     ms_http_free(r->patient_http);
     ms_retry_policy_fini(&r->retry);
-    ms_mutex_fini(&r->alone_mutex);
+    ms_cond_fini(&r->turn);
+    ms_mutex_fini(&r->mutex);
     free(r->root);
     free(r);
 }
@@ -206,7 +207,8 @@ static struct ms_rest *make_plain(const struct ms_backend_env *env, const struct
     r->retry.attempts = (unsigned)o->attempts;
     r->retry.base_ns = RETRY_BASE_NS;
     r->retry.limit_ns = RETRY_LIMIT_NS;
-    ms_mutex_init(&r->alone_mutex);
+    ms_mutex_init(&r->mutex);
+    ms_cond_init(&r->turn);
     return r;
 }
 

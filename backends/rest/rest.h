@@ -25,7 +25,9 @@ struct ms_rest {
     unsigned parallelism; /* calls in flight that still speed things up */
     /* Set when the server got into its own way (412): from then on one request at a time. */
     atomic_bool alone;
-    struct ms_mutex alone_mutex;
+    struct ms_mutex mutex;
+    struct ms_cond turn;
+    bool busy; /* guarded by mutex: one of those that go alone is under way */
 };
 
 static inline struct ms_rest *ms_rest_of(struct ms_backend *b)
@@ -45,6 +47,7 @@ struct ms_rest_call {
     uint64_t answer_max; /* bytes of the answer's body; 0: 1 MiB */
     uint8_t *into;       /* where it goes, NULL: a buffer */
     size_t into_size;
+    bool into_mapped; /* … which is a shared mapping of a file: see ms_http_request */
     bool patient;     /* the server may work long before it answers */
     bool body_mapped; /* the body is a mapped file: what was sent may be dropped from memory */
     bool once;        /* not to be repeated when it may have happened already */
@@ -61,6 +64,9 @@ int ms_rest_tell(struct ms_rest *r, struct ms_rest_call *call, struct ms_error *
 /* HEAD. A missing item is NOT_FOUND. */
 int ms_rest_head(struct ms_rest *r, struct ms_view name, enum ms_verb verb, struct ms_info *out,
                  struct ms_error *err);
+/* The same of a value: NOT_FOUND also for a directory and for what would stand below a value. */
+int ms_rest_find(struct ms_rest *r, struct ms_view name, enum ms_verb verb, struct ms_info *out,
+                 struct ms_error *err);
 int ms_rest_not_found(struct ms_view name, struct ms_error *err);
 int ms_rest_no_memory(struct ms_view name, struct ms_error *err);
 
@@ -73,6 +79,12 @@ int ms_rest_settle(struct ms_rest *r, int code, const struct ms_rest_call *call,
 /* GET of [offset, offset+size): fewer bytes at the value's end. Into `into`, or a buffer. */
 int ms_rest_get(struct ms_rest *r, struct ms_view name, struct ms_rest_range range, uint8_t *into,
                 struct ms_buf **out, size_t *got, struct ms_error *err);
+/* GET of all of it in one request, into a mapping of a file that is shared: what has come need not
+ * stay in memory. PROTOCOL: more than `size` bytes. */
+int ms_rest_get_whole(struct ms_rest *r, struct ms_view name, uint8_t *into, size_t size,
+                      size_t *got, struct ms_error *err);
+/* A file without a name in TMPDIR. */
+int ms_rest_temporary(int *out, struct ms_error *err);
 /* POST of a whole value with its SHA-256. */
 int ms_rest_put(struct ms_rest *r, struct ms_view name, struct ms_view bytes, const char *sha256,
                 bool mapped, struct ms_error *err);

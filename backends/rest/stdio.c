@@ -48,7 +48,7 @@ struct exchange {
     struct ms_rest_head parsed;
     uint8_t *to; /* the answer's body */
     uint64_t got, wanted, sent, received;
-    size_t dropped; /* bytes of a mapped body that were given back */
+    size_t dropped; /* bytes of a mapped body or of a mapped `into` that were given back */
 };
 
 /* ---- pool ---- */
@@ -101,18 +101,28 @@ void ms_rest_pool_free(struct ms_rest_pool *pool)
     free(pool);
 }
 
-/* An idle child, or the right to start one (pid 0). */
-static struct ms_rest_child take(struct ms_rest_pool *pool)
+/* An idle child, or the right to start one (pid 0). CANCELLED while it waits for one. */
+static int take(struct ms_rest_pool *pool, struct ms_rest_child *out, struct ms_error *err)
 {
+    struct ms_clock *clock = ms_clock_real(); /* children live in real time, as poll does */
     MS_HOLD(&pool->mutex);
     for (;;) {
-        if (pool->locked.idle_count)
-            return pool->locked.idle[--pool->locked.idle_count];
+        if (pool->locked.idle_count) {
+            *out = pool->locked.idle[--pool->locked.idle_count];
+            return 0;
+        }
         if (pool->locked.count < pool->options.children) {
             pool->locked.count++;
-            return (struct ms_rest_child){.pid = 0};
+            *out = (struct ms_rest_child){.pid = 0};
+            return 0;
         }
-        ms_cond_wait(&pool->returned, &pool->mutex);
+        ms_cond_wait_until(&pool->returned, &pool->mutex, clock,
+                           ms_clock_now(clock) + SLICE_MS * UINT64_C(1000000));
+        int code = ms_check_cancelled(err);
+        if (code) {
+            ms_cond_signal(&pool->returned); /* it may have been for somebody else */
+            return code;
+        }
     }
 }
 
@@ -225,6 +235,16 @@ static bool complete(const struct exchange *x)
     return x->headed && x->got == x->wanted;
 }
 
+/* What has come into a mapped file need not stay in memory. */
+static void drop_received(struct exchange *x)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), until = (size_t)x->got / page * page;
+    if (!x->request->into_mapped || x->to != x->request->into || until < x->dropped + DROP_BYTES)
+        return;
+    (void)madvise(x->to + x->dropped, until - x->dropped, MADV_DONTNEED);
+    x->dropped = until;
+}
+
 /* Reads what there is. *ended: the child's output is at its end. */
 static int receive(struct exchange *x, bool *ended, struct ms_error *err)
 {
@@ -241,6 +261,8 @@ static int receive(struct exchange *x, bool *ended, struct ms_error *err)
         x->got += (uint64_t)got;
     else
         x->head_size += (size_t)got;
+    if (x->headed)
+        drop_received(x);
     return x->headed || got == 0 ? 0 : look_at_head(x, err);
 }
 
@@ -398,10 +420,12 @@ int ms_rest_pool_do(struct ms_rest_pool *pool, const struct ms_http_request *req
                     unsigned patience, struct ms_http_answer *out, struct ms_error *err)
 {
     out->sent = false;
+    struct ms_rest_child child;
     int code = ms_check_cancelled(err);
+    if (!code)
+        code = take(pool, &child, err);
     if (code)
         return code;
-    struct ms_rest_child child = take(pool);
     if (child.pid == 0) {
         code = ms_rest_child_start(pool->options.command, pool->peer, &child, err);
         if (code) {

@@ -92,6 +92,28 @@ int ms_rest_get(struct ms_rest *r, struct ms_view name, struct ms_rest_range ran
     return 0;
 }
 
+int ms_rest_get_whole(struct ms_rest *r, struct ms_view name, uint8_t *into, size_t size,
+                      size_t *got, struct ms_error *err)
+{
+    struct ms_rest_call call = {
+        .verb = MS_VERB_LOAD,
+        .method = "GET",
+        .name = name,
+        .answer_max = WORDS_BYTES,
+        .into = into,
+        .into_size = size,
+        .into_mapped = true,
+        .patient = true, /* BorgStore's server reads all of it before it answers */
+    };
+    struct ms_http_answer answer = {0};
+    int code = ms_rest_do(r, &call, &answer, err);
+    if (code)
+        return ms_rest_settle(r, code, &call, name, MS_REST_READS, err);
+    *got = answer.body_size;
+    ms_http_answer_fini(&answer);
+    return 0;
+}
+
 /* With the value's size known first. */
 static int load_known(struct ms_rest *r, struct ms_view name, int64_t offset, uint64_t size,
                       struct ms_buf **out, struct ms_info *info, struct ms_error *err)
@@ -100,9 +122,7 @@ static int load_known(struct ms_rest *r, struct ms_view name, int64_t offset, ui
     struct ms_buf *value = NULL;
     uint64_t start, count;
     size_t got = 0;
-    int code = ms_rest_head(r, name, MS_VERB_LOAD, &now, err);
-    if (!code && now.directory)
-        code = ms_rest_not_found(name, err);
+    int code = ms_rest_find(r, name, MS_VERB_LOAD, &now, err);
     if (code)
         return code;
     ms_range_clip(now.size_bytes, offset, size, &start, &count);
@@ -179,7 +199,8 @@ int ms_rest_load(struct ms_backend *b, struct ms_view name, int64_t offset, uint
     struct ms_error local = {0};
     struct ms_rest_range range = {offset, size};
     int code = ms_rest_get(r, name, range, NULL, out, &got, &local);
-    if (code == MS_ERR_RANGE) /* behind the end: a server may refuse what is clipped here */
+    /* behind the end: a server may refuse what is clipped here, or fail at it */
+    if (code == MS_ERR_RANGE || code == MS_ERR_IO)
         return load_known(r, name, offset, size, out, NULL, err);
     return code ? ms_error_set(err, code, "%s", local.text) : 0;
 }
@@ -265,6 +286,7 @@ static int resolve_move(struct ms_rest *r, struct ms_view from, struct ms_view t
     return code;
 }
 
+/* BorgStore's server moves directories as it moves values, so that is looked at first. */
 int ms_rest_move(struct ms_backend *b, struct ms_view from, struct ms_view to,
                  const struct ms_precondition *pre, struct ms_error *err)
 {
@@ -275,7 +297,10 @@ int ms_rest_move(struct ms_backend *b, struct ms_view from, struct ms_view to,
         return ms_rest_no_memory(from, err);
     struct ms_rest_call call = {.verb = MS_VERB_MOVE, .method = "POST", .query = query};
     struct ms_error local = {0};
-    int code = ms_rest_tell(r, &call, &local);
+    struct ms_info info = {0};
+    int code = ms_rest_find(r, from, MS_VERB_MOVE, &info, &local);
+    if (!code)
+        code = ms_rest_tell(r, &call, &local);
     if (code == MS_ERR_NOT_FOUND && call.repeated)
         code = resolve_move(r, from, to, &local);
     else if (code == MS_ERR_NOT_FOUND)
@@ -335,9 +360,7 @@ static int resolve_part(struct ms_rest *r, const struct ms_part *part, uint64_t 
     *size = part->size;
     if (part->size != MS_SIZE_TO_END)
         return 0;
-    int code = ms_rest_head(r, part->name, MS_VERB_DEFRAG, &info, err);
-    if (!code && info.directory)
-        code = ms_rest_not_found(part->name, err);
+    int code = ms_rest_find(r, part->name, MS_VERB_DEFRAG, &info, err);
     if (!code)
         *size = part->offset < info.size_bytes ? info.size_bytes - part->offset : 0;
     return code;

@@ -45,6 +45,19 @@ bool candidate_is_here(const struct candidate *c)
     return c->url[0] != '$' || base_url(c);
 }
 
+/* BORGSTORE_SERVER holds the address of a server that is there for us alone ("http://…"), or the
+ * command of one, which is then spoken to over its pipes. */
+static void borgstore_url(char *url, size_t size)
+{
+    const char *server = getenv("BORGSTORE_SERVER");
+    if (strncmp(server, "http:", 5) == 0 || strncmp(server, "https:", 6) == 0) {
+        snprintf(url, size, "%s", server);
+        return;
+    }
+    setenv("MSTORE_REST_SERVER", server, 1);
+    snprintf(url, size, "rest:///%s/store", candidate_folder);
+}
+
 /* The path of this process goes before the options of the variable, the candidate's behind them. */
 static void network_url(const struct candidate *c, char *url, size_t size)
 {
@@ -82,7 +95,9 @@ int fixture_setup(void **state)
     f->candidate = *state;
     *state = f;
     const char *before = f->candidate->url, *hole = strstr(before, "%s");
-    if (before[0] == '$')
+    if (strcmp(before, "$BORGSTORE_SERVER") == 0)
+        borgstore_url(f->url, sizeof f->url);
+    else if (before[0] == '$')
         network_url(f->candidate, f->url, sizeof f->url);
     else
         snprintf(f->url, sizeof f->url, "%.*s%s%s", hole ? (int)(hole - before) : 0, before,

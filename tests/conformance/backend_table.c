@@ -34,6 +34,7 @@ const struct candidate candidates[] = {
     {"rest", "rest:///%s/store", false, REST, true},
     {"rest, several children", "rest:///%s/store?connections=4", false, REST, true},
     {"rest behind the emulator", "rest:///%s/store?" SLOW, true, REST, true},
+    {"REST of BorgStore", "$BORGSTORE_SERVER", false, REST, true}, /* see docs/rest.md */
     {"S3 of Swift", "$MS_TEST_SWIFT_URL", false, SWIFT, true},
     {"SFTP of OpenSSH", "$MS_TEST_SFTP_URL", false, COMMON | MS_CAP_COPY | MS_CAP_COMPOSE, true},
     {"SFTP of OpenSSH behind the emulator", "$MS_TEST_SFTP_URL?emulate.latency=1ms", false,

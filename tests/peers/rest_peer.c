@@ -1,6 +1,6 @@
 /* rest_peer (--backend URL|FILE:PATH | --stores FOLDER) (--stdio | --port N) [--username U
  * --password P] [--quota BYTES]
- *           [--fault KIND[:COUNT][@PART]]… [--state FILE] [--log FILE]
+ *           [--fault KIND[:COUNT][@PART]]… [--state FILE] [--log FILE] [--no-atime]
  *
  * A server of BorgStore's REST protocol v1 for tests. On a port (0: any) it prints the port's
  * number and serves each connection in a thread; on standard input and output it serves one. */
@@ -345,17 +345,10 @@ static void set_backend(const char *text)
 static bool take_options(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"backend", 1, NULL, 'b'},
-        {"stdio", 0, NULL, 's'},
-        {"port", 1, NULL, 'p'},
-        {"username", 1, NULL, 'u'},
-        {"password", 1, NULL, 'w'},
-        {"quota", 1, NULL, 'q'},
-        {"fault", 1, NULL, 'f'},
-        {"state", 1, NULL, 't'},
-        {"log", 1, NULL, 'l'},
-        {"stores", 1, NULL, 'd'},
-        {0},
+        {"backend", 1, NULL, 'b'},  {"stdio", 0, NULL, 's'},    {"port", 1, NULL, 'p'},
+        {"username", 1, NULL, 'u'}, {"password", 1, NULL, 'w'}, {"quota", 1, NULL, 'q'},
+        {"fault", 1, NULL, 'f'},    {"state", 1, NULL, 't'},    {"log", 1, NULL, 'l'},
+        {"stores", 1, NULL, 'd'},   {"no-atime", 0, NULL, 'a'}, {0},
     };
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         if (c == 'b')
@@ -372,6 +365,8 @@ static bool take_options(int argc, char **argv)
             settings.quota = atoll(optarg);
         else if (c == 't')
             settings.state = optarg;
+        else if (c == 'a')
+            settings.no_atime = true;
         else if (c == 'l')
             settings.log = optarg;
         else if (c == 'd')

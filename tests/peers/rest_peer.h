@@ -12,7 +12,7 @@ struct settings {
     const char *user, *password;
     int64_t quota; /* -1: none */
     const char *state, *log;
-    bool stdio;
+    bool stdio, no_atime;
     int port;
 };
 extern struct settings settings;

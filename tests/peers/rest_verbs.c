@@ -156,7 +156,7 @@ static void head(struct ms_backend *b, const char *name, struct reply *out)
     snprintf(out->headers, sizeof out->headers,
              "Content-Length: %llu\r\nX-BorgStore-Is-Directory: %s\r\nX-BorgStore-Atime: %.6f\r\n",
              (unsigned long long)info.size_bytes, info.directory ? "true" : "false",
-             (double)info.atime_ns / 1e9);
+             settings.no_atime ? 0.0 : (double)info.atime_ns / 1e9);
 }
 
 static void list(struct ms_backend *b, const char *name, struct reply *out)

@@ -7,6 +7,8 @@
 #include "base/sync.h"
 
 #include <sched.h>
+#include <stdatomic.h>
+#include <sys/stat.h>
 
 #define FOR_BOTH(rig, arguments, options)                                                          \
     for (int stdio_ = 0; stdio_ < 2 && (rig_open(&(rig), stdio_, arguments, options), true);       \
@@ -31,7 +33,8 @@ static void load(struct rig *rig, const char *name, int64_t offset, uint64_t siz
     ms_buf_unref(got);
 }
 
-static void each_call_is_one_request(void **state)
+/* But for a move, as a real BorgStore moves directories as well. */
+static void calls_are_one_request(void **state)
 {
     (void)state;
     struct rig rig;
@@ -63,7 +66,7 @@ static void each_call_is_one_request(void **state)
         check_ok(ms_backend_move(rig.b, ms_str("data/c"), ms_str("e"), NULL, &rig.err), rig.err);
         check_ok(ms_backend_delete(rig.b, ms_str("e"), &rig.err), rig.err);
         asked(&rig, "POST /d?cmd=mkdir\nDELETE /d?cmd=rmdir\n"
-                    "POST /?cmd=move&current=data/c&new=e\nDELETE /e\n");
+                    "HEAD /data/c\nPOST /?cmd=move&current=data/c&new=e\nDELETE /e\n");
     }
 }
 
@@ -106,6 +109,7 @@ static void odd_names_travel_escaped(void **state)
             rig.err);
         rig_holds(&rig, "q&a/+=\xff", "odd");
         asked(&rig, "POST /?cmd=create\nHEAD /\nPOST /a%20b/50%25/x%3fy%23%5a\n"
+                    "HEAD /a%20b/50%25/x%3fy%23%5a\n"
                     "POST /?cmd=move&current=a%2520b/50%2525/x%253fy%2523%255a"
                     "&new=q%26a/%2B%3D%25ff\n"
                     "GET /q&a/+=%ff\n");
@@ -220,61 +224,133 @@ static void write_large(struct rig *rig, const uint8_t *bytes, size_t size)
     check_ok(ms_writer_commit(w, NULL, &rig->err), rig->err);
 }
 
+/* Long ago, so that reading it changes the time of its last access once and then no more. */
+static void age_large(struct rig *rig)
+{
+    const struct timespec times[2] = {{.tv_sec = 1000000000}, {.tv_sec = 1000000000}};
+    assert_int_equal(utimensat(AT_FDCWD, rig_path(rig, "store/large"), times, 0), 0);
+}
+
+static struct ms_reader *read_large(struct rig *rig)
+{
+    struct ms_reader *r = NULL;
+    check_ok(ms_backend_read(rig->b, ms_str("large"), &r, &rig->err), rig->err);
+    return r;
+}
+
+/* In pieces of 1 MiB, and then in one, but for five bytes. */
+static void reads_all(struct rig *rig, struct ms_reader *r, const uint8_t *bytes)
+{
+    uint8_t *back = malloc(LARGE);
+    size_t got = 1, at = 0;
+    assert_non_null(back);
+    assert_int_equal(ms_reader_info(r)->size_bytes, LARGE);
+    for (; got; at += got)
+        check_ok(ms_reader_read(r, at, back + at, 1 << 20, &got, &rig->err), rig->err);
+    assert_int_equal(at, LARGE);
+    assert_memory_equal(back, bytes, LARGE);
+    memset(back, 0, LARGE);
+    check_ok(ms_reader_read(r, 5, back, LARGE - 5, &got, &rig->err), rig->err);
+    assert_int_equal(got, LARGE - 5);
+    assert_memory_equal(back, bytes + 5, LARGE - 5);
+    free(back);
+}
+
 static void large_values_stream_in_blocks(void **state)
 {
     (void)state;
     struct rig rig;
-    uint8_t *bytes = pattern(LARGE, 5), *back = malloc(LARGE);
-    assert_non_null(back);
+    uint8_t *bytes = pattern(LARGE, 5);
     FOR_BOTH(rig, "", "")
     {
-        struct ms_reader *r = NULL;
-        size_t got = 1, at = 0;
         write_large(&rig, bytes, LARGE); /* through a temporary file */
         assert_int_equal(rig_count(&rig, "POST /large"), 1);
+        age_large(&rig);
         unlink(rig_path(&rig, "log"));
-        check_ok(ms_backend_read(rig.b, ms_str("large"), &r, &rig.err), rig.err);
-        assert_int_equal(ms_reader_info(r)->size_bytes, LARGE);
-        while (got) {
-            check_ok(ms_reader_read(r, at, back + at, 1 << 20, &got, &rig.err), rig.err);
-            at += got;
-        }
-        assert_int_equal(at, LARGE);
-        assert_memory_equal(back, bytes, LARGE);
+        struct ms_reader *r = read_large(&rig);
         asked(&rig, "GET /large bytes=0-8388607\nHEAD /large\n"
-                    "GET /large bytes=8388608-16777215\nHEAD /large\n"
-                    "GET /large bytes=16777216-20971519\nHEAD /large\n");
-        memset(back, 0, LARGE);
-        check_ok(ms_reader_read(r, 5, back, LARGE - 5, &got, &rig.err), rig.err);
-        assert_int_equal(got, LARGE - 5);
-        assert_memory_equal(back, bytes + 5, LARGE - 5);
+                    "GET /large bytes=0-8388607\nHEAD /large\n");
+        reads_all(&rig, r, bytes);
+        asked(&rig, "GET /large bytes=8388608-16777215\nHEAD /large\n"
+                    "GET /large bytes=16777216-20971519\nHEAD /large\n"
+                    "GET /large bytes=5-8388612\nHEAD /large\n"
+                    "GET /large bytes=8388613-16777220\nHEAD /large\n"); /* the last is kept */
         ms_reader_close(r);
     }
     free(bytes);
-    free(back);
 }
 
-static void a_value_that_changes_its_size_is_a_conflict(void **state)
+/* Nothing tells one version from the next: all of it comes in one request, and is one version. */
+static void without_times_a_large_value_comes_in_one_request(void **state)
 {
     (void)state;
     struct rig rig;
-    uint8_t *bytes = pattern(LARGE, 6), *back = malloc(LARGE);
+    uint8_t *bytes = pattern(LARGE, 6), *other = pattern(LARGE, 7);
+    FOR_BOTH(rig, "--no-atime", "")
+    {
+        write_large(&rig, bytes, LARGE);
+        unlink(rig_path(&rig, "log"));
+        struct ms_reader *r = read_large(&rig);
+        asked(&rig, "GET /large bytes=0-8388607\nHEAD /large\nGET /large\n");
+        write_large(&rig, other, LARGE);
+        reads_all(&rig, r, bytes);
+        ms_reader_close(r);
+        setenv("TMPDIR", rig_path(&rig, "none"), 1);
+        check_code(ms_backend_read(rig.b, ms_str("large"), &r, &rig.err), MS_ERR_NOT_FOUND,
+                   rig.err);
+        check_text(rig.err, "TMPDIR names another folder");
+        unsetenv("TMPDIR");
+    }
+    free(bytes);
+    free(other);
+}
+
+/* A time that each reading changes is none to go by. */
+static void times_that_change_by_reading_pin_nothing(void **state)
+{
+    (void)state;
+    struct rig rig;
+    uint8_t *bytes = pattern(LARGE, 8);
+    rig_open(&rig, false, "--backend memory:shared", "");
+    write_large(&rig, bytes, LARGE);
+    unlink(rig_path(&rig, "log"));
+    struct ms_reader *r = read_large(&rig);
+    asked(&rig, "GET /large bytes=0-8388607\nHEAD /large\nGET /large bytes=0-8388607\n"
+                "HEAD /large\nGET /large bytes=0-8388607\nHEAD /large\nGET /large\n");
+    reads_all(&rig, r, bytes);
+    ms_reader_close(r);
+    rig_stop(&rig);
+    free(bytes);
+}
+
+static void a_value_that_is_replaced_is_a_conflict(void **state)
+{
+    (void)state;
+    struct rig rig;
+    uint8_t *bytes = pattern(LARGE, 9), *other = pattern(LARGE, 10), *back = malloc(LARGE);
     assert_non_null(back);
     FOR_BOTH(rig, "", "")
     {
-        struct ms_reader *r = NULL;
         size_t got = 0;
-        write_large(&rig, bytes, LARGE);
-        check_ok(ms_backend_read(rig.b, ms_str("large"), &r, &rig.err), rig.err);
-        write_large(&rig, bytes, LARGE - 1);
-        check_code(ms_reader_read(r, 8 << 20, back, 100, &got, &rig.err), MS_ERR_CONFLICT, rig.err);
-        check_text(rig.err, "large was replaced while it was read");
-        check_ok(ms_backend_delete(rig.b, ms_str("large"), &rig.err), rig.err);
-        check_code(ms_reader_read(r, 9 << 20, back, 9 << 20, &got, &rig.err), MS_ERR_CONFLICT,
-                   rig.err);
-        ms_reader_close(r);
+        for (size_t less = 0; less < 2; less++) { /* of the same size, and of another */
+            write_large(&rig, bytes, LARGE);
+            age_large(&rig);
+            struct ms_reader *r = read_large(&rig);
+            write_large(&rig, other, LARGE - less);
+            check_code(ms_reader_read(r, 8 << 20, back, 100, &got, &rig.err), MS_ERR_CONFLICT,
+                       rig.err);
+            check_text(rig.err, "large was replaced while it was read");
+            check_code(ms_reader_read(r, 0, back, LARGE, &got, &rig.err), MS_ERR_CONFLICT, rig.err);
+            check_ok(ms_reader_read(r, 3, back, 100, &got, &rig.err), rig.err);
+            assert_memory_equal(back, bytes + 3, 100); /* the block that was kept */
+            check_ok(ms_backend_delete(rig.b, ms_str("large"), &rig.err), rig.err);
+            check_code(ms_reader_read(r, 9 << 20, back, 9 << 20, &got, &rig.err), MS_ERR_CONFLICT,
+                       rig.err);
+            ms_reader_close(r);
+        }
     }
     free(bytes);
+    free(other);
     free(back);
 }
 
@@ -282,8 +358,9 @@ static void a_value_that_changes_its_size_is_a_conflict(void **state)
 
 struct interruption {
     struct rig *rig;
-    struct ms_cancel *cancel;
-    int code;
+    struct ms_cancel *cancel, *holder;
+    int code, held;
+    atomic_bool waits;
 };
 
 static int interrupt(void *arg, size_t index)
@@ -318,6 +395,55 @@ static void a_request_under_way_is_cancelled(void **state)
     }
 }
 
+/* The first one holds the only child, or the server's attention; the second waits for that. */
+static int interrupt_the_waiting(void *arg, size_t index)
+{
+    struct interruption *i = arg;
+    struct ms_buf *got = NULL;
+    if (index == 0) { /* stalls until it is cancelled at last */
+        struct ms_cancel *before = ms_cancel_swap(i->holder);
+        i->held = ms_backend_load(i->rig->b, ms_str("v"), 0, 10, &got, NULL, NULL);
+        ms_cancel_swap(before);
+        return 0;
+    }
+    while (!rig_count(i->rig, "GET /v"))
+        sched_yield();
+    if (index == 1) {
+        struct ms_cancel *before = ms_cancel_swap(i->cancel);
+        atomic_store(&i->waits, true);
+        i->code = ms_backend_load(i->rig->b, ms_str("w"), 0, 10, &got, NULL, NULL);
+        ms_cancel_swap(before);
+        ms_cancel_fire(i->holder);
+        return 0;
+    }
+    for (int turns = 0; turns < 1000 || !atomic_load(&i->waits); turns++)
+        sched_yield();
+    ms_cancel_fire(i->cancel);
+    return 0;
+}
+
+static void a_request_that_waits_for_another_is_cancelled(void **state)
+{
+    (void)state;
+    struct rig rig;
+    /* over TCP they wait for each other since the server got into its own way */
+    FOR_BOTH(rig, "--fault 'stall:1@GET /v' --fault 'status=412:1@POST /v'", "timeout=60s")
+    {
+        struct interruption i = {.rig = &rig};
+        check_ok(rig_put(&rig, "v", "x"), rig.err);
+        check_ok(rig_put(&rig, "w", "x"), rig.err);
+        check_ok(ms_cancel_new(&i.cancel, &rig.err), rig.err);
+        check_ok(ms_cancel_new(&i.holder, &rig.err), rig.err);
+        check_ok(ms_parallel(3, 3, interrupt_the_waiting, &i, &rig.err), rig.err);
+        assert_int_equal(i.code, MS_ERR_CANCELLED);
+        assert_int_equal(i.held, MS_ERR_CANCELLED);
+        assert_int_equal(rig_count(&rig, "GET /w"), 0);
+        ms_cancel_free(i.cancel);
+        ms_cancel_free(i.holder);
+        rig_holds(&rig, "w", "x");
+    }
+}
+
 static int stop_threads(void **state)
 {
     (void)state;
@@ -328,15 +454,18 @@ static int stop_threads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_call_is_one_request),
+        cmocka_unit_test(calls_are_one_request),
         cmocka_unit_test(ranges_are_asked_for_as_cheaply_as_they_can_be),
         cmocka_unit_test(odd_names_travel_escaped),
         cmocka_unit_test(statuses_have_their_codes),
         cmocka_unit_test(quota_is_told_and_kept),
         cmocka_unit_test(who_we_are_is_told_in_every_way),
         cmocka_unit_test(large_values_stream_in_blocks),
-        cmocka_unit_test(a_value_that_changes_its_size_is_a_conflict),
+        cmocka_unit_test(without_times_a_large_value_comes_in_one_request),
+        cmocka_unit_test(times_that_change_by_reading_pin_nothing),
+        cmocka_unit_test(a_value_that_is_replaced_is_a_conflict),
         cmocka_unit_test(a_request_under_way_is_cancelled),
+        cmocka_unit_test(a_request_that_waits_for_another_is_cancelled),
     };
     return cmocka_run_group_tests(tests, NULL, stop_threads);
 }
