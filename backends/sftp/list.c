@@ -14,8 +14,8 @@ void ms_sftp_listing_fini(struct ms_sftp_listing *l)
     *l = (struct ms_sftp_listing){0};
 }
 
-static int add(struct ms_sftp_listing *l, struct ms_view name, const struct ms_sftp_attrs *attrs,
-               struct ms_error *err)
+static int add(const struct ms_sftp *s, struct ms_sftp_listing *l, struct ms_view name,
+               const struct ms_sftp_attrs *attrs, struct ms_error *err)
 {
     if (l->count == l->room) {
         size_t room = l->room ? l->room * 2 : 64;
@@ -28,10 +28,14 @@ static int add(struct ms_sftp_listing *l, struct ms_view name, const struct ms_s
     uint8_t *copy = malloc(name.size + 1);
     if (!copy)
         return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a listing");
-    memcpy(copy, name.data, name.size);
-    copy[name.size] = 0;
+    size_t size = name.size;
+    if (s->features.symbols)
+        size = ms_sftp_decode_name(name, copy);
+    else
+        memcpy(copy, name.data, size);
+    copy[size] = 0;
     struct ms_sftp_entry *e = &l->entries[l->count++];
-    e->name = ms_view(copy, name.size);
+    e->name = ms_view(copy, size);
     ms_sftp_judge_attrs(attrs, &e->found);
     return 0;
 }
@@ -47,7 +51,7 @@ static int add_names(struct ms_sftp_op *op, struct ms_sftp_answer *a, struct ms_
             memchr(name.data, '/', name.size) || memchr(name.data, 0, name.size))
             return ms_sftp_damaged(op, err);
         if (!ms_equal(name, ms_str(".")) && !ms_equal(name, ms_str("..")))
-            code = add(l, name, &attrs, err);
+            code = add(op->s, l, name, &attrs, err);
     }
     return code;
 }

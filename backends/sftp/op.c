@@ -122,6 +122,9 @@ int ms_sftp_refused(struct ms_sftp_op *op, uint32_t status, const char *verb, st
 
 void ms_sftp_put_path(struct ms_sftp_out *o, const struct ms_sftp *s, struct ms_view name)
 {
+    uint8_t encoded[MS_SFTP_ENCODED(sizeof((struct ms_sftp_temp *)0)->text)];
+    if (name.size && s->features.symbols && name.size <= sizeof encoded / 3)
+        name = ms_view(encoded, ms_sftp_encode_name(name, encoded));
     if (name.size)
         ms_sftp_put_joined(o, ms_str(s->prefix), name);
     else

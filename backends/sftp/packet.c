@@ -289,6 +289,7 @@ void ms_sftp_apply_quirks(const char *banner, struct ms_sftp_features *f)
     if (banner && strstr(banner, "-rclone/")) {
         f->hardlink = false;
         f->gaps = true;
+        f->symbols = true;
     }
 }
 

@@ -126,7 +126,9 @@ bool ms_sftp_next_name(struct ms_sftp_in *rest, struct ms_view *name,
 struct ms_sftp_features {
     uint32_t version;
     bool posix_rename, hardlink, fsync, statvfs, limits, copy_data;
-    bool gaps; /* its posix-rename removes the old file first: for a moment there is none */
+    bool gaps;    /* its posix-rename removes the old file first: for a moment there is none; and an
+                     open handle does not hold on to a file that is gone */
+    bool symbols; /* it writes names as in names.c */
     uint32_t max_read, max_write; /* bytes of one request */
 };
 /* From a VERSION packet; sizes that every server takes. */
@@ -137,6 +139,13 @@ void ms_sftp_apply_quirks(const char *banner, struct ms_sftp_features *f);
 bool ms_sftp_parse_limits(struct ms_sftp_in body, struct ms_sftp_features *out) MS_MUST_CHECK;
 bool ms_sftp_parse_statvfs(struct ms_sftp_in body, uint64_t *total_bytes,
                            uint64_t *free_bytes) MS_MUST_CHECK;
+
+/* ---- names.c ---- */
+/* As the server writes it; room for MS_SFTP_ENCODED(name.size) bytes. */
+#define MS_SFTP_ENCODED(size) (3 * (size))
+size_t ms_sftp_encode_name(struct ms_view name, uint8_t *to);
+/* Back; never longer. */
+size_t ms_sftp_decode_name(struct ms_view name, uint8_t *to);
 
 const char *ms_sftp_status_name(uint32_t status); /* "NO_SUCH_FILE" */
 int ms_sftp_status_code(uint32_t status);         /* an MS_ERR_*; 0 for OK */

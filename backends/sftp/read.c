@@ -196,6 +196,92 @@ int ms_sftp_open_value(struct ms_sftp_op *op, struct ms_view name, struct ms_sft
     return code;
 }
 
+/* ---- values that others replace ---- */
+
+#define GAP_TRIES 200
+#define IO_COST   10 /* of an answer that may mean a broken disk as well */
+
+int ms_sftp_cut_short(struct ms_view name, struct ms_error *err)
+{
+    return ms_error_set(err, MS_ERR_CONFLICT, "%s was cut short while it was read", MS_SHOW(name));
+}
+
+/* How it shows that a handle lost its file. */
+static bool broke_off(int code)
+{
+    return code == MS_ERR_IO || code == MS_ERR_NOT_FOUND || code == MS_ERR_CONFLICT;
+}
+
+static int new_gate(struct ms_sftp_op *op, struct ms_error *err)
+{
+    op->gate = ms_sftp_gate_new();
+    return op->gate ? 0
+                    : ms_error_set(err, MS_ERR_NO_MEMORY, "%s: no memory for a request",
+                                   op->s->base.url);
+}
+
+int ms_sftp_replaced(struct ms_view name, struct ms_error *err)
+{
+    return ms_error_set(err, MS_ERR_CONFLICT, "%s was replaced while it was read", MS_SHOW(name));
+}
+
+/* Where a handle does not hold on to its file: what several READs gave is of one version when its
+ * handle still shows the one that it showed at first. */
+int ms_sftp_check_same(struct ms_sftp_op *op, struct ms_view name,
+                       const struct ms_sftp_handle *handle, const struct ms_info *info,
+                       struct ms_error *err)
+{
+    struct ms_sftp_found found;
+    struct ms_info now;
+    if (!op->s->features.gaps)
+        return 0;
+    int code = send_fstat(op, handle, err);
+    if (!code)
+        code = take_fstat(op, name, &found, err);
+    if (code)
+        return broke_off(code) ? ms_sftp_replaced(name, err) : code;
+    ms_sftp_fill_info(&found, &now);
+    return now.size_bytes == info->size_bytes && now.mtime_ns == info->mtime_ns
+               ? 0
+               : ms_sftp_replaced(name, err);
+}
+
+/* Whether the name still shows what was opened, and lets itself be read there. */
+static bool still_there(struct ms_sftp_op *op, struct ms_view name, const struct ms_info *info,
+                        uint64_t offset)
+{
+    struct ms_sftp_handle handle;
+    struct ms_sftp_found found;
+    struct ms_info now;
+    uint8_t byte;
+    size_t got = 0;
+    if (ms_sftp_open_value(op, name, &handle, &found, NULL))
+        return false;
+    ms_sftp_fill_info(&found, &now);
+    bool same = now.size_bytes == info->size_bytes && now.mtime_ns == info->mtime_ns &&
+                ms_sftp_read_range(op, &handle, offset, &byte, 1, &got, NULL) != 0;
+    ms_sftp_forget_handle(op->conn, ms_sftp_handle_view(&handle));
+    return same;
+}
+
+/* Reading on failed. Where a handle does not hold on to its file that may be because the value was
+ * replaced: it was when its name shows another one, or can be read now. */
+int ms_sftp_explain_read(struct ms_sftp_op *like, struct ms_view name, const struct ms_info *info,
+                         uint64_t offset, int code, struct ms_error *err)
+{
+    struct ms_sftp_op op = {.s = like->s, .conn = like->conn};
+    if (!op.s->features.gaps || !broke_off(code) || new_gate(&op, NULL))
+        return code;
+    int tries = GAP_TRIES / IO_COST;
+    while (op.gate && tries && still_there(&op, name, info, offset)) {
+        ms_sftp_gate_close(op.gate);
+        op.gate = ms_sftp_gate_new();
+        tries--;
+    }
+    ms_sftp_gate_close(op.gate);
+    return tries == 0 ? code : ms_sftp_replaced(name, err);
+}
+
 /* ---- load ---- */
 
 struct load {
@@ -254,42 +340,67 @@ static int load_first(struct ms_sftp_op *op, const struct ms_sftp_handle *handle
 static int fill_value(struct ms_sftp_op *op, const struct ms_sftp_handle *handle, struct load *l,
                       struct ms_view first, struct ms_error *err)
 {
+    struct ms_info info;
     uint64_t start, count;
     ms_range_clip(l->found.attrs.size, l->offset, l->size, &start, &count);
+    if (first.size > count &&
+        op->s->features.gaps) /* more than there is: the file is not the one looked at */
+        return ms_sftp_replaced(l->name, err);
     MS_AUTO_BUF struct ms_buf *buf = count <= SSIZE_MAX ? ms_buf_new((size_t)count) : NULL;
     if (!buf)
         return ms_error_set(err, MS_ERR_NO_MEMORY,
                             "no memory for %llu bytes of %s; read it in parts",
                             (unsigned long long)count, MS_SHOW(l->name));
     size_t have = first.size < count ? first.size : (size_t)count, got = 0;
+    int code;
     if (have)
         memcpy(ms_buf_data(buf), first.data, have);
     if (have < count) {
-        int code = ms_sftp_read_range(op, handle, start + have, ms_buf_data(buf) + have,
-                                      (size_t)count - have, &got, err);
+        code = ms_sftp_read_range(op, handle, start + have, ms_buf_data(buf) + have,
+                                  (size_t)count - have, &got, err);
         if (code)
             return code;
     }
-    ms_buf_truncate(buf, have + got);
+    if (have + got < count)
+        return ms_sftp_cut_short(l->name, err);
+    ms_sftp_fill_info(&l->found, &info);
+    code = ms_sftp_check_same(op, l->name, handle, &info, err);
+    if (code)
+        return code;
     l->value = MS_TAKE(buf);
     return 0;
 }
 
-static int load_once(struct ms_sftp_op *op, bool unsure, void *arg, struct ms_error *err)
+static int load_opened(struct ms_sftp_op *op, struct load *l, struct ms_sftp_handle handle,
+                       struct ms_error *err)
 {
-    struct load *l = arg;
-    struct ms_sftp_handle handle;
     struct ms_sftp_request *r = NULL;
     struct ms_view first;
-    (void)unsure;
-    int code = open_handle(op, l->name, &handle, err);
-    if (code)
-        return code;
-    code = load_first(op, &handle, l, &r, &first, err);
+    int code = load_first(op, &handle, l, &r, &first, err);
     if (!code)
         code = fill_value(op, &handle, l, first, err);
     ms_sftp_request_free(r);
     ms_sftp_forget_handle(op->conn, ms_sftp_handle_view(&handle));
+    return code;
+}
+
+/* Where a handle does not hold on to its file, others that replace the value meanwhile break it
+ * off: then the new one is loaded. */
+static int load_once(struct ms_sftp_op *op, bool unsure, void *arg, struct ms_error *err)
+{
+    struct load *l = arg;
+    struct ms_sftp_handle handle;
+    int tries = op->s->features.gaps ? GAP_TRIES : 0, code;
+    (void)unsure;
+    do {
+        code = op->gate ? 0 : new_gate(op, err);
+        if (!code)
+            code = open_handle(op, l->name, &handle, err);
+        if (code)
+            return code;
+        code = load_opened(op, l, handle, err);
+        tries -= code == MS_ERR_IO ? IO_COST : 1;
+    } while (broke_off(code) && tries > 0);
     return code;
 }
 

@@ -16,5 +16,15 @@ bool ms_sftp_may_ask(const struct ms_sftp_op *op, size_t mine, size_t size);
  * good for nothing more. */
 int ms_sftp_read_range(struct ms_sftp_op *op, const struct ms_sftp_handle *handle, uint64_t offset,
                        uint8_t *into, size_t size, size_t *got, struct ms_error *err);
+/* CONFLICT: it is shorter than it said. */
+int ms_sftp_cut_short(struct ms_view name, struct ms_error *err);
+int ms_sftp_replaced(struct ms_view name, struct ms_error *err); /* CONFLICT */
+/* CONFLICT where a handle may show another version by now, and does. */
+int ms_sftp_check_same(struct ms_sftp_op *op, struct ms_view name,
+                       const struct ms_sftp_handle *handle, const struct ms_info *info,
+                       struct ms_error *err);
+/* What a failure of reading on at offset means; the code to return. */
+int ms_sftp_explain_read(struct ms_sftp_op *like, struct ms_view name, const struct ms_info *info,
+                         uint64_t offset, int code, struct ms_error *err);
 
 #endif

@@ -9,6 +9,7 @@ struct piece { /* asked for ahead */
     struct piece *next;
     uint64_t offset;
     size_t size;
+    size_t asked; /* one more at the end, where a handle may show another file: it is longer then */
     struct ms_sftp_request *r; /* NULL: not there yet */
     struct ms_view bytes;
 };
@@ -17,6 +18,7 @@ struct reader {
     struct ms_reader base;
     struct ms_sftp_op op; /* its gate is of the pieces */
     struct ms_sftp_handle handle;
+    struct ms_view name;   /* behind this */
     struct ms_mutex mutex; /* guards the rest */
     struct piece *first, *last;
     size_t ahead;      /* bytes of pieces */
@@ -33,7 +35,7 @@ static void drop_pieces(struct reader *r)
         struct piece *p = r->first;
         r->first = p->next;
         if (!p->r)
-            atomic_fetch_sub(&r->op.s->in_flight, p->size);
+            atomic_fetch_sub(&r->op.s->in_flight, p->asked);
         ms_sftp_request_free(p->r);
         free(p);
     }
@@ -52,12 +54,13 @@ static int ask_ahead(struct reader *r, struct ms_error *err)
         struct piece *p = calloc(1, sizeof *p);
         if (!p)
             return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory to read on");
-        int code = ms_sftp_send_read(&r->op, &r->handle, r->next, n, err);
+        size_t asked = n == left && r->op.s->features.gaps ? n + 1 : n;
+        int code = ms_sftp_send_read(&r->op, &r->handle, r->next, asked, err);
         if (code) {
             free(p);
             return code;
         }
-        *p = (struct piece){.offset = r->next, .size = n};
+        *p = (struct piece){.offset = r->next, .size = n, .asked = asked};
         if (r->last)
             r->last->next = p;
         else
@@ -75,8 +78,10 @@ static int split(struct reader *r, struct piece *p, struct ms_error *err)
     struct piece *rest = calloc(1, sizeof *rest);
     if (!rest)
         return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory to read on");
-    *rest = (struct piece){
-        .next = p->next, .offset = p->offset + p->bytes.size, .size = p->size - p->bytes.size};
+    *rest = (struct piece){.next = p->next,
+                           .offset = p->offset + p->bytes.size,
+                           .size = p->size - p->bytes.size,
+                           .asked = p->size - p->bytes.size};
     int code = ms_sftp_send_read(&r->op, &r->handle, rest->offset, rest->size, err);
     if (code) {
         free(rest);
@@ -103,17 +108,14 @@ static int wait_first(struct reader *r, struct ms_error *err)
             p = p->next;
         p->r = got;
         p->bytes = bytes;
-        if (!code && bytes.size && bytes.size < p->size)
+        if (!code && bytes.size > p->size)
+            code = ms_sftp_replaced(r->name, err);
+        else if (!code && bytes.size && bytes.size < p->size)
             code = split(r, p, err);
         if (code)
             return code;
     }
     return 0;
-}
-
-static int cut_short(struct ms_error *err)
-{
-    return ms_error_set(err, MS_ERR_CONFLICT, "the file was cut short while it was read");
 }
 
 /* In order, from the pieces. */
@@ -127,7 +129,7 @@ static int read_on(struct reader *r, uint8_t *into, size_t size, struct ms_error
             return code;
         struct piece *p = r->first;
         if (p->bytes.size < p->size)
-            return cut_short(err);
+            return ms_sftp_cut_short(r->name, err);
         size_t skip = (size_t)(r->position - p->offset);
         size_t n = p->size - skip < size ? p->size - skip : size;
         memcpy(into, p->bytes.data + skip, n);
@@ -145,6 +147,22 @@ static int read_on(struct reader *r, uint8_t *into, size_t size, struct ms_error
     return 0;
 }
 
+static int no_gate(struct ms_error *err)
+{
+    return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory to read");
+}
+
+/* What was read is of the version that was opened. */
+static int check_same(struct reader *r, struct ms_error *err)
+{
+    struct ms_sftp_op op = {.s = r->op.s, .conn = r->op.conn, .gate = ms_sftp_gate_new()};
+    if (!op.gate)
+        return no_gate(err);
+    int code = ms_sftp_check_same(&op, r->name, &r->handle, &r->base.info, err);
+    ms_sftp_gate_close(op.gate);
+    return code;
+}
+
 /* Anywhere, at a gate of its own. */
 static int read_apart(struct reader *r, uint64_t offset, uint8_t *into, size_t size,
                       struct ms_error *err)
@@ -152,10 +170,10 @@ static int read_apart(struct reader *r, uint64_t offset, uint8_t *into, size_t s
     struct ms_sftp_op op = {.s = r->op.s, .conn = r->op.conn, .gate = ms_sftp_gate_new()};
     size_t got = 0;
     if (!op.gate)
-        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory to read");
+        return no_gate(err);
     int code = ms_sftp_read_range(&op, &r->handle, offset, into, size, &got, err);
     ms_sftp_gate_close(op.gate);
-    return code || got == size ? code : cut_short(err);
+    return code || got == size ? code : ms_sftp_cut_short(r->name, err);
 }
 
 /* What is asked for ahead is thrown away, its answers with it; reading begins at offset. */
@@ -163,7 +181,7 @@ static int seek(struct reader *r, uint64_t offset, struct ms_error *err)
 {
     struct ms_sftp_gate *gate = ms_sftp_gate_new();
     if (!gate)
-        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory to read");
+        return no_gate(err);
     drop_pieces(r);
     ms_sftp_gate_close(r->op.gate);
     r->op.gate = gate;
@@ -174,10 +192,9 @@ static int seek(struct reader *r, uint64_t offset, struct ms_error *err)
 
 /* In order it reads ahead, the more the longer that goes on. Elsewhere it reads apart, and once
  * that happens often in a row, takes it for a new beginning. */
-static int reader_read(struct ms_reader *base, uint64_t offset, uint8_t *into, size_t size,
-                       struct ms_error *err)
+static int read_somewhere(struct reader *r, uint64_t offset, uint8_t *into, size_t size,
+                          struct ms_error *err)
 {
-    struct reader *r = (struct reader *)base;
     {
         MS_HOLD(&r->mutex);
         int code = 0;
@@ -197,6 +214,16 @@ static int reader_read(struct ms_reader *base, uint64_t offset, uint8_t *into, s
             return code;
     }
     return read_apart(r, offset, into, size, err);
+}
+
+static int reader_read(struct ms_reader *base, uint64_t offset, uint8_t *into, size_t size,
+                       struct ms_error *err)
+{
+    struct reader *r = (struct reader *)base;
+    int code = read_somewhere(r, offset, into, size, err);
+    if (!code && r->op.s->features.gaps)
+        code = check_same(r, err);
+    return code ? ms_sftp_explain_read(&r->op, r->name, &base->info, offset, code, err) : 0;
 }
 
 static void reader_close(struct ms_reader *base)
@@ -232,9 +259,11 @@ int ms_sftp_read(struct ms_backend *b, struct ms_view name, struct ms_reader **o
                  struct ms_error *err)
 {
     static const struct ms_reader_ops ops = {reader_read, reader_close};
-    struct reader *r = calloc(1, sizeof *r);
+    struct reader *r = calloc(1, sizeof *r + name.size);
     if (!r)
         return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory to read %s", MS_SHOW(name));
+    memcpy(r + 1, name.data, name.size);
+    r->name = ms_view(r + 1, name.size);
     r->base = (struct ms_reader){.ops = &ops, .backend = b};
     struct open o = {name, r};
     int code = ms_sftp_retrying(b, MS_VERB_LOAD, open_once, &o, err);

@@ -24,6 +24,8 @@ struct candidate {
     bool virtual_clock;  /* runs on one: emulated delays take no time */
     unsigned flags;      /* enum ms_capability it must report, exactly */
     bool stores_streams; /* values beyond 64 MiB go through its writer */
+    bool cuts; /* what is read while others replace it may be cut to the length of another version,
+                  and nothing that the server says shows it */
 };
 extern const struct candidate candidates[];
 extern const size_t candidate_count;

@@ -39,7 +39,7 @@ const struct candidate candidates[] = {
     {"SFTP of OpenSSH", "$MS_TEST_SFTP_URL", false, COMMON | MS_CAP_COPY | MS_CAP_COMPOSE, true},
     {"SFTP of OpenSSH behind the emulator", "$MS_TEST_SFTP_URL?emulate.latency=1ms", false,
      COMMON | MS_CAP_COPY | MS_CAP_COMPOSE, true},
-    {"SFTP of rclone", "$MS_TEST_SFTP2_URL", false, SFTP, true},
+    {"SFTP of rclone", "$MS_TEST_SFTP2_URL", false, SFTP, true, .cuts = true},
     {"minimal behind the emulator", "minimal:?" SLOW, true, COMMON | MS_CAP_IF_TAG, false},
 };
 const size_t candidate_count = sizeof candidates / sizeof *candidates;

@@ -61,6 +61,19 @@ static void put_and_take(struct ms_view text, uint32_t id)
     ms_sftp_out_fini(&o);
 }
 
+/* Every name comes back as it went. */
+static void write_name(struct ms_view name)
+{
+    uint8_t there[3 * 4096], back[3 * 4096];
+    if (name.size > 4096)
+        return;
+    size_t n = ms_sftp_encode_name(name, there);
+    ms_assert(n <= MS_SFTP_ENCODED(name.size));
+    ms_assert(ms_sftp_decode_name(name, back) <= name.size);
+    size_t m = ms_sftp_decode_name(ms_view(there, n), back);
+    ms_assert(m == name.size && (m == 0 || memcmp(back, name.data, m) == 0));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const uint8_t nothing[1];
@@ -70,5 +83,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (ms_sftp_parse_version(packet, &f))
         ms_assert(f.max_read && f.max_write);
     put_and_take(packet, size ? data[0] : 0);
+    write_name(packet);
     return 0;
 }

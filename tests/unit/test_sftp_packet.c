@@ -170,7 +170,38 @@ static void knows_quirks_by_the_banner(void **state)
     ms_sftp_apply_quirks(NULL, &f);
     assert_true(f.hardlink && f.posix_rename && !f.gaps);
     ms_sftp_apply_quirks("SSH-2.0-rclone/v1.60.1-DEV", &f);
-    assert_true(!f.hardlink && f.posix_rename && f.gaps);
+    assert_true(!f.hardlink && f.posix_rename && f.gaps && f.symbols);
+}
+
+static void writes_names_with_symbols(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *written;
+    } cases[] = {
+        {"plain name", "plain name"},
+        {"\x01\x1f\x7f", "\xe2\x90\x81\xe2\x90\x9f\xe2\x90\xa1"},
+        {"a\nb", "a\xe2\x90\x8a"
+                 "b"},
+        {"\xe2\x90\x81", "\xe2\x80\x9b\xe2\x90\x81"}, /* a symbol that is meant */
+        {"\xe2\x80\x9b!", "\xe2\x80\x9b\xe2\x80\x9b!"},
+        {"\xe2\x90\x80", "\xe2\x90\x80"}, /* of NUL, which no name holds */
+        {"\xff\xe2\x90", "\xff\xe2\x90"},
+        {"caf\xc3\xa9", "caf\xc3\xa9"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        uint8_t there[64], back[64];
+        size_t n = ms_sftp_encode_name(ms_str(cases[i].name), there);
+        assert_int_equal(n, strlen(cases[i].written));
+        assert_memory_equal(there, cases[i].written, n);
+        n = ms_sftp_decode_name(ms_view(there, n), back);
+        assert_int_equal(n, strlen(cases[i].name));
+        assert_memory_equal(back, cases[i].name, n);
+    }
+    uint8_t back[8]; /* a mark before what needs none stays, as does one at the end */
+    assert_int_equal(ms_sftp_decode_name(ms_str("\xe2\x80\x9b!"), back), 4);
+    assert_memory_equal(back, "\xe2\x80\x9b!", 4);
+    assert_int_equal(ms_sftp_decode_name(ms_str("\xe2\x80\x9b"), back), 3);
 }
 
 static void takes_limits_within_reason(void **state)
@@ -247,6 +278,7 @@ int main(void)
         cmocka_unit_test(refuses_wild_lengths),
         cmocka_unit_test(knows_what_a_server_offers),
         cmocka_unit_test(knows_quirks_by_the_banner),
+        cmocka_unit_test(writes_names_with_symbols),
         cmocka_unit_test(takes_limits_within_reason),
         cmocka_unit_test(counts_free_space),
         cmocka_unit_test(gives_statuses_a_code_and_a_name),
