@@ -48,10 +48,10 @@ struct large {
 static int take_etag(void *ctx, const char *path, struct ms_view text, struct ms_error *err)
 {
     char **out = ctx;
-    (void)err;
-    if (strcmp(path, "CopyPartResult/ETag") == 0 && !*out)
-        *out = strndup((const char *)text.data, text.size);
-    return 0;
+    if (strcmp(path, "CopyPartResult/ETag") != 0 || *out)
+        return 0;
+    *out = strndup((const char *)text.data, text.size);
+    return *out ? 0 : ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a copy");
 }
 
 static int copy_part(void *arg, size_t index)

@@ -104,13 +104,14 @@ static char *delete_body(const struct ms_s3_page *page)
     FILE *f = open_memstream(&text, &size);
     if (!f)
         return NULL;
+    bool good = true;
     fputs("<Delete><Quiet>true</Quiet>", f);
-    for (size_t i = 0; i < page->count; i++) {
+    for (size_t i = 0; i < page->count && good; i++) {
         MS_AUTO_FREE char *key = ms_xml_escape(page->items[i].key);
-        fprintf(f, "<Object><Key>%s</Key></Object>", key ? key : "");
+        good = key && fprintf(f, "<Object><Key>%s</Key></Object>", key) > 0;
     }
     fputs("</Delete>", f);
-    bool good = !ferror(f);
+    good = !ferror(f) && good;
     if (fclose(f) != 0 || !good) {
         free(text);
         return NULL;
@@ -266,10 +267,11 @@ struct uploads {
     int code;
 };
 
-static void replace(char **to, struct ms_view text)
+static int replace(char **to, struct ms_view text, struct ms_error *err)
 {
     free(*to);
     *to = strndup((const char *)text.data, text.size);
+    return *to ? 0 : no_memory(err);
 }
 
 static void abort_one(struct uploads *u)
@@ -289,24 +291,23 @@ static void abort_one(struct uploads *u)
 static int take_upload(void *ctx, const char *path, struct ms_view text, struct ms_error *err)
 {
     struct uploads *u = ctx;
-    (void)err;
     if (strncmp(path, "ListMultipartUploadsResult", 26) != 0)
         return 0;
     path += 26;
     if (strcmp(path, "/Upload/Key") == 0)
-        replace(&u->key, text);
-    else if (strcmp(path, "/Upload/UploadId") == 0)
-        replace(&u->id, text);
-    else if (strcmp(path, "/Upload/Initiated") == 0)
+        return replace(&u->key, text, err);
+    if (strcmp(path, "/Upload/UploadId") == 0)
+        return replace(&u->id, text, err);
+    if (strcmp(path, "/NextKeyMarker") == 0)
+        return replace(&u->next_key, text, err);
+    if (strcmp(path, "/NextUploadIdMarker") == 0)
+        return replace(&u->next_id, text, err);
+    if (strcmp(path, "/Upload/Initiated") == 0)
         u->begun_ns = ms_s3_http_date(text) * INT64_C(1000000000);
     else if (strcmp(path, "/Upload") == 0)
         abort_one(u);
     else if (strcmp(path, "/IsTruncated") == 0)
         u->truncated = ms_equal(text, ms_str("true"));
-    else if (strcmp(path, "/NextKeyMarker") == 0)
-        replace(&u->next_key, text);
-    else if (strcmp(path, "/NextUploadIdMarker") == 0)
-        replace(&u->next_id, text);
     return 0;
 }
 

@@ -20,15 +20,21 @@ struct upload_answer {
     char *id, *etag;
 };
 
+static int no_memory(struct ms_error *err)
+{
+    return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for an upload");
+}
+
 static int take_leaf(void *ctx, const char *path, struct ms_view text, struct ms_error *err)
 {
     struct upload_answer *a = ctx;
-    (void)err;
-    if (strcmp(path, "InitiateMultipartUploadResult/UploadId") == 0 && !a->id)
-        a->id = strndup((const char *)text.data, text.size);
-    if (strcmp(path, "CompleteMultipartUploadResult/ETag") == 0 && !a->etag)
-        a->etag = strndup((const char *)text.data, text.size);
-    return 0;
+    char **to = strcmp(path, "InitiateMultipartUploadResult/UploadId") == 0 ? &a->id
+                : strcmp(path, "CompleteMultipartUploadResult/ETag") == 0   ? &a->etag
+                                                                            : NULL;
+    if (!to || *to)
+        return 0;
+    *to = strndup((const char *)text.data, text.size);
+    return *to ? 0 : no_memory(err);
 }
 
 int ms_s3_upload_begin(struct ms_s3 *s, struct ms_view name, struct ms_s3_upload *u,
@@ -69,7 +75,7 @@ int ms_s3_upload_room(struct ms_s3_upload *u, size_t count, struct ms_error *err
     size_t room = count < 64 ? 64 : count * 2;
     char **larger = realloc(u->etags, room * sizeof *larger);
     if (!larger)
-        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for an upload");
+        return no_memory(err);
     memset(larger + u->room, 0, (room - u->room) * sizeof *larger);
     u->etags = larger;
     u->room = room;
@@ -104,14 +110,15 @@ static char *complete_body(const struct ms_s3_upload *u)
     FILE *f = open_memstream(&text, &size);
     if (!f)
         return NULL;
+    bool good = true;
     fputs("<CompleteMultipartUpload>", f);
-    for (size_t i = 0; i < u->count; i++) {
+    for (size_t i = 0; i < u->count && good; i++) {
         MS_AUTO_FREE char *etag = u->etags[i] ? ms_xml_escape(ms_str(u->etags[i])) : NULL;
-        fprintf(f, "<Part><PartNumber>%zu</PartNumber><ETag>%s</ETag></Part>", i + 1,
-                etag ? etag : "");
+        good = etag && fprintf(f, "<Part><PartNumber>%zu</PartNumber><ETag>%s</ETag></Part>", i + 1,
+                               etag) > 0;
     }
     fputs("</CompleteMultipartUpload>", f);
-    bool good = !ferror(f);
+    good = !ferror(f) && good;
     if (fclose(f) != 0 || !good) {
         free(text);
         return NULL;
@@ -140,7 +147,7 @@ int ms_s3_upload_complete(struct ms_s3 *s, struct ms_view name, struct ms_s3_upl
 {
     MS_AUTO_FREE char *body = complete_body(u);
     if (!body)
-        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for an upload");
+        return no_memory(err);
     struct ms_s3_call c = {.verb = MS_VERB_STORE,
                            .method = "POST",
                            .name = name,
@@ -222,7 +229,9 @@ static int put_part(struct part *p, char **etag, struct ms_error *err)
         return code;
     struct ms_view said = ms_http_header(&answer, "etag");
     *etag = said.size ? strndup((const char *)said.data, said.size) : NULL;
-    if (!*etag)
+    if (said.size && !*etag)
+        code = no_memory(err);
+    else if (!*etag)
         code = ms_error_set(err, MS_ERR_PROTOCOL, "%s: the server takes a part without an ETag",
                             w->base.backend->url);
     ms_http_answer_fini(&answer);

@@ -111,8 +111,11 @@ static int take_leaf(void *ctx, const char *path, struct ms_view text, struct ms
         p->encoded = ms_equal(text, ms_str("url"));
     else if (strcmp(path, "/IsTruncated") == 0)
         p->truncated = ms_equal(text, ms_str("true"));
-    else if (strcmp(path, "/NextContinuationToken") == 0 && text.size && !p->token)
+    else if (strcmp(path, "/NextContinuationToken") == 0 && text.size && !p->token) {
         p->token = strndup((const char *)text.data, text.size);
+        if (!p->token)
+            return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a listing");
+    }
     return 0;
 }
 
