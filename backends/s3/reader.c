@@ -1,6 +1,7 @@
 /* Reads of a pinned version: every request says If-Match, large reads go in parallel ranges. */
 #include "backends/s3/s3.h"
 
+#include "backends/readahead.h"
 #include "base/cleanup.h"
 #include "base/pool.h"
 #include "base/text.h"
@@ -98,14 +99,14 @@ int ms_s3_fetch(struct ms_s3 *s, struct ms_view name, const char *etag, uint64_t
 
 struct reader {
     struct ms_reader base;
+    struct ms_readahead ahead;
     struct ms_buf *first;
     struct ms_view name; /* behind the struct */
 };
 
-static int reader_read(struct ms_reader *r, uint64_t offset, uint8_t *into, size_t size,
-                       struct ms_error *err)
+static int fetch(void *arg, uint64_t offset, uint8_t *into, size_t size, struct ms_error *err)
 {
-    struct reader *self = (struct reader *)r;
+    struct reader *self = arg;
     struct ms_view first = ms_buf_view(self->first);
     if (offset < first.size) {
         size_t have = first.size - (size_t)offset;
@@ -115,14 +116,22 @@ static int reader_read(struct ms_reader *r, uint64_t offset, uint8_t *into, size
         into += take;
         size -= take;
     }
-    return ms_s3_fetch(ms_s3_self(r->backend), self->name, r->info.tag.text, offset, into, size,
-                       err);
+    return ms_s3_fetch(ms_s3_self(self->base.backend), self->name, self->base.info.tag.text, offset,
+                       into, size, err);
+}
+
+static int reader_read(struct ms_reader *r, uint64_t offset, uint8_t *into, size_t size,
+                       struct ms_error *err)
+{
+    return ms_readahead_read(&((struct reader *)r)->ahead, offset, into, size, err);
 }
 
 static void reader_close(struct ms_reader *r)
 {
-    ms_buf_unref(((struct reader *)r)->first);
-    free(r);
+    struct reader *self = (struct reader *)r;
+    ms_readahead_fini(&self->ahead);
+    ms_buf_unref(self->first);
+    free(self);
 }
 
 int ms_s3_read(struct ms_backend *b, struct ms_view name, struct ms_reader **out,
@@ -142,6 +151,7 @@ int ms_s3_read(struct ms_backend *b, struct ms_view name, struct ms_reader **out
     *r = (struct reader){.base = {.ops = &ops, .backend = b, .info = info}, .first = first};
     memcpy(r + 1, name.data, name.size);
     r->name = ms_view(r + 1, name.size);
+    ms_readahead_init(&r->ahead, fetch, r, info.size_bytes);
     *out = &r->base;
     return 0;
 }
