@@ -5,6 +5,7 @@
 #include "backends/http/http.h"
 
 #include "base/cleanup.h"
+#include "base/log.h"
 #include "base/sync.h"
 #include "base/text.h"
 
@@ -128,6 +129,14 @@ static bool copy_options(struct ms_http *http, const struct ms_http_options *o)
     http->resolve = o->resolve ? curl_slist_append(NULL, o->resolve) : NULL;
     return http->host && (!o->ca_file || http->ca_file) && (!o->user || http->user) &&
            (!o->password || http->password) && (!o->resolve || http->resolve);
+}
+
+void ms_http_warn_insecure(const char *host)
+{
+    ms_log(MS_LOG_WARN,
+           "%s: TLS is not verified (insecure=1): whoever is on the way can read and change what "
+           "is sent",
+           host);
 }
 
 int ms_http_new(const struct ms_http_options *options, struct ms_http **out, struct ms_error *err)
@@ -448,12 +457,28 @@ static int own_failure(const struct ms_http *http, int code, struct ms_error *er
     return ms_error_set(err, code, "%s sent an answer that is longer than it may be", http->host);
 }
 
+/* detail: in the words of libcurl and OpenSSL, the only place where the reason is told. */
 static int untrusted(const struct ms_http *http, const char *detail, struct ms_error *err)
 {
+    const char *host = http->host;
+    if (strstr(detail, "not yet valid"))
+        return ms_error_set(err, MS_ERR_UNTRUSTED,
+                            "the certificate of %s is not valid yet: is the clock here right?",
+                            host);
+    if (strstr(detail, "has expired"))
+        return ms_error_set(err, MS_ERR_UNTRUSTED,
+                            "the certificate of %s has expired: it is to be renewed over there, "
+                            "unless the clock here is wrong",
+                            host);
+    if (strstr(detail, "target host name"))
+        return ms_error_set(err, MS_ERR_UNTRUSTED,
+                            "the certificate of %s is for another host: use the name it is made "
+                            "for, or find out who answers there",
+                            host);
     return ms_error_set(err, MS_ERR_UNTRUSTED,
                         "the certificate of %s is not trusted (%s); give its authority with "
                         "?ca=FILE if you trust it",
-                        http->host, detail);
+                        host, detail);
 }
 
 static int explain(const struct ms_http *http, CURLcode result, const char *detail,
@@ -480,9 +505,9 @@ static int explain(const struct ms_http *http, CURLcode result, const char *deta
     case CURLE_SSL_ISSUER_ERROR:
         return untrusted(http, detail, err);
     case CURLE_SSL_CACERT_BADFILE:
-        return ms_error_set(err, MS_ERR_URL,
-                            "the file of ?ca= cannot be used: no readable PEM "
-                            "certificates in it");
+        return ms_error_set(
+            err, MS_ERR_CONFIG, "%s cannot be used to trust %s: no readable PEM certificates in it",
+            MS_SHOW(ms_str(http->ca_file ? http->ca_file : "the system's file")), http->host);
     case CURLE_SSL_CONNECT_ERROR:
     case CURLE_UNSUPPORTED_PROTOCOL:
     case CURLE_WEIRD_SERVER_REPLY:

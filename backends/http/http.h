@@ -46,6 +46,8 @@ struct ms_http_answer {
 };
 
 int ms_http_new(const struct ms_http_options *options, struct ms_http **out, struct ms_error *err);
+/* For a driver to say once that no_verify is set. */
+void ms_http_warn_insecure(const char *host);
 void ms_http_free(struct ms_http *http); /* nothing in flight */
 
 /* 0 when an answer came, whatever its status; *out is then to be freed with ms_http_answer_fini.

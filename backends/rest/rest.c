@@ -279,6 +279,8 @@ static int make_http(struct ms_rest *r, const struct ms_url *url, const struct o
         .connect_timeout_s = o->timeout_s < 10 ? (unsigned)o->timeout_s : 10,
     };
     print_peer(r->peer, sizeof r->peer, url);
+    if (o->insecure)
+        ms_http_warn_insecure(r->peer);
     choose_login(url, &http);
     r->root = make_root(url);
     r->parallelism = HTTP_PARALLELISM;

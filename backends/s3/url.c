@@ -401,9 +401,14 @@ static int set_all(struct ms_s3 *s, struct ms_url *url, struct ms_s3_place *p, b
                          : ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for an S3 URL");
     }
     ms_s3_credentials_fini(&found);
+    if (!code && o.insecure)
+        ms_http_warn_insecure(s->host);
+    const char *bundle = getenv("AWS_CA_BUNDLE");
+    if (bundle && !*bundle)
+        bundle = NULL;
     struct ms_http_options http = {.backend = &s->base,
                                    .host = s->host,
-                                   .ca_file = o.ca ? o.ca : getenv("AWS_CA_BUNDLE"),
+                                   .ca_file = o.ca ? o.ca : bundle,
                                    .no_verify = o.insecure,
                                    .stall_timeout_s = (unsigned)o.timeout_s,
                                    .connect_timeout_s =
