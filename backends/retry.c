@@ -32,6 +32,15 @@ static uint64_t longest_wait(const struct ms_retry_policy *p, unsigned done)
     return wait < p->limit_ns ? wait : p->limit_ns;
 }
 
+/* Whether the failure may pass. Whatever is no trouble of the line is an answer. */
+static bool may_pass(struct ms_retry_policy *p, int code)
+{
+    MS_HOLD(&p->mutex);
+    if (code != MS_ERR_TIMEOUT && code != MS_ERR_CONNECTION && code != MS_ERR_CANCELLED)
+        p->answered = true;
+    return ms_code_class(code) == MS_CLASS_TRANSIENT && (code != MS_ERR_TIMEOUT || p->answered);
+}
+
 /* Pays for one more attempt and draws the wait before it; false: the budget is used up. */
 static bool draw(struct ms_retry_policy *p, unsigned done, uint64_t *wait_ns)
 {
@@ -49,8 +58,7 @@ bool ms_retry_again(struct ms_retry *r, struct ms_retry_policy *p, struct ms_bac
 {
     uint64_t wait_ns = 0;
     r->done++;
-    if (ms_code_class(*code) != MS_CLASS_TRANSIENT || r->done >= p->attempts ||
-        !draw(p, r->done, &wait_ns))
+    if (!may_pass(p, *code) || r->done >= p->attempts || !draw(p, r->done, &wait_ns))
         return false;
     struct ms_error cancelled = {0};
     int slept = ms_sleep(b->clock, wait_ns > wanted_ns ? wait_ns : wanted_ns, &cancelled);
@@ -65,6 +73,7 @@ bool ms_retry_again(struct ms_retry *r, struct ms_retry_policy *p, struct ms_bac
 void ms_retry_succeeded(struct ms_retry_policy *p)
 {
     MS_HOLD(&p->mutex);
+    p->answered = true;
     if (p->tokens < BUDGET_TOKENS)
         p->tokens++;
 }

@@ -3,7 +3,8 @@
  * Full jitter over an exponential back-off (M. Brooker, "Exponential Backoff and Jitter", AWS
  * Architecture Blog, 2015), and a budget per backend as in the AWS SDKs' "standard" mode: a retry
  * takes tokens, a success gives one back, so that a storage that is down is not asked again by
- * everybody for ever. Any thread.
+ * everybody for ever. A storage that never said a word is asked once: that it does not answer was
+ * told by the whole time-out, which is what the user waits for. Any thread.
  */
 #ifndef BACKENDS_RETRY_H
 #define BACKENDS_RETRY_H
@@ -18,6 +19,7 @@ struct ms_retry_policy {
     struct ms_mutex mutex;
     struct ms_random random;
     unsigned tokens; /* left in the budget */
+    bool answered;   /* the other side has said something: a time-out may pass */
 };
 
 void ms_retry_policy_init(struct ms_retry_policy *p, uint64_t seed);

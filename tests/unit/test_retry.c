@@ -41,12 +41,36 @@ static void only_transient_failures_are_repeated(void **state)
         struct ms_retry r = {0};
         assert_false(again(&s, &r, lasting[i], 0));
     }
-    static const int passing[] = {MS_ERR_CONNECTION, MS_ERR_TIMEOUT, MS_ERR_BUSY};
+    static const int passing[] = {MS_ERR_CONNECTION, MS_ERR_BUSY, MS_ERR_TIMEOUT};
     for (size_t i = 0; i < sizeof passing / sizeof *passing; i++) {
         struct ms_retry r = {0};
         assert_true(again(&s, &r, passing[i], 0));
     }
     assert_int_equal(ms_clock_now(s.clock) > 1000, 1);
+    end(&s);
+}
+
+static void who_never_answered_is_asked_once(void **state)
+{
+    (void)state;
+    struct scene s;
+    begin(&s);
+    for (int i = 0; i < 2; i++) {
+        struct ms_retry r = {0};
+        assert_true(again(&s, &r, MS_ERR_CONNECTION, 0)); /* this may be a server that starts */
+        uint64_t before = ms_clock_now(s.clock);
+        assert_false(again(&s, &r, MS_ERR_TIMEOUT, 0));
+        assert_int_equal(ms_clock_now(s.clock), before);
+    }
+    ms_retry_succeeded(&s.policy);
+    struct ms_retry r = {0};
+    assert_true(again(&s, &r, MS_ERR_TIMEOUT, 0));
+    end(&s);
+    begin(&s);
+    r = (struct ms_retry){0};
+    assert_false(again(&s, &r, MS_ERR_NOT_FOUND, 0)); /* an answer */
+    r = (struct ms_retry){0};
+    assert_true(again(&s, &r, MS_ERR_TIMEOUT, 0));
     end(&s);
 }
 
@@ -186,6 +210,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_transient_failures_are_repeated),
+        cmocka_unit_test(who_never_answered_is_asked_once),
         cmocka_unit_test(attempts_end_and_waits_grow_within_their_limits),
         cmocka_unit_test(no_wait_is_longer_than_the_limit),
         cmocka_unit_test(waits_at_least_what_the_storage_asked_for),
