@@ -234,6 +234,8 @@ static int explain(const struct ms_rest_child *c, const char *peer, int status,
                             peer, mark, said);
     if (exit_code == 255 && says(c, "Permission denied"))
         return ms_error_set(err, MS_ERR_AUTH, "ssh is not let in at %s%s%s", peer, mark, said);
+    if (!c->answered && exit_code == 255 && says(c, "invalid format")) /* ssh, of a greeting */
+        return ms_error_set(err, MS_ERR_PROTOCOL, "%s does not speak SSH%s%s", peer, mark, said);
     if (!c->answered && (exit_code == 127 || exit_code == 126))
         return ms_error_set(err, MS_ERR_PROTOCOL,
                             "there is no borgstore-server-rest to be started at %s%s%s", peer, mark,

@@ -55,7 +55,8 @@ static const struct {
 } known[] = {
     {"NoSuchKey", MS_ERR_NOT_FOUND, "not found"},
     {"NoSuchUpload", MS_ERR_NOT_FOUND, "its multipart upload is gone"},
-    {"NoSuchBucket", MS_ERR_NO_STORE, "the bucket does not exist"},
+    {"NoSuchBucket", MS_ERR_NO_STORE,
+     "the bucket does not exist: is its name right? make it at the provider"},
     {"AccessDenied", MS_ERR_ACCESS, "the server denies access: the key may not do this here"},
     {"AllAccessDisabled", MS_ERR_ACCESS, "the server denies access to this bucket"},
     {"InvalidAccessKeyId", MS_ERR_AUTH, "the server does not know this access key"},
@@ -88,6 +89,8 @@ static int by_status(int status, const char **sentence)
     *sentence = "the server refuses it";
     switch (status) {
     case 401:
+        *sentence = "the server does not accept the login: are the keys right, and is it S3?";
+        return MS_ERR_AUTH;
     case 403:
         *sentence = "the server denies access: the key may not do this here";
         return MS_ERR_ACCESS;

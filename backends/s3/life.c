@@ -58,8 +58,7 @@ int ms_s3_open(struct ms_backend *b, struct ms_error *err)
     if (code)
         return code;
     if (!marker && !more && s->prefix[0])
-        return ms_error_set(err, MS_ERR_NO_STORE, "there is no store at %s; create it first",
-                            b->url);
+        return ms_error_set(err, MS_ERR_NO_STORE, "there is no store at %s", b->url);
     if (s->if_absent == MS_S3_PROBE) {
         bool works = false;
         if (ms_s3_probe_if_absent(s, &works, err) == MS_ERR_CANCELLED)

@@ -23,7 +23,8 @@ struct walk {
 
 static int malformed(struct ms_error *err)
 {
-    return ms_error_set(err, MS_ERR_PROTOCOL, "the answer is no well-formed XML");
+    return ms_error_set(err, MS_ERR_PROTOCOL,
+                        "the answer is no well-formed XML: is there an S3 server?");
 }
 
 static bool looking_at(const struct walk *w, const char *text)

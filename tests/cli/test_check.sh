@@ -136,7 +136,7 @@ stage 6 http "$port" authenticate 2 "key"
 expect 6 ls "s3:work@http://127.0.0.1:$port/bucket?region=x" # other commands as well
 one_line
 stop
-serve garbage
+serve mail
 stage 1 http "$port" connect 1 "127.0.0.1"
 stop
 if openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 2 \

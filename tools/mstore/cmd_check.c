@@ -85,7 +85,8 @@ static int sum_up(const struct ms_cli *cli, const struct ms_check *c, struct ms_
     /* of what was tried on the storage only that it failed: it holds the item, or another has it */
     bool reaching = first->code == MS_ERR_NO_STORE || first->code == MS_ERR_CONNECTION ||
                     first->code == MS_ERR_TIMEOUT || first->code == MS_ERR_BUSY ||
-                    first->code == MS_ERR_AUTH || first->code == MS_ERR_UNTRUSTED;
+                    first->code == MS_ERR_AUTH || first->code == MS_ERR_UNTRUSTED ||
+                    first->code == MS_ERR_URL;
     return ms_error_set(err, reaching ? first->code : MS_ERR_IO, "%zu check%s failed, first: %s",
                         failures, failures == 1 ? "" : "s", first->what);
 }
