@@ -33,8 +33,8 @@ void ms_sftp_temp_name(struct ms_sftp_temp *t, struct ms_view beside)
     memcpy(to + 11, ".tmp", 5);
 }
 
-static int two_paths(struct ms_sftp_op *op, const char *extension, struct ms_view from,
-                     struct ms_view to, uint32_t *status, struct ms_error *err)
+int ms_sftp_two_paths(struct ms_sftp_op *op, const char *extension, struct ms_view from,
+                      struct ms_view to, uint32_t *status, struct ms_error *err)
 {
     struct ms_sftp_out o;
     ms_sftp_out_begin(&o, extension ? MS_FXP_EXTENDED : MS_FXP_RENAME,
@@ -160,7 +160,7 @@ static int replace_by_steps(struct ms_sftp_op *op, bool unsure, const struct ms_
     uint32_t status;
     int vanished = 0; /* refused, and then nothing was there: others replace it too */
     for (int tries = 0;; tries++) {
-        int code = two_paths(op, NULL, p->from, p->to, &status, err);
+        int code = ms_sftp_two_paths(op, NULL, p->from, p->to, &status, err);
         if (code || status == MS_FX_OK)
             return code;
         struct ms_sftp_found from, to;
@@ -175,15 +175,15 @@ static int replace_by_steps(struct ms_sftp_op *op, bool unsure, const struct ms_
         if (!to.exists)
             continue;
         ms_sftp_temp_name(&aside, p->to);
-        code = two_paths(op, NULL, p->to, ms_str(aside.text), &status, err);
+        code = ms_sftp_two_paths(op, NULL, p->to, ms_str(aside.text), &status, err);
         if (code || status != MS_FX_OK)
             continue; /* somebody else was faster; a lost line shows next time */
-        code = two_paths(op, NULL, p->from, p->to, &status, err);
+        code = ms_sftp_two_paths(op, NULL, p->from, p->to, &status, err);
         if (code)
             return code;
         if (status == MS_FX_OK)
             return remove_name(op, ms_str(aside.text), err);
-        code = two_paths(op, NULL, ms_str(aside.text), p->to, &status, err);
+        code = ms_sftp_two_paths(op, NULL, ms_str(aside.text), p->to, &status, err);
         if (code)
             return code;
     }
@@ -193,7 +193,7 @@ static int publish_by_link(struct ms_sftp_op *op, bool unsure, const struct ms_s
                            struct ms_error *err)
 {
     uint32_t status;
-    int code = two_paths(op, "hardlink@openssh.com", p->from, p->to, &status, err);
+    int code = ms_sftp_two_paths(op, "hardlink@openssh.com", p->from, p->to, &status, err);
     if (code)
         return code;
     if (status != MS_FX_OK && unsure && ms_sftp_status_code(status) != MS_ERR_NOT_FOUND) {
@@ -229,8 +229,8 @@ int ms_sftp_publish(struct ms_sftp_op *op, bool unsure, const struct ms_sftp_pub
         return publish_by_link(op, unsure, p, err);
     if (!p->if_absent && !s->features.posix_rename)
         return replace_by_steps(op, unsure, p, err);
-    int code = two_paths(op, p->if_absent ? NULL : "posix-rename@openssh.com", p->from, p->to,
-                         &status, err);
+    int code = ms_sftp_two_paths(op, p->if_absent ? NULL : "posix-rename@openssh.com", p->from,
+                                 p->to, &status, err);
     return code ? code : renamed(op, unsure, p, status, err);
 }
 

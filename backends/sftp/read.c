@@ -1,7 +1,4 @@
-/* Reading values: many READs outstanding on one open handle, which pins the version.
- *
- * All of a value is read over one connection: a second one would have to open the name again, and
- * version 3 has no way to tell whether that is still the same file. */
+/* Reading values: many READs outstanding on one open handle, which pins the version. */
 #include "backends/sftp/read.h"
 
 #include "backends/range.h"
@@ -10,19 +7,56 @@
 
 #include <limits.h>
 
+static int send_read(struct ms_sftp_op *op, struct ms_sftp_conn *conn,
+                     const struct ms_sftp_handle *handle, const struct ms_sftp_request *extra,
+                     struct ms_error *err)
+{
+    struct ms_sftp_out o;
+    ms_sftp_out_begin(&o, MS_FXP_READ, 16 + handle->size);
+    ms_sftp_put_string(&o, ms_sftp_handle_view(handle));
+    ms_sftp_put_u64(&o, extra->offset);
+    ms_sftp_put_u32(&o, (uint32_t)extra->wanted);
+    int code = ms_sftp_send(conn, op->gate, &o, extra, err);
+    if (!code)
+        atomic_fetch_add(&op->s->in_flight, extra->wanted);
+    return code;
+}
+
 int ms_sftp_send_read(struct ms_sftp_op *op, const struct ms_sftp_handle *handle, uint64_t offset,
                       size_t size, struct ms_error *err)
 {
-    struct ms_sftp_out o;
     struct ms_sftp_request extra = {.offset = offset, .wanted = size};
-    ms_sftp_out_begin(&o, MS_FXP_READ, 16 + handle->size);
-    ms_sftp_put_string(&o, ms_sftp_handle_view(handle));
-    ms_sftp_put_u64(&o, offset);
-    ms_sftp_put_u32(&o, (uint32_t)size);
-    int code = ms_sftp_send(op->conn, op->gate, &o, &extra, err);
-    if (!code)
-        atomic_fetch_add(&op->s->in_flight, size);
+    return send_read(op, op->conn, handle, &extra, err);
+}
+
+int ms_sftp_send_read_over(struct ms_sftp_op *op, struct ms_sftp_lane *lane, unsigned index,
+                           uint64_t offset, size_t size, struct ms_error *err)
+{
+    struct ms_sftp_request extra = {.offset = offset, .wanted = size, .lane = index};
+    int code = send_read(op, lane->conn, &lane->handle, &extra, err);
+    lane->outstanding += code ? 0 : size;
     return code;
+}
+
+int ms_sftp_judge_read(struct ms_sftp_op *op, struct ms_sftp_conn *conn,
+                       const struct ms_sftp_request *r, const struct ms_sftp_answer *answer,
+                       int code, struct ms_view *bytes, struct ms_error *err)
+{
+    atomic_fetch_sub(&op->s->in_flight, r->wanted);
+    if (r->code)
+        return ms_sftp_conn_error(conn, err);
+    if (code)
+        return code;
+    if (answer->type == MS_FXP_DATA && answer->text.size > 0 && answer->text.size <= r->wanted)
+        *bytes = answer->text;
+    else if (answer->type == MS_FXP_STATUS && answer->status == MS_FX_EOF)
+        *bytes = ms_view("", 0);
+    else if (answer->type == MS_FXP_STATUS)
+        return ms_sftp_refused(op, answer->status, "read", ms_str("a value"), err);
+    else
+        return ms_sftp_damaged(op, err);
+    ms_backend_count_moved(&op->s->base, bytes->size, 0);
+    return 0;
 }
 
 /* The next answer to a READ: its bytes, none at the end of the file. *out is the caller's to free,
@@ -30,27 +64,10 @@ int ms_sftp_send_read(struct ms_sftp_op *op, const struct ms_sftp_handle *handle
 int ms_sftp_take_read(struct ms_sftp_op *op, struct ms_sftp_request **out, struct ms_view *bytes,
                       struct ms_error *err)
 {
-    struct ms_sftp_request *r = NULL;
     struct ms_sftp_answer a;
-    int code = ms_sftp_take(op, &r, &a, err);
-    *out = r;
-    if (!r)
-        return code;
-    atomic_fetch_sub(&op->s->in_flight, r->wanted);
-    if (r->code)
-        return ms_sftp_conn_error(op->conn, err);
-    if (code)
-        return code;
-    if (a.type == MS_FXP_DATA && a.text.size > 0 && a.text.size <= r->wanted)
-        *bytes = a.text;
-    else if (a.type == MS_FXP_STATUS && a.status == MS_FX_EOF)
-        *bytes = ms_view("", 0);
-    else if (a.type == MS_FXP_STATUS)
-        return ms_sftp_refused(op, a.status, "read", ms_str("a value"), err);
-    else
-        return ms_sftp_damaged(op, err);
-    ms_backend_count_moved(&op->s->base, bytes->size, 0);
-    return 0;
+    *out = NULL;
+    int code = ms_sftp_take(op, out, &a, err);
+    return *out ? ms_sftp_judge_read(op, op->conn, *out, &a, code, bytes, err) : code;
 }
 
 bool ms_sftp_may_ask(const struct ms_sftp_op *op, size_t mine, size_t size)

@@ -1,5 +1,6 @@
-/* Readers: one open handle, which pins the version, and reading ahead when it is used in order. A
- * reader is lost with its connection. Many threads may read; `mutex` guards what is ahead. */
+/* Readers: an open handle, which pins the version, and reading ahead when it is used in order; of a
+ * large value over all connections. A reader is lost with its connection. Many threads may read;
+ * `mutex` guards what is ahead. */
 #include "backends/sftp/read.h"
 
 #include "base/assert.h"
@@ -10,16 +11,17 @@ struct piece { /* asked for ahead */
     uint64_t offset;
     size_t size;
     size_t asked; /* one more at the end, where a handle may show another file: it is longer then */
+    unsigned lane;
     struct ms_sftp_request *r; /* NULL: not there yet */
     struct ms_view bytes;
 };
 
 struct reader {
     struct ms_reader base;
-    struct ms_sftp_op op; /* its gate is of the pieces */
-    struct ms_sftp_handle handle;
+    struct ms_sftp_op op;  /* its gate is of the pieces */
     struct ms_view name;   /* behind this */
-    struct ms_mutex mutex; /* guards the rest */
+    struct ms_mutex mutex; /* guards the rest; of `spread` all but lane 0's handle */
+    struct ms_sftp_spread spread;
     struct piece *first, *last;
     size_t ahead;      /* bytes of pieces */
     size_t window;     /* how many may be */
@@ -41,11 +43,21 @@ static void drop_pieces(struct reader *r)
     }
     r->last = NULL;
     r->ahead = 0;
+    ms_sftp_spread_forget(&r->spread);
+}
+
+static int ask(struct reader *r, struct piece *p, struct ms_error *err)
+{
+    p->lane = ms_sftp_spread_choose(&r->op, &r->spread);
+    return ms_sftp_send_read_over(&r->op, &r->spread.lanes[p->lane], p->lane, p->offset, p->asked,
+                                  err);
 }
 
 static int ask_ahead(struct reader *r, struct ms_error *err)
 {
     size_t chunk = ms_sftp_conn_features(r->op.conn)->max_read;
+    if (r->spread.link.text[0])
+        ms_sftp_spread_open(&r->op, &r->spread);
     while (r->next < r->base.info.size_bytes && r->ahead < r->window) {
         uint64_t left = r->base.info.size_bytes - r->next;
         size_t n = left < chunk ? (size_t)left : chunk;
@@ -55,12 +67,12 @@ static int ask_ahead(struct reader *r, struct ms_error *err)
         if (!p)
             return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory to read on");
         size_t asked = n == left && r->op.s->features.gaps ? n + 1 : n;
-        int code = ms_sftp_send_read(&r->op, &r->handle, r->next, asked, err);
+        *p = (struct piece){.offset = r->next, .size = n, .asked = asked};
+        int code = ask(r, p, err);
         if (code) {
             free(p);
             return code;
         }
-        *p = (struct piece){.offset = r->next, .size = n, .asked = asked};
         if (r->last)
             r->last->next = p;
         else
@@ -82,7 +94,7 @@ static int split(struct reader *r, struct piece *p, struct ms_error *err)
                            .offset = p->offset + p->bytes.size,
                            .size = p->size - p->bytes.size,
                            .asked = p->size - p->bytes.size};
-    int code = ms_sftp_send_read(&r->op, &r->handle, rest->offset, rest->size, err);
+    int code = ask(r, rest, err);
     if (code) {
         free(rest);
         return code;
@@ -94,13 +106,35 @@ static int split(struct reader *r, struct piece *p, struct ms_error *err)
     return 0;
 }
 
+/* The next answer to a READ; others that come are that further lanes are open. */
+static int take(struct reader *r, struct ms_sftp_request **out, struct ms_view *bytes,
+                struct ms_error *err)
+{
+    struct ms_sftp_answer a;
+    for (;;) {
+        *out = NULL;
+        int code = ms_sftp_take(&r->op, out, &a, err);
+        struct ms_sftp_request *got = *out;
+        if (!got)
+            return code;
+        struct ms_sftp_lane *lane = &r->spread.lanes[got->lane];
+        lane->outstanding -= got->wanted;
+        if (!got->opens)
+            return ms_sftp_judge_read(&r->op, lane->conn, got, &a, code, bytes, err);
+        ms_sftp_spread_opened(&r->op, &r->spread, got, &a, code);
+        ms_sftp_request_free(got);
+        if (err)
+            *err = (struct ms_error){0}; /* a lane that stays unused is no failure */
+    }
+}
+
 /* Waits until the first piece is there. */
 static int wait_first(struct reader *r, struct ms_error *err)
 {
     while (!r->first->r) {
         struct ms_sftp_request *got = NULL;
         struct ms_view bytes = ms_view("", 0);
-        int code = ms_sftp_take_read(&r->op, &got, &bytes, err);
+        int code = take(r, &got, &bytes, err);
         if (!got)
             return code;
         struct piece *p = r->first;
@@ -158,7 +192,7 @@ static int check_same(struct reader *r, struct ms_error *err)
     struct ms_sftp_op op = {.s = r->op.s, .conn = r->op.conn, .gate = ms_sftp_gate_new()};
     if (!op.gate)
         return no_gate(err);
-    int code = ms_sftp_check_same(&op, r->name, &r->handle, &r->base.info, err);
+    int code = ms_sftp_check_same(&op, r->name, &r->spread.lanes[0].handle, &r->base.info, err);
     ms_sftp_gate_close(op.gate);
     return code;
 }
@@ -171,7 +205,7 @@ static int read_apart(struct reader *r, uint64_t offset, uint8_t *into, size_t s
     size_t got = 0;
     if (!op.gate)
         return no_gate(err);
-    int code = ms_sftp_read_range(&op, &r->handle, offset, into, size, &got, err);
+    int code = ms_sftp_read_range(&op, &r->spread.lanes[0].handle, offset, into, size, &got, err);
     ms_sftp_gate_close(op.gate);
     return code || got == size ? code : ms_sftp_cut_short(r->name, err);
 }
@@ -230,7 +264,7 @@ static void reader_close(struct ms_reader *base)
 {
     struct reader *r = (struct reader *)base;
     drop_pieces(r);
-    ms_sftp_forget_handle(r->op.conn, ms_sftp_handle_view(&r->handle));
+    ms_sftp_spread_close(&r->op, &r->spread);
     ms_sftp_end(&r->op);
     ms_mutex_fini(&r->mutex);
     free(r);
@@ -244,11 +278,18 @@ struct open {
 static int open_once(struct ms_sftp_op *op, bool unsure, void *arg, struct ms_error *err)
 {
     struct open *o = arg;
+    struct ms_sftp_lane *own = &o->r->spread.lanes[0];
     struct ms_sftp_found found;
     (void)unsure;
-    int code = ms_sftp_open_value(op, o->name, &o->r->handle, &found, err);
+    int code = ms_sftp_open_value(op, o->name, &own->handle, &found, err);
     if (code)
         return code;
+    code = ms_sftp_spread_pin(op, o->name, &o->r->spread, &found, err);
+    if (code) {
+        ms_sftp_forget_handle(op->conn, ms_sftp_handle_view(&own->handle));
+        return code;
+    }
+    own->conn = op->conn;
     ms_sftp_fill_info(&found, &o->r->base.info);
     o->r->op = *op;
     *op = (struct ms_sftp_op){.s = op->s};

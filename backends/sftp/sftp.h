@@ -110,6 +110,9 @@ struct ms_sftp_temp {
     char text[MS_NAME_MAX + 24];
 };
 void ms_sftp_temp_name(struct ms_sftp_temp *t, struct ms_view beside);
+/* A request with two paths: an extension's, or NULL, RENAME. */
+int ms_sftp_two_paths(struct ms_sftp_op *op, const char *extension, struct ms_view from,
+                      struct ms_view to, uint32_t *status, struct ms_error *err);
 /* Gives `from` the name `to`. */
 struct ms_sftp_publish {
     struct ms_view from, to;
@@ -139,6 +142,13 @@ static inline struct ms_view ms_sftp_handle_view(const struct ms_sftp_handle *h)
 {
     return ms_view(h->bytes, h->size);
 }
+/* One of the connections that a large value goes over. */
+struct ms_sftp_lane {
+    struct ms_sftp_conn *conn; /* lane 0: borrowed from the operation */
+    struct ms_sftp_handle handle;
+    size_t outstanding; /* bytes */
+    bool asked;
+};
 /* Opens a regular file to read and looks at it. */
 int ms_sftp_open_value(struct ms_sftp_op *op, struct ms_view name, struct ms_sftp_handle *handle,
                        struct ms_sftp_found *found, struct ms_error *err);

@@ -4,13 +4,6 @@
 
 #include "backends/sftp/sftp.h"
 
-struct ms_sftp_lane {
-    struct ms_sftp_conn *conn; /* lane 0: borrowed from the operation */
-    struct ms_sftp_handle handle;
-    size_t outstanding; /* bytes */
-    bool asked;
-};
-
 struct ms_sftp_writer {
     struct ms_writer base;
     struct ms_sftp *s;
