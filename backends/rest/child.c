@@ -108,8 +108,8 @@ static int spawn(char *const *command, const struct ends *e, pid_t *pid)
     return failed;
 }
 
-int ms_rest_child_start(char *const *command, const char *peer, struct ms_rest_child *out,
-                        struct ms_error *err)
+int ms_rest_child_start(char *const *command, const char *variable, const char *peer,
+                        struct ms_rest_child *out, struct ms_error *err)
 {
     struct ends e = {{-1, -1, -1}, {-1, -1, -1}};
     pid_t pid = -1;
@@ -123,9 +123,8 @@ int ms_rest_child_start(char *const *command, const char *peer, struct ms_rest_c
         close_ends(&e);
         if (failed == ENOENT || failed == EACCES)
             return ms_error_set(err, MS_ERR_CONFIG,
-                                "cannot start %s (%s): install it, or name the program in "
-                                "MSTORE_REST_SERVER",
-                                MS_SHOW(ms_str(command[0])), strerror(failed));
+                                "cannot start %s (%s): install it, or name another program in %s",
+                                MS_SHOW(ms_str(command[0])), strerror(failed), variable);
         return ms_error_errno(err, failed, "cannot start %s", MS_SHOW(ms_str(command[0])));
     }
     *out = (struct ms_rest_child){.pid = pid,

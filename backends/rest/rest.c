@@ -325,6 +325,7 @@ static int make_pool(struct ms_rest *r, const struct ms_url *url, const struct o
 {
     struct ms_rest_pool_options pool = {
         .backend = &r->base,
+        .variable = url->host ? "BORGSTORE_RSH" : "MSTORE_REST_SERVER",
         .peer = r->peer,
         .children = (unsigned)o->connections,
         .stall_timeout_s = (unsigned)o->timeout_s,

@@ -427,7 +427,8 @@ int ms_rest_pool_do(struct ms_rest_pool *pool, const struct ms_http_request *req
     if (code)
         return code;
     if (child.pid == 0) {
-        code = ms_rest_child_start(pool->options.command, pool->peer, &child, err);
+        code = ms_rest_child_start(pool->options.command, pool->options.variable, pool->peer,
+                                   &child, err);
         if (code) {
             give(pool, NULL);
             return code;

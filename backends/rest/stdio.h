@@ -15,6 +15,7 @@ struct ms_rest_pool;
 struct ms_rest_pool_options {
     struct ms_backend *backend; /* whose wire bytes are counted */
     char **command;             /* NULL-terminated; the pool owns it, also on failure */
+    const char *variable;       /* for messages: what could name another command; static */
     const char *peer;           /* for messages: "user@host", "borgstore-server-rest" */
     unsigned children;          /* at most */
     unsigned stall_timeout_s;   /* no byte for so long ends a request */
@@ -45,8 +46,9 @@ struct ms_rest_child {
     bool answered; /* it has answered at least once */
 };
 
-int ms_rest_child_start(char *const *command, const char *peer, struct ms_rest_child *out,
-                        struct ms_error *err);
+/* variable: of the environment, which could name another program. */
+int ms_rest_child_start(char *const *command, const char *variable, const char *peer,
+                        struct ms_rest_child *out, struct ms_error *err);
 /* What is there on its standard error. */
 void ms_rest_child_listen(struct ms_rest_child *c);
 /* Ends it: politely for up to patience_ms, then not. Sets *err to what its end means; returns the

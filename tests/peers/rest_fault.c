@@ -9,7 +9,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#define FAULTS_MAX 8
+#define FAULTS_MAX 16
 
 static struct {
     struct fault fault;

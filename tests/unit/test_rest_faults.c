@@ -242,7 +242,7 @@ static void fails_as(const char *server, int code, const char *words)
 static void a_child_that_ends_says_why(void **state)
 {
     (void)state;
-    fails_as("/nonexistent/server", MS_ERR_CONFIG, "name the program in MSTORE_REST_SERVER");
+    fails_as("/nonexistent/server", MS_ERR_CONFIG, "name another program in MSTORE_REST_SERVER");
     fails_as("sh -c 'echo first >&2; echo the disk is on fire >&2; exit 3'", MS_ERR_CONNECTION,
              "ended with exit code 3: the disk is on fire");
     fails_as("sh -c 'kill -9 $$'", MS_ERR_CONNECTION, "ended by signal 9");
