@@ -1,9 +1,10 @@
 /* The writer of large values: parts go up in parallel while the next is filled.
  *
  * A value that fits into one part is one PUT, so that a small value costs one request. Parts grow
- * with their number: 10 000 of them hold 440 GiB, or what the size hint says. Memory: one part
- * being filled and `parallel` on their way. An upload that is given up is aborted; one whose
- * process died stays at the server until sweep removes it. */
+ * with their number: 10 000 of them hold 359 GiB, or what the size hint says. Memory: one part
+ * being filled and as much on its way as `parallel` parts of the first size, or one part. An upload
+ * that is given up is aborted; one whose process died stays at the server until sweep removes it.
+ */
 #include "backends/s3/s3.h"
 
 #include "backends/s3/xml.h"
@@ -189,7 +190,7 @@ struct writer {
     struct ms_s3_upload upload;
     struct ms_mutex mutex;
     struct ms_cond moved;
-    unsigned in_flight;    /* under mutex, and the next */
+    uint64_t in_flight;    /* bytes of parts; under mutex, and the next */
     struct ms_error first; /* of a part that failed */
     struct ms_view name;   /* behind the struct */
 };
@@ -201,14 +202,18 @@ struct part {
     size_t size;
 };
 
-static size_t part_size(const struct writer *w, size_t index)
+uint64_t ms_s3_part_size(uint64_t part_bytes, uint64_t size_hint, size_t index)
 {
-    const struct ms_s3 *s = ms_s3_self(w->base.backend);
-    uint64_t hinted = w->size_hint / (MS_S3_PARTS_MAX - 1000);
-    uint64_t grown = s->part_bytes * (1 + index / 1000);
+    uint64_t hinted = size_hint / (MS_S3_PARTS_MAX - 1000);
+    uint64_t grown = part_bytes * (index < 2000 ? 1 : index / 1000);
     uint64_t size = hinted > grown ? hinted : grown;
     uint64_t block = UINT64_C(1) << 20;
-    return (size_t)((size + block - 1) / block * block);
+    return (size + block - 1) / block * block;
+}
+
+static size_t part_size(const struct writer *w, size_t index)
+{
+    return (size_t)ms_s3_part_size(ms_s3_self(w->base.backend)->part_bytes, w->size_hint, index);
 }
 
 static int put_part(struct part *p, char **etag, struct ms_error *err)
@@ -261,17 +266,19 @@ static void part_done(void *arg)
     MS_HOLD(&w->mutex);
     if (!w->upload.etags[p->index] && !w->first.code)
         ms_error_set(&w->first, MS_ERR_CANCELLED, "cancelled");
+    w->in_flight -= p->size;
     free(p);
-    w->in_flight--;
     ms_cond_broadcast(&w->moved);
 }
 
-/* Waits for a free place; the first failure of any part ends the value. */
+/* Waits until the next part may go; the first failure of any part ends the value. Large parts go
+ * fewer at once, so that memory does not grow with them. */
 static int take_place(struct writer *w, size_t index, struct ms_error *err)
 {
-    unsigned most = ms_s3_self(w->base.backend)->parallel;
+    const struct ms_s3 *s = ms_s3_self(w->base.backend);
+    uint64_t most = s->part_bytes * s->parallel;
     MS_HOLD(&w->mutex);
-    while (w->in_flight >= most && !w->first.code)
+    while (w->in_flight && w->in_flight + w->filled > most && !w->first.code)
         ms_cond_wait(&w->moved, &w->mutex);
     if (w->first.code) {
         if (err)
@@ -280,7 +287,7 @@ static int take_place(struct writer *w, size_t index, struct ms_error *err)
     }
     int code = ms_s3_upload_room(&w->upload, index + 1, err);
     if (!code)
-        w->in_flight++;
+        w->in_flight += w->filled;
     return code;
 }
 
@@ -318,7 +325,7 @@ static int send_part(struct writer *w, struct ms_error *err)
     if (code) {
         free(p);
         MS_HOLD(&w->mutex);
-        w->in_flight--;
+        w->in_flight -= w->filled;
         return code;
     }
     w->upload.count++;

@@ -153,6 +153,8 @@ int ms_s3_move(struct ms_backend *b, struct ms_view from, struct ms_view to,
 /* ---- multipart.c ---- */
 int ms_s3_write(struct ms_backend *b, struct ms_view name, uint64_t size_hint,
                 const struct ms_precondition *pre, struct ms_writer **out, struct ms_error *err);
+/* Of the part `index` (from 0) when parts begin with part_bytes; size_hint: 0: not known. */
+uint64_t ms_s3_part_size(uint64_t part_bytes, uint64_t size_hint, size_t index);
 struct ms_s3_upload { /* one multipart upload */
     char *id;
     char token[33];

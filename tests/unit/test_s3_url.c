@@ -279,6 +279,23 @@ static void knows_utf8(void **state)
     assert_int_equal(ms_s3_utf8(ms_str("\xe2\x82")), 0);     /* cut off */
 }
 
+static void parts_grow_late_and_hold_much(void **state)
+{
+    (void)state;
+    static const uint64_t first = 8 << 20, tib = UINT64_C(1) << 40;
+    uint64_t blind = 0, hinted = 0;
+    for (size_t i = 0; i < 10000; i++) {
+        uint64_t size = ms_s3_part_size(first, 0, i);
+        if (blind < (UINT64_C(10) << 30))
+            assert_true(size == first); /* 10 GiB from as little memory as 1 GiB */
+        assert_true(size <= 9 * first);
+        blind += size;
+        hinted += ms_s3_part_size(first, 5 * tib, i);
+    }
+    assert_true(blind >= (UINT64_C(350) << 30));
+    assert_true(hinted >= 5 * tib);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -289,6 +306,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(settles_endpoint_and_region, with_files, without_files),
         cmocka_unit_test(knows_providers),
         cmocka_unit_test(knows_utf8),
+        cmocka_unit_test(parts_grow_late_and_hold_much),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
