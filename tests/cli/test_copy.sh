@@ -71,6 +71,18 @@ expect 0 copy "$src" "$dst" --json
 summary 1 16 0
 whole "$dst"
 
+# without looking again: a storage that cannot read back fails to be verified, and is not asked then
+dst=$url
+fresh blind
+blind=$url
+url=$dst
+expect 1 copy "$src" "$blind&emulate.error=load:1"
+fresh blind2
+blind=$url
+url=$dst
+expect 0 copy "$src" "$blind&emulate.error=load:1" --no-verify
+whole "$blind"
+
 # one namespace; other levels on the other side; jobs
 fresh part
 expect 0 copy "$src" "$url" --namespace data --json -j 3

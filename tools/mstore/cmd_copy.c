@@ -251,6 +251,7 @@ int ms_cmd_copy(struct ms_cli *cli, struct ms_error *err)
     c->cli = cli;
     c->ns = ns ? ns : "";
     c->size_only = ms_args_has(&cli->args, "--size-only");
+    c->no_verify = ms_args_has(&cli->args, "--no-verify");
     c->dry_run = ms_args_has(&cli->args, "--dry-run");
     int code = open_both(cli, c, err);
     if (!code) {

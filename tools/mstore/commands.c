@@ -65,6 +65,7 @@ static const struct ms_option copy_options[] = {
     {"--dry-run", 'n', NULL, "only say what would be copied"},
     {"--dst-levels", 0, "NS=L[,L]", "levels of DST, when they are not those of --levels"},
     {"--namespace", 0, "NS", "only this namespace"},
+    {"--no-verify", 0, NULL, "trust that DST keeps what it took; it is not read back"},
     {"--size-only", 0, NULL, "items of the same size count as equal; hashes are not compared"},
     NO_MORE,
 };

@@ -31,7 +31,7 @@ struct ms_copy {
     struct ms_store *src, *dst;
     const char *ns; /* "": all */
     unsigned jobs;
-    bool size_only, dry_run;
+    bool size_only, no_verify, dry_run;
     struct ms_progress progress;
     _Atomic uint64_t copied, copied_bytes, same, failed;
     _Atomic int stop; /* a code after which going on makes no sense; 0: none */

@@ -90,6 +90,10 @@ static void verify(struct ms_copy *c, struct ms_copy_item *item, const char *has
 {
     char there[MS_HASH_HEX_MAX];
     struct ms_error err = {0};
+    if (c->no_verify) {
+        succeeded(c, item, bytes);
+        return;
+    }
     int code =
         ms_store_hash(c->dst, key_of(item), "sha256", item->deleted, there, sizeof there, &err);
     if (code)
