@@ -304,3 +304,21 @@ int ms_fallback_copy(struct ms_backend *b, struct ms_view from, struct ms_view t
         return b->ops->compose(b, &whole, 1, to, pre, err);
     return ms_fallback_compose(b, &whole, 1, to, pre, err);
 }
+
+/* ---- many deletes, one by one ---- */
+
+int ms_fallback_remove_many(struct ms_backend *b, struct ms_deletion *const *items, size_t count,
+                            struct ms_error *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        int code = ms_check_cancelled(err);
+        if (code)
+            return code;
+        struct ms_error own = {0};
+        code = b->ops->remove(b, items[i]->name, &own);
+        if (code && own.code != code)
+            ms_error_set(&own, code, "%s: %s", MS_SHOW(items[i]->name), ms_code_text(code));
+        items[i]->result = own;
+    }
+    return 0;
+}

@@ -17,5 +17,7 @@ int ms_fallback_compose(struct ms_backend *b, const struct ms_part *parts, size_
                         struct ms_view to, const struct ms_precondition *pre, struct ms_error *err);
 int ms_fallback_copy(struct ms_backend *b, struct ms_view from, struct ms_view to,
                      const struct ms_precondition *pre, struct ms_error *err);
+int ms_fallback_remove_many(struct ms_backend *b, struct ms_deletion *const *items, size_t count,
+                            struct ms_error *err);
 
 #endif

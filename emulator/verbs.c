@@ -5,6 +5,7 @@
  */
 #include "emulator/emulator.h"
 
+#include "backends/fallback.h"
 #include "base/cleanup.h"
 #include "base/text.h"
 
@@ -101,6 +102,23 @@ static int emulated_info(struct ms_backend *b, struct ms_view name, struct ms_in
 static int emulated_delete(struct ms_backend *b, struct ms_view name, struct ms_error *err)
 {
     return WALK(b, MS_VERB_DELETE, err, ms_backend_delete(inner_of(b), name, err));
+}
+
+/* One call where the inner storage makes one of it, else as many as there are names. */
+static int emulated_delete_many(struct ms_backend *b, struct ms_deletion *const *items,
+                                size_t count, struct ms_error *err)
+{
+    if (!(inner_of(b)->flags & MS_CAP_DELETE_MANY))
+        return ms_fallback_remove_many(b, items, count, err);
+    MS_AUTO_FREE struct ms_deletion *copy = calloc(count, sizeof(*copy));
+    if (!copy)
+        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory to delete %zu values", count);
+    for (size_t i = 0; i < count; i++)
+        copy[i].name = items[i]->name;
+    int rc = WALK(b, MS_VERB_DELETE, err, ms_backend_delete_many(inner_of(b), copy, count, err));
+    for (size_t i = 0; i < count && rc == 0; i++)
+        items[i]->result = copy[i].result;
+    return rc;
 }
 
 static int emulated_move(struct ms_backend *b, struct ms_view from, struct ms_view to,
@@ -253,4 +271,5 @@ const struct ms_backend_ops ms_emulator_ops = {
     .copy = emulated_copy,
     .usage = emulated_usage,
     .sweep = emulated_sweep,
+    .remove_many = emulated_delete_many,
 };

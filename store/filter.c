@@ -170,6 +170,26 @@ int ms_filter_store_many(struct ms_store *s, struct ms_many *items, size_t count
     return code ? code : first_failure(items, count, err);
 }
 
+static int remove_one(void *arg, size_t index)
+{
+    struct one_by_one *all = arg;
+    struct ms_many *m = &all->items[index];
+    struct ms_error err = {0};
+    struct ms_item_ref item = {.key = m->key, .deleted = m->deleted};
+    ms_many_result(m, all->store->ops->remove(all->store, item, &err), &err);
+    return 0;
+}
+
+int ms_filter_remove_many(struct ms_store *s, struct ms_many *items, size_t count,
+                          struct ms_error *err)
+{
+    INNER(s);
+    struct one_by_one all = {inner, items};
+    return inner->ops->remove_many
+               ? inner->ops->remove_many(inner, items, count, err)
+               : ms_parallel(count, inner->jobs ? inner->jobs : 1, remove_one, &all, err);
+}
+
 int ms_filter_store_rest(struct ms_store *s, struct ms_many *items, size_t count, unsigned jobs,
                          struct ms_error *err)
 {

@@ -57,6 +57,9 @@ int ms_filter_list(struct ms_store *s, const char *ns, const struct ms_list_opti
 /* One by one, `jobs` at once, when inner has no batch form. */
 int ms_filter_store_many(struct ms_store *s, struct ms_many *items, size_t count, unsigned jobs,
                          struct ms_error *err);
+/* One by one, some at once, when inner makes no one call of it. */
+int ms_filter_remove_many(struct ms_store *s, struct ms_many *items, size_t count,
+                          struct ms_error *err);
 int ms_filter_quota(struct ms_store *s, struct ms_quota *out, struct ms_error *err);
 int ms_filter_usage(struct ms_store *s, uint64_t *total_bytes, uint64_t *free_bytes,
                     struct ms_error *err);

@@ -1,5 +1,5 @@
-/* Many-at-once: the public calls over single ones, up to `jobs` in flight. Each element belongs to
- * the task that works on it. */
+/* Many-at-once: the public calls over single ones, up to `jobs` in flight, unless the kind of Store
+ * has a better way. Each element belongs to the task that works on it. */
 #include "store/store.h"
 
 #include "base/pool.h"
@@ -113,7 +113,21 @@ int ms_store_delete_many(struct ms_store *s, struct ms_many *items, size_t count
                          struct ms_error *err)
 {
     struct many m = {s, items, delete_one};
-    return run(&m, count, jobs, err);
+    struct ms_capabilities can = {0};
+    if (s->ops->remove_many && s->state == 1)
+        s->ops->capabilities(s, &can);
+    if (!(can.flags & MS_CAP_DELETE_MANY))
+        return run(&m, count, jobs, err);
+    for (size_t i = 0; i < count; i++) {
+        items[i].code = MS_ERR_CANCELLED;
+        items[i].error = NULL;
+    }
+    struct ms_error own = {0};
+    int code = ms_check_cancelled(&own);
+    if (!code)
+        code = s->ops->remove_many(s, items, count, &own);
+    ms_many_settle(items, count, code, &own);
+    return sum_up(items, count, err);
 }
 
 int ms_store_info_many(struct ms_store *s, struct ms_many *items, size_t count, unsigned jobs,

@@ -258,6 +258,32 @@ static int permissions_store_many(struct ms_store *s, struct ms_many *items, siz
     return code;
 }
 
+/* Those that may not be deleted have their code before the others are tried. */
+static int permissions_remove_many(struct ms_store *s, struct ms_many *items, size_t count,
+                                   struct ms_error *err)
+{
+    MS_AUTO_FREE struct ms_many *allowed = calloc(count ? count : 1, sizeof(*allowed));
+    if (!allowed)
+        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for deleting %zu items", count);
+    size_t n = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct ms_error own = {0};
+        int code = demand(s, "deleting", items[i].key, MS_MAY_DELETE, "D", &own);
+        if (code)
+            ms_many_result(&items[i], code, &own);
+        else
+            allowed[n++] = items[i];
+    }
+    struct ms_error own = {0};
+    int code = ms_filter_remove_many(s, allowed, n, &own);
+    ms_many_settle(allowed, n, code, &own);
+    n = 0;
+    for (size_t i = 0; i < count; i++)
+        if (items[i].code == MS_ERR_CANCELLED && !items[i].error) /* as it came */
+            items[i] = allowed[n++];
+    return 0;
+}
+
 /* ---- a writer whose EXISTS at commit means "permission denied" ---- */
 
 struct softened_writer {
@@ -397,6 +423,7 @@ static const struct ms_store_ops permissions_ops = {
     .read = permissions_read,
     .list = permissions_list,
     .store_many = permissions_store_many,
+    .remove_many = permissions_remove_many,
     .quota = ms_filter_quota,
     .usage = ms_filter_usage,
     .capabilities = ms_filter_capabilities,

@@ -548,6 +548,7 @@ static const struct ms_store_ops untracked_ops = {
     .read = ms_filter_read,
     .list = ms_filter_list,
     .store_many = ms_filter_store_many,
+    .remove_many = ms_filter_remove_many,
     .quota = untracked_quota,
     .usage = ms_filter_usage,
     .capabilities = ms_filter_capabilities,

@@ -239,6 +239,7 @@ static const struct ms_store_ops single_ops = {
     .read = ms_single_read,
     .list = ms_single_list,
     .store_many = ms_single_store_many,
+    .remove_many = ms_single_delete_many,
     .quota = single_quota,
     .usage = single_usage,
     .capabilities = single_capabilities,

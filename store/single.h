@@ -55,6 +55,8 @@ int ms_single_list(struct ms_store *s, const char *ns, const struct ms_list_opti
                    struct ms_store_lister **out, struct ms_error *err);
 int ms_single_store_many(struct ms_store *s, struct ms_many *items, size_t count, unsigned jobs,
                          struct ms_error *err);
+int ms_single_delete_many(struct ms_store *s, struct ms_many *items, size_t count,
+                          struct ms_error *err);
 int ms_single_move(struct ms_store *s, enum ms_move how, struct ms_view key, struct ms_view new_key,
                    bool deleted, const struct ms_precondition *pre, struct ms_error *err);
 

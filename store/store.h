@@ -61,6 +61,10 @@ struct ms_store_ops {
      * nothing acknowledged before all that succeeded is durable. */
     int (*store_many)(struct ms_store *s, struct ms_many *items, size_t count, unsigned jobs,
                       struct ms_error *err);
+    /* NULL: removes one by one are as good. Called where the capabilities say DELETE_MANY: each
+     * item's code set; those that are not reached, marked CANCELLED, get what it returns. */
+    int (*remove_many)(struct ms_store *s, struct ms_many *items, size_t count,
+                       struct ms_error *err);
     int (*quota)(struct ms_store *s, struct ms_quota *out, struct ms_error *err);
     int (*usage)(struct ms_store *s, uint64_t *total_bytes, uint64_t *free_bytes,
                  struct ms_error *err);

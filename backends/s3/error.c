@@ -23,20 +23,25 @@ int64_t ms_s3_http_date(struct ms_view text)
     return (int64_t)timegm(&tm);
 }
 
+void ms_s3_plain(struct ms_view text, char *to, size_t room)
+{
+    if (text.size >= room)
+        return;
+    for (size_t i = 0; i < text.size; i++)
+        if (text.data[i] <= ' ' || text.data[i] >= 0x7f)
+            return;
+    memcpy(to, text.data, text.size);
+    to[text.size] = 0;
+}
+
 static int take_leaf(void *ctx, const char *path, struct ms_view text, struct ms_error *err)
 {
     struct ms_s3_fault *f = ctx;
     (void)err;
-    char *to = strcmp(path, "Error/Code") == 0     ? f->code
-               : strcmp(path, "Error/Region") == 0 ? f->region
-                                                   : NULL;
-    if (!to || text.size >= sizeof f->code)
-        return 0;
-    for (size_t i = 0; i < text.size; i++)
-        if (text.data[i] <= ' ' || text.data[i] >= 0x7f)
-            return 0;
-    memcpy(to, text.data, text.size);
-    to[text.size] = 0;
+    if (strcmp(path, "Error/Code") == 0)
+        ms_s3_plain(text, f->code, sizeof f->code);
+    else if (strcmp(path, "Error/Region") == 0)
+        ms_s3_plain(text, f->region, sizeof f->region);
     return 0;
 }
 
@@ -70,6 +75,7 @@ static const struct {
     {"InvalidObjectName", MS_ERR_NAME, "the server refuses the name"},
     {"KeyTooLongError", MS_ERR_NAME, "the name is too long for this server"},
     {"NotImplemented", MS_ERR_UNSUPPORTED, "this server cannot do that"},
+    {"MethodNotAllowed", MS_ERR_UNSUPPORTED, "this server cannot do that here"},
     {"PreconditionFailed", MS_ERR_CONFLICT, "changed by somebody else"},
     {"ConditionalRequestConflict", MS_ERR_CONFLICT, "changed by somebody else at the same time"},
     {"InvalidRange", MS_ERR_RANGE, "the server refuses the range"},
@@ -83,6 +89,16 @@ static const struct {
     {"OperationAborted", MS_ERR_BUSY, "another operation is in the way"},
     {"InvalidObjectState", MS_ERR_ACCESS, "the value lies in an archive class; restore it first"},
 };
+
+int ms_s3_code_of(const char *name, const char **sentence)
+{
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (strcmp(known[i].name, name) == 0) {
+            *sentence = known[i].sentence;
+            return known[i].code;
+        }
+    return 0;
+}
 
 static int by_status(int status, const char **sentence)
 {
@@ -107,6 +123,7 @@ static int by_status(int status, const char **sentence)
     case 416:
         *sentence = "the server refuses the range";
         return MS_ERR_RANGE;
+    case 405:
     case 501:
         *sentence = "this server cannot do that";
         return MS_ERR_UNSUPPORTED;
@@ -142,12 +159,7 @@ int ms_s3_fault_error(const struct ms_s3 *s, const struct ms_s3_call *c,
     if (strcmp(fault->code, "RequestTimeTooSkewed") == 0)
         return clock_error(s, answer, err);
     const char *sentence = NULL;
-    int code = 0;
-    for (size_t i = 0; !code && i < sizeof known / sizeof *known; i++)
-        if (strcmp(known[i].name, fault->code) == 0) {
-            code = known[i].code;
-            sentence = known[i].sentence;
-        }
+    int code = ms_s3_code_of(fault->code, &sentence);
     if (!code && answer->status >= 300 && answer->status < 400)
         return ms_error_set(err, MS_ERR_PROTOCOL,
                             "%s: the server wants requests sent elsewhere; give the right host%s%s",

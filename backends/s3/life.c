@@ -6,10 +6,8 @@
 
 #include "backends/s3/xml.h"
 #include "base/cleanup.h"
-#include "base/pool.h"
 #include "base/text.h"
 
-#include <openssl/evp.h>
 #include <stdio.h>
 
 static int no_memory(struct ms_error *err)
@@ -68,114 +66,7 @@ int ms_s3_open(struct ms_backend *b, struct ms_error *err)
     return 0;
 }
 
-/* ---- deleting much ---- */
-
-struct doomed {
-    struct ms_s3 *s;
-    const struct ms_s3_page *page;
-};
-
-static int delete_key(void *arg, size_t index)
-{
-    struct doomed *d = arg;
-    struct ms_view key = d->page->items[index].key;
-    MS_AUTO_FREE char *text = strndup((const char *)key.data, key.size);
-    if (!text)
-        return MS_ERR_NO_MEMORY;
-    struct ms_s3_call c = {.verb = MS_VERB_DELETE, .method = "DELETE", .key = text};
-    int code = ms_s3_do_quiet(d->s, &c, NULL);
-    return code == MS_ERR_NOT_FOUND ? 0 : code;
-}
-
-static int delete_one_by_one(struct ms_s3 *s, const struct ms_s3_page *page, struct ms_error *err)
-{
-    struct doomed d = {s, page};
-    int code = ms_parallel(page->count, 16, delete_key, &d, err);
-    return code
-               ? ms_error_set(err, code, "%s: deleting failed: %s", s->base.url, ms_code_text(code))
-               : 0;
-}
-
-static char *delete_body(const struct ms_s3_page *page)
-{
-    char *text = NULL;
-    size_t size = 0;
-    FILE *f = open_memstream(&text, &size);
-    if (!f)
-        return NULL;
-    bool good = true;
-    fputs("<Delete><Quiet>true</Quiet>", f);
-    for (size_t i = 0; i < page->count && good; i++) {
-        MS_AUTO_FREE char *key = ms_xml_escape(page->items[i].key);
-        good = key && fprintf(f, "<Object><Key>%s</Key></Object>", key) > 0;
-    }
-    fputs("</Delete>", f);
-    good = !ferror(f) && good;
-    if (fclose(f) != 0 || !good) {
-        free(text);
-        return NULL;
-    }
-    return text;
-}
-
-static int count_failures(void *ctx, const char *path, struct ms_view text, struct ms_error *err)
-{
-    (void)err;
-    if (strcmp(path, "DeleteResult/Error/Code") == 0 && !ms_equal(text, ms_str("NoSuchKey")))
-        ++*(size_t *)ctx;
-    return 0;
-}
-
-static int content_md5(const char *body, char out[32])
-{
-    uint8_t digest[EVP_MAX_MD_SIZE];
-    unsigned size = 0;
-    if (EVP_Digest(body, strlen(body), digest, &size, EVP_md5(), NULL) != 1)
-        return MS_ERR_INTERNAL;
-    EVP_EncodeBlock((uint8_t *)out, digest, (int)size);
-    return 0;
-}
-
-static int delete_many(struct ms_s3 *s, const struct ms_s3_page *page, struct ms_error *err)
-{
-    MS_AUTO_FREE char *body = delete_body(page);
-    char md5[32];
-    if (!body)
-        return no_memory(err);
-    struct ms_s3_call c = {.verb = MS_VERB_DELETE,
-                           .method = "POST",
-                           .key = "",
-                           .body = ms_str(body),
-                           .has_body = true,
-                           .late_error = true};
-    ms_s3_query_add(&c, "delete", "");
-    ms_s3_header_add(&c, "content-type", "application/xml");
-    if (content_md5(body, md5) == 0)
-        ms_s3_header_add(&c, "content-md5", md5);
-    struct ms_http_answer answer;
-    size_t failures = 0;
-    int code = ms_s3_do(s, &c, &answer, err);
-    if (code)
-        return code;
-    if (answer.body)
-        code = ms_xml_walk(ms_buf_view(answer.body), count_failures, &failures, err);
-    ms_http_answer_fini(&answer);
-    if (!code && failures)
-        code = ms_error_set(err, MS_ERR_ACCESS, "%s: the server did not delete %zu values",
-                            s->base.url, failures);
-    return code;
-}
-
-/* Some servers have no DeleteObjects, whatever the table says, and XML cannot hold every key. */
-static int delete_page(struct ms_s3 *s, const struct ms_s3_page *page, struct ms_error *err)
-{
-    if (s->quirks->delete_many) {
-        int code = delete_many(s, page, err);
-        if (code != MS_ERR_UNSUPPORTED && code != MS_ERR_NOT_FOUND && code != MS_ERR_IO)
-            return code;
-    }
-    return delete_one_by_one(s, page, err);
-}
+/* ---- destroying ---- */
 
 static int abort_uploads(struct ms_s3 *s, int64_t before_ns, uint64_t *removed,
                          struct ms_error *err);
@@ -194,6 +85,20 @@ static int check_gone(struct ms_s3 *s, const struct ms_s3_page *page, char **bef
     free(*before);
     *before = strndup((const char *)first.data, first.size);
     return *before ? 0 : no_memory(err);
+}
+
+static int delete_page(struct ms_s3 *s, const struct ms_s3_page *page, struct ms_error *err)
+{
+    MS_AUTO_FREE struct ms_s3_doomed *keys = calloc(page->count, sizeof(*keys));
+    if (!keys)
+        return no_memory(err);
+    for (size_t i = 0; i < page->count; i++)
+        keys[i].key = page->items[i].key;
+    int code = ms_s3_delete_keys(s, keys, page->count, err);
+    for (size_t i = 0; i < page->count && !code; i++)
+        if (keys[i].result.code)
+            code = ms_error_set(err, keys[i].result.code, "%s", keys[i].result.text);
+    return code;
 }
 
 int ms_s3_destroy(struct ms_backend *b, struct ms_error *err)

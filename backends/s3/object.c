@@ -352,19 +352,3 @@ int ms_s3_store(struct ms_backend *b, struct ms_view name, struct ms_buf *value,
     w->ops->abort(w);
     return code;
 }
-
-/* DELETE does not say whether there was anything. */
-int ms_s3_remove(struct ms_backend *b, struct ms_view name, struct ms_error *err)
-{
-    struct ms_s3 *s = ms_s3_self(b);
-    struct ms_info info;
-    int code = ms_s3_head(s, name, &info, NULL, err);
-    if (!code && !info.exists)
-        code = not_found(name, err);
-    if (code)
-        return code;
-    struct ms_s3_call c = {.verb = MS_VERB_DELETE, .method = "DELETE", .name = name};
-    code = ms_s3_do_quiet(s, &c, err);
-    return code == MS_ERR_NOT_FOUND ? 0
-                                    : code; /* somebody else's work, or our own lost attempt's */
-}

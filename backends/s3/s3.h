@@ -3,9 +3,11 @@
  *   url.c          the URL and its options      credentials.c  who we are
  *   quirks.c       what providers do otherwise  sign.c, xml.c  pure parts
  *   request.c      one signed request, retried  error.c        what an answer means
- *   object.c       values: info, load, store, remove, copy, move
+ *   object.c       values: info, load, store    copy.c         copy, move
+ *   remove.c       deletes, one and many        page.c         one page of a listing
  *   multipart.c    the writer of large values   reader.c       the reader of large values
- *   list.c         one level, sorted            life.c         create, open, destroy, sweep, probe
+ *   list.c         one level, sorted            life.c         create, open, destroy, sweep
+ *   probe.c        what an endpoint can do
  *
  * The name of a value is its key behind "PATH/". A directory is a common prefix; mkdir makes an
  * empty object "NAME/" as BorgStore does.
@@ -17,6 +19,8 @@
 #include "backends/retry.h"
 #include "backends/s3/sign.h"
 #include "base/sync.h"
+
+#include <stdatomic.h>
 
 #define MS_S3_KEY_MAX   1024 /* bytes of a key */
 #define MS_S3_PART_MIN  (UINT64_C(5) << 20)
@@ -67,6 +71,7 @@ struct ms_s3 {
     uint64_t part_bytes;
     unsigned parallel;
     struct ms_retry_policy retry;
+    atomic_bool no_delete_many; /* the server said so */
     struct ms_mutex mutex;
     char region[64];         /* under mutex: may be learned */
     struct ms_random random; /* under mutex */
@@ -121,6 +126,10 @@ void ms_s3_new_id(struct ms_s3 *s, char id[33]);
 struct ms_s3_fault {
     char code[64], region[64];
 };
+/* Text without blanks and oddities, when it fits; to is left alone otherwise. */
+void ms_s3_plain(struct ms_view text, char *to, size_t room);
+/* What an error of that name means; 0: unknown, *sentence is left alone. */
+int ms_s3_code_of(const char *name, const char **sentence);
 /* What an XML error says; empty when it is none. */
 void ms_s3_fault_read(struct ms_view body, struct ms_s3_fault *out);
 /* The code and sentence of an answer that is none of success. now: of the clock, in seconds. */
@@ -142,7 +151,18 @@ int ms_s3_store(struct ms_backend *b, struct ms_view name, struct ms_buf *value,
 /* One PUT. */
 int ms_s3_put(struct ms_s3 *s, struct ms_view name, struct ms_view value,
               const struct ms_precondition *pre, struct ms_tag *tag, struct ms_error *err);
+
+/* ---- remove.c ---- */
 int ms_s3_remove(struct ms_backend *b, struct ms_view name, struct ms_error *err);
+int ms_s3_remove_many(struct ms_backend *b, struct ms_deletion *const *items, size_t count,
+                      struct ms_error *err);
+struct ms_s3_doomed {
+    struct ms_view key; /* whole */
+    struct ms_error result;
+};
+/* Whether they are there is not asked. 0 when each was tried: it has a result. */
+int ms_s3_delete_keys(struct ms_s3 *s, struct ms_s3_doomed *keys, size_t count,
+                      struct ms_error *err);
 
 /* ---- copy.c ---- */
 int ms_s3_copy(struct ms_backend *b, struct ms_view from, struct ms_view to,

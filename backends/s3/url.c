@@ -275,7 +275,8 @@ static void s3_capabilities(struct ms_backend *b, struct ms_capabilities *out)
     const struct ms_s3 *s = ms_s3_self(b);
     *out = (struct ms_capabilities){
         .flags = (s->quirks->replaces ? MS_CAP_ATOMIC_REPLACE : 0) | MS_CAP_LIST_AFTER_WRITE |
-                 MS_CAP_COPY | (s->if_absent == MS_S3_YES ? MS_CAP_IF_ABSENT : 0),
+                 MS_CAP_COPY | (s->quirks->delete_many ? MS_CAP_DELETE_MANY : 0) |
+                 (s->if_absent == MS_S3_YES ? MS_CAP_IF_ABSENT : 0),
         .durability = MS_DURABLE_FULL,
         .name_max_bytes = 255,
         .best_parallelism = 32,
@@ -302,6 +303,7 @@ static const struct ms_backend_ops ops = {
     .read = ms_s3_read,
     .copy = ms_s3_copy,
     .sweep = ms_s3_sweep,
+    .remove_many = ms_s3_remove_many,
 };
 
 static int set_login(struct ms_s3 *s, struct ms_s3_place *p, struct ms_s3_credentials *found,

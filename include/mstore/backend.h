@@ -66,7 +66,8 @@ enum ms_capability {
     MS_CAP_LIST_AFTER_WRITE = 1 << 6,
     MS_CAP_BATCH = 1 << 7, /* a batch is cheaper than its stores one by one */
     MS_CAP_MOVE_IF_ABSENT = 1 << 8,
-    MS_CAP_DIRECTORIES = 1 << 9, /* has real directories, removed when told */
+    MS_CAP_DIRECTORIES = 1 << 9,  /* has real directories, removed when told */
+    MS_CAP_DELETE_MANY = 1 << 10, /* many deletes at once are cheaper than one by one */
 };
 
 enum ms_durability {
@@ -93,6 +94,11 @@ struct ms_list_request {
     struct ms_view start_after; /* entries > this, bytewise; empty: from the start */
     uint64_t limit;             /* a hint: the caller stops after so many; 0: none */
     bool names_only;            /* sizes and times are not wanted */
+};
+
+struct ms_deletion { /* one of many */
+    struct ms_view name;
+    struct ms_error result; /* out; its code is 0 when the value was there and is gone */
 };
 
 struct ms_part {
@@ -238,6 +244,11 @@ struct ms_backend_ops {
                  struct ms_error *err);
     /* Removes temporaries older than age_ns by the storage's clock. NULL: there are none. */
     int (*sweep)(struct ms_backend *b, uint64_t age_ns, uint64_t *removed, struct ms_error *err);
+    /* As many removes, in fewer round trips (MS_CAP_DELETE_MANY). Sets each result, and returns 0
+     * then; otherwise the results not yet set (MS_ERR_CANCELLED without a text, as they came)
+     * become what it returns. Of a name that is there twice one result may be NOT_FOUND. */
+    int (*remove_many)(struct ms_backend *b, struct ms_deletion *const *items, size_t count,
+                       struct ms_error *err);
 };
 
 struct ms_backend_type {
@@ -313,6 +324,10 @@ MS_API int ms_backend_store(struct ms_backend *b, struct ms_view name, struct ms
                             struct ms_error *err) MS_MUST_CHECK;
 MS_API int ms_backend_delete(struct ms_backend *b, struct ms_view name,
                              struct ms_error *err) MS_MUST_CHECK;
+/* Each gets its own result, as ms_backend_delete would give it. 0 when each was tried, whatever
+ * came of it; otherwise what kept it from that, which is the result of those not tried. */
+MS_API int ms_backend_delete_many(struct ms_backend *b, struct ms_deletion *items, size_t count,
+                                  struct ms_error *err) MS_MUST_CHECK;
 MS_API int ms_backend_move(struct ms_backend *b, struct ms_view from, struct ms_view to,
                            const struct ms_precondition *pre, struct ms_error *err) MS_MUST_CHECK;
 /* request NULL: all of it. */

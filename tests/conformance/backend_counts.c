@@ -84,6 +84,22 @@ static void counts_errors_by_code(void **state)
     assert_int_equal(after.errors[-MS_ERR_NAME] - before.errors[-MS_ERR_NAME], 0);
 }
 
+static void counts_each_of_many_deletes(void **state)
+{
+    struct fixture *f = fixture(state);
+    struct ms_deletion items[] = {{.name = ms_str("a")},
+                                  {.name = ms_str("x")},
+                                  {.name = ms_str("../x")},
+                                  {.name = ms_str("b")}};
+    OK(put(f, "a", "0123456789"));
+    OK(put(f, "b", "01234"));
+    struct ms_entity_stats before = figures(f);
+    OK(ms_backend_delete_many(f->b, items, 4, &f->err));
+    struct ms_entity_stats after = figures(f);
+    GREW(before, after, {MS_VERB_DELETE, 3, 1, 0});
+    assert_int_equal(after.errors[-MS_ERR_NOT_FOUND] - before.errors[-MS_ERR_NOT_FOUND], 1);
+}
+
 static void a_stream_is_one_call(void **state)
 {
     struct fixture *f = fixture(state);
@@ -178,6 +194,7 @@ static void counts_emulated_delay_apart(void **state)
 const struct promise promises_counts[] = {
     {"counts calls and volume", counts_calls_and_volume},
     {"counts errors by code", counts_errors_by_code},
+    {"counts each of many deletes", counts_each_of_many_deletes},
     {"a stream is one call", a_stream_is_one_call},
     {"a batch counts its stores", a_batch_counts_its_stores},
     {"counts bytes that moved", counts_bytes_that_moved},

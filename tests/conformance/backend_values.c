@@ -89,6 +89,40 @@ static void deletes_for_good(void **state)
     lists(f, "ns", "");
 }
 
+static void deletes_many(void **state)
+{
+    struct fixture *f = fixture(state);
+    struct ms_deletion items[] = {
+        {.name = ms_str("ns/a")},
+        {.name = ms_str("ns/missing")},
+        {.name = ms_str("other/b")},
+        {.name = ms_str("no//name")},
+        {.name = ms_str("ns")},
+        {.name = ms_str("ns/c<&>")},
+        {.name = ms_str("ns/empty \xc3\xa4")},
+    };
+    static const int codes[] = {0, MS_ERR_NOT_FOUND, 0, MS_ERR_NAME, MS_ERR_NOT_FOUND, 0, 0};
+    enum { COUNT = sizeof items / sizeof *items };
+    OK(put(f, "ns/a", "one"));
+    OK(put(f, "ns/stays", "two"));
+    OK(put(f, "other/b", "three"));
+    OK(put(f, "ns/c<&>", "four"));
+    OK(put(f, "ns/empty \xc3\xa4", ""));
+    OK(ms_backend_delete_many(f->b, items, COUNT, &f->err));
+    for (size_t i = 0; i < COUNT; i++) {
+        assert_int_equal(items[i].result.code, codes[i]);
+        assert_int_equal(items[i].result.text[0] == 0, codes[i] == 0);
+    }
+    assert_non_null(strstr(items[1].result.text, "ns/missing"));
+    is_missing(f, "ns/a");
+    is_missing(f, "other/b");
+    lists(f, "ns", "stays");
+    holds_text(f, "ns/stays", "two");
+    OK(ms_backend_delete_many(f->b, items, 1, &f->err)); /* tried, and found nothing */
+    assert_int_equal(items[0].result.code, MS_ERR_NOT_FOUND);
+    OK(ms_backend_delete_many(f->b, items, 0, &f->err));
+}
+
 static void moves(void **state)
 {
     struct fixture *f = fixture(state);
@@ -269,6 +303,7 @@ const struct promise promises_values[] = {
     {"errors name the value", errors_name_the_value},
     {"replaces", replaces},
     {"deletes for good", deletes_for_good},
+    {"deletes many", deletes_many},
     {"moves", moves},
     {"moves only if absent", moves_only_if_absent},
     {"stores only if absent", stores_only_if_absent},

@@ -95,6 +95,17 @@ static int delete (struct ms_backend *b, struct ms_error *err)
     return ms_backend_delete(b, ms_str("d/a"), err);
 }
 
+static int delete_many(struct ms_backend *b, struct ms_error *err)
+{
+    struct ms_deletion items[] = {
+        {.name = ms_str("d/a")}, {.name = ms_str("d/missing")}, {.name = ms_str("d/b")}};
+    int rc = ms_backend_delete_many(b, items, 3, err);
+    for (int i = 0; i < 3 && rc == 0; i++)
+        if (items[i].result.code != (i == 1 ? MS_ERR_NOT_FOUND : 0))
+            rc = ms_error_set(err, items[i].result.code, "%s", items[i].result.text);
+    return rc;
+}
+
 static int move(struct ms_backend *b, struct ms_error *err)
 {
     return ms_backend_move(b, ms_str("d/a"), ms_str("e/m"), NULL, err);
@@ -258,6 +269,7 @@ const struct operation operations[] = {
     {"replace", "NB----", false, replace},
     {"store if absent", "ABN---", false, store_if_absent},
     {"delete", "-B----", false, delete},
+    {"delete many", "------", true, delete_many},
     {"move", "-B--A-", false, move},
     {"move if absent", "-BA---", false, move_if_absent},
     {"stream in", "ABN---", false, stream_in},

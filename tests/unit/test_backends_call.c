@@ -140,6 +140,16 @@ static int fake_list(struct ms_backend *b, struct ms_view name,
     return 0;
 }
 
+/* Tells the first of many its result, and of the others only what the script says. */
+static int fake_many(struct ms_backend *b, struct ms_deletion *const *items, size_t count,
+                     struct ms_error *error)
+{
+    (void)b;
+    assert_true(count > 0);
+    items[0]->result = (struct ms_error){0};
+    return play(error);
+}
+
 static const struct ms_backend_ops fake_ops = {
     .create = fake_life,
     .destroy = fake_life,
@@ -155,6 +165,7 @@ static const struct ms_backend_ops fake_ops = {
     .remove = fake_name,
     .move = fake_move,
     .list = fake_list,
+    .remove_many = fake_many,
 };
 
 static int fake_make(struct ms_url *url, const struct ms_backend_env *env, struct ms_backend **out,
@@ -271,6 +282,42 @@ static void a_failed_close_closes(void **state)
     assert_int_equal(ms_backend_close(b, &err), MS_ERR_MUST_BE_OPEN);
     assert_int_equal(ms_backend_open(b, &err), MS_ERR_IO);
     assert_int_equal(ms_backend_delete(b, ms_str("x"), &err), MS_ERR_MUST_BE_OPEN);
+}
+
+/* Of many deletes each gets a result with a sentence, whatever the driver does. */
+static void each_of_many_gets_a_result(void **state)
+{
+    static const struct {
+        int result;
+        bool silent;
+        int code, other;
+        const char *text;
+    } cases[] = {
+        {0, false, 0, MS_ERR_INTERNAL, "fake:: the driver says nothing of c"},
+        {MS_ERR_IO, false, MS_ERR_IO, MS_ERR_IO, "scripted"},
+        {MS_ERR_IO, true, MS_ERR_IO, MS_ERR_IO, "fake:: delete: input/output error"},
+        {7, false, MS_ERR_INTERNAL, MS_ERR_INTERNAL, "fake:: the driver's delete returned 7"},
+    };
+    struct ms_backend *b = *state;
+    struct ms_deletion items[] = {
+        {.name = ms_str("b//b")}, {.name = ms_str("a")}, {.name = ms_str("c")}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        script.result = cases[i].result;
+        script.silent = cases[i].silent;
+        assert_int_equal(ms_backend_delete_many(b, items, 3, &err), cases[i].code);
+        assert_int_equal(items[0].result.code, MS_ERR_NAME);
+        assert_int_equal(items[1].result.code, 0);
+        assert_int_equal(items[2].result.code, cases[i].other);
+        assert_string_equal(items[2].result.text, cases[i].text);
+    }
+    script.calls = 0;
+    OK(ms_backend_delete_many(b, items, 1, &err)); /* no good name: nothing to ask */
+    assert_int_equal(script.calls, 0);
+    script.result = 0;
+    OK(ms_backend_close(b, &err));
+    assert_int_equal(ms_backend_delete_many(b, items, 3, NULL), MS_ERR_MUST_BE_OPEN);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(items[i].result.code, MS_ERR_MUST_BE_OPEN);
 }
 
 /* ---- what reaches a driver ---- */
@@ -443,6 +490,7 @@ int main(void)
         WITH_FAKE(outputs_stay_untouched_on_failure),
         WITH_FAKE(a_failed_listing_can_be_closed),
         WITH_FAKE(a_failed_close_closes),
+        WITH_FAKE(each_of_many_gets_a_result),
         WITH_FAKE(wrong_calls_never_reach_the_driver),
         WITH_FAKE(conditions_are_refused_where_they_are_not_known),
         WITH_FAKE(capabilities_are_asked_for_once),

@@ -155,6 +155,7 @@ static const struct {
     {MS_CAP_HASH, "hash"},
     {MS_CAP_COPY, "copy"},
     {MS_CAP_COMPOSE, "compose"},
+    {MS_CAP_DELETE_MANY, "delete many"},
     {MS_CAP_BATCH, "batch"},
     {MS_CAP_LIST_AFTER_WRITE, "list after write"},
     {MS_CAP_DIRECTORIES, "directories"},
