@@ -33,6 +33,8 @@ wrong 2 "--offset" get "$url" data/a --offset x
 wrong 2 "--offset" get "$url" data/a --offset 99999999999999999999
 wrong 2 "--size" get "$url" data/a --size -1
 wrong 2 "--size" bench "$url" --size 2TiB
+wrong 2 "--older" sweep "$url" --older soon
+wrong 3 "missing" sweep "file://$T/missing"
 wrong 2 "--count" bench "$url" --count 0
 wrong 2 "exclude" ls "$url" --all --deleted
 wrong 2 "choose one" rm "$url" data/a --soft --deleted

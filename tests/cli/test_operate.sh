@@ -21,6 +21,19 @@ expect 5 bench "$url&emulate.fail=load:5" --count 20 --jobs 1
 one_line
 same "cleaned up after a failure" "$("$MSTORE" ls "$url" --all)" data/a
 
+# what a killed writer left
+mkdir -p store/data
+printf half >store/data/tmp01234567.tmp
+expect 0 sweep "$url"
+same "a young one" "$(cat out)" "0 removed"
+touch -d '3 hours ago' store/data/tmp01234567.tmp
+expect 0 sweep "$url" --older 4h --json
+same "not that old" "$(json 'd["removed"]')" 0
+expect 0 sweep "$url" --older 2h --json
+same "an old one" "$(json 'd["removed"]')" 1
+ok "it is gone" test ! -e store/data/tmp01234567.tmp
+same "nothing else is" "$("$MSTORE" ls "$url" --all)" data/a
+
 # statistics of a process that ended, and of one that runs
 expect 0 get "$url" data/a --stats saved
 expect 0 stats saved

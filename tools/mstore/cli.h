@@ -109,6 +109,7 @@ int ms_cmd_mv(struct ms_cli *cli, struct ms_error *err);
 int ms_cmd_hash(struct ms_cli *cli, struct ms_error *err);
 int ms_cmd_defrag(struct ms_cli *cli, struct ms_error *err);
 int ms_cmd_copy(struct ms_cli *cli, struct ms_error *err);
+int ms_cmd_sweep(struct ms_cli *cli, struct ms_error *err);
 int ms_cmd_du(struct ms_cli *cli, struct ms_error *err);
 int ms_cmd_check(struct ms_cli *cli, struct ms_error *err);
 int ms_cmd_bench(struct ms_cli *cli, struct ms_error *err);

@@ -1,6 +1,7 @@
-/* create and destroy: a whole store. */
+/* create, destroy and sweep: a whole store. */
 #include "tools/mstore/cli.h"
 
+#include "base/text.h"
 #include "tools/mstore/output.h"
 
 #include <stdio.h>
@@ -30,4 +31,25 @@ int ms_cmd_destroy(struct ms_cli *cli, struct ms_error *err)
                             "this would remove %s with all it holds; add --yes to do it",
                             cli->args.positional[0]);
     return on_closed_store(cli, ms_store_destroy, "destroyed", err);
+}
+
+int ms_cmd_sweep(struct ms_cli *cli, struct ms_error *err)
+{
+    uint64_t age_ns = UINT64_C(86400) * 1000000000, removed = 0;
+    const char *older = ms_args_value(&cli->args, "--older");
+    int code = older ? ms_parse_duration(older, "--older", &age_ns, err) : 0;
+    if (code)
+        return code;
+    struct ms_store *store = NULL;
+    code = ms_cli_open(cli, &store, err);
+    if (!code)
+        code = ms_store_sweep(store, age_ns, &removed, err);
+    code = ms_cli_close(store, code, err);
+    if (code)
+        return code;
+    if (cli->json)
+        printf("{\"removed\":%llu}\n", (unsigned long long)removed);
+    else
+        printf("%llu removed\n", (unsigned long long)removed);
+    return 0;
 }

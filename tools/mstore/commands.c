@@ -69,6 +69,10 @@ static const struct ms_option copy_options[] = {
     {"--size-only", 0, NULL, "items of the same size count as equal; hashes are not compared"},
     NO_MORE,
 };
+static const struct ms_option sweep_options[] = {
+    {"--older", 0, "TIME", "only what is older than this (default: 1d)"},
+    NO_MORE,
+};
 static const struct ms_option bench_options[] = {
     {"--count", 0, "N", "items (default: 256)"},
     {"--namespace", 0, "NS", "put them into this namespace (default: the root)"},
@@ -154,6 +158,11 @@ const struct ms_command ms_commands[] = {
      "  mstore check sftp://me@host/backup\n"
      "  mstore check s3:profile@https://s3.example.org/bucket/path --json\n",
      NULL, 1, 1, ms_cmd_check},
+    {"sweep", "STORE", "Remove what broken-off writers left behind",
+     "A command that is interrupted cleans up behind it. One that was killed, or whose line broke\n"
+     "for good, may leave temporaries, or parts of a large value in an S3 bucket: no item shows\n"
+     "them, but they take room. What is younger than --older may belong to a writer that runs.\n",
+     "  mstore sweep nas\n  mstore sweep nas --older 2h\n", sweep_options, 1, 1, ms_cmd_sweep},
     {"bench", "STORE", "Measure a store: rates and latencies",
      "Writes items of its own, loads, lists and deletes them; cleans up, also after Ctrl-C.\n",
      "  mstore bench nas\n  mstore bench nas --size 1MiB --count 64 --jobs 8\n", bench_options, 1,
