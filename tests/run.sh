@@ -136,7 +136,7 @@ suite() {
 sources() { git ls-files '*.c' '*.h' 2>/dev/null || find . -name build -prune -o -name '*.[ch]' -print; }
 scripts() { git ls-files '*.sh' .ci/run 2>/dev/null || find . -name build -prune -o -name '*.sh' -print; }
 
-slow='^(conformance_(swift|.*_emulated)|network_.*)$' # minutes of waiting: once is enough
+slow='^(conformance_(swift|sftp2|.*_emulated)|network_.*)$' # minutes of waiting: once is enough
 
 stage_static() {
     check "formatting" sh -c "clang-format --dry-run --Werror $(sources | tr '\n' ' ')"

@@ -19,9 +19,32 @@ static struct {
     unsigned failures;
 } far;
 
-static uint8_t byte_at(uint64_t offset)
+/* The bytes of the value: a pattern again and again, of a length that fits no block. */
+#define PERIOD 1000003u
+static uint8_t pattern[PERIOD];
+
+static size_t piece_at(uint64_t offset, size_t size)
 {
-    return (uint8_t)(offset * 31 + (offset >> 16));
+    size_t left = PERIOD - (size_t)(offset % PERIOD);
+    return left < size ? left : size;
+}
+
+static void fill(uint64_t offset, uint8_t *into, size_t size)
+{
+    for (size_t n; size; offset += n, into += n, size -= n) {
+        n = piece_at(offset, size);
+        memcpy(into, pattern + offset % PERIOD, n);
+    }
+}
+
+static bool matches(uint64_t offset, const uint8_t *bytes, size_t size)
+{
+    for (size_t n; size; offset += n, bytes += n, size -= n) {
+        n = piece_at(offset, size);
+        if (memcmp(bytes, pattern + offset % PERIOD, n) != 0)
+            return false;
+    }
+    return true;
 }
 
 static int fetch(void *arg, uint64_t offset, uint8_t *into, size_t size, struct ms_error *err)
@@ -38,8 +61,7 @@ static int fetch(void *arg, uint64_t offset, uint8_t *into, size_t size, struct 
         far.failures--;
         return ms_error_set(err, MS_ERR_IO, "the line broke at %llu", (unsigned long long)offset);
     }
-    for (size_t i = 0; i < size; i++)
-        into[i] = byte_at(offset + i);
+    fill(offset, into, size);
     return 0;
 }
 
@@ -49,9 +71,8 @@ static void check_read(uint64_t offset, size_t size)
     uint8_t *got = malloc(size ? size : 1);
     assert_non_null(got);
     check_ok(ms_readahead_read(&far.ahead, offset, got, size, &err), err);
-    for (size_t i = 0; i < size; i++)
-        if (got[i] != byte_at(offset + i))
-            fail_msg("byte %llu is wrong", (unsigned long long)(offset + i));
+    if (!matches(offset, got, size))
+        fail_msg("wrong bytes at %llu", (unsigned long long)offset);
     free(got);
 }
 
@@ -204,6 +225,8 @@ static void gives_way_to_cancellation(void **state)
 
 int main(void)
 {
+    for (size_t i = 0; i < PERIOD; i++)
+        pattern[i] = (uint8_t)(i * 31 + (i >> 8) * 7);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_in_order_ahead),
         cmocka_unit_test(reads_elsewhere),
