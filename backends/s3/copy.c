@@ -10,8 +10,6 @@
 
 #include <stdio.h>
 
-#define COPY_PART_BYTES (UINT64_C(512) << 20)
-
 /* "/BUCKET/KEY", encoded. */
 static char *source_of(const struct ms_s3 *s, struct ms_view name)
 {
@@ -60,8 +58,8 @@ static int copy_part(void *arg, size_t index)
     struct ms_s3_call c = {
         .verb = MS_VERB_COPY, .method = "PUT", .name = l->to, .late_error = true, .has_body = true};
     char number[16], range[64];
-    uint64_t from = index * COPY_PART_BYTES;
-    uint64_t last = from + COPY_PART_BYTES < l->size ? from + COPY_PART_BYTES : l->size;
+    uint64_t part = l->s->copy_part_bytes, from = index * part;
+    uint64_t last = from + part < l->size ? from + part : l->size;
     snprintf(number, sizeof number, "%zu", index + 1);
     snprintf(range, sizeof range, "bytes=%llu-%llu", (unsigned long long)from,
              (unsigned long long)last - 1);
@@ -87,7 +85,7 @@ static int copy_large(struct ms_s3 *s, const char *source, const struct ms_info 
     struct ms_s3_upload u = {0};
     struct large l = {s, to, source, info->tag.text, info->size_bytes, &u};
     struct ms_tag tag;
-    size_t count = (size_t)((info->size_bytes + COPY_PART_BYTES - 1) / COPY_PART_BYTES);
+    size_t count = (size_t)((info->size_bytes + s->copy_part_bytes - 1) / s->copy_part_bytes);
     int code = ms_s3_upload_begin(s, to, &u, err);
     if (code)
         return code;
@@ -120,8 +118,8 @@ static int copy(struct ms_s3 *s, struct ms_view from, struct ms_view to, struct 
     MS_AUTO_FREE char *source = source_of(s, from);
     if (!source)
         return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory to copy %s", MS_SHOW(from));
-    return info.size_bytes <= MS_S3_COPY_MAX ? copy_small(s, source, to, err)
-                                             : copy_large(s, source, &info, to, err);
+    return info.size_bytes <= s->copy_max_bytes ? copy_small(s, source, to, err)
+                                                : copy_large(s, source, &info, to, err);
 }
 
 int ms_s3_copy(struct ms_backend *b, struct ms_view from, struct ms_view to,

@@ -25,6 +25,7 @@
 #define MS_S3_KEY_MAX   1024 /* bytes of a key */
 #define MS_S3_PART_MIN  (UINT64_C(5) << 20)
 #define MS_S3_COPY_MAX  (UINT64_C(5) << 30) /* CopyObject's limit */
+#define MS_S3_COPY_PART (UINT64_C(512) << 20)
 #define MS_S3_PARTS_MAX 10000
 
 enum ms_s3_answer { MS_S3_NO, MS_S3_YES, MS_S3_PROBE };
@@ -69,6 +70,7 @@ struct ms_s3 {
     bool virtual_host;
     enum ms_s3_answer if_absent; /* PROBE until it was opened */
     uint64_t part_bytes;
+    uint64_t copy_max_bytes, copy_part_bytes; /* in one piece; else in such parts */
     unsigned parallel;
     struct ms_retry_policy retry;
     atomic_bool no_delete_many; /* the server said so */

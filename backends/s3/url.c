@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "base/text.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 
 static void drop(char *text)
@@ -105,18 +106,42 @@ static int parse_login(const char **text, struct ms_s3_place *out, struct ms_err
     return code;
 }
 
-static bool good_host(const char *host)
+/* The bytes of the host before its ":PORT"; an IPv6 address stands in brackets. */
+static size_t host_size(const char *host)
 {
-    size_t size = strcspn(host, ":");
+    const char *end = host[0] == '[' ? strchr(host, ']') : NULL;
+    return end ? (size_t)(end + 1 - host) : strcspn(host, ":");
+}
+
+static bool good_address(const char *host, size_t size)
+{
+    char text[INET6_ADDRSTRLEN];
+    struct in6_addr address;
+    if (size < 4 || size - 2 >= sizeof text || host[size - 1] != ']')
+        return false;
+    memcpy(text, host + 1, size - 2);
+    text[size - 2] = 0;
+    return inet_pton(AF_INET6, text, &address) == 1;
+}
+
+static bool good_name(const char *host, size_t size)
+{
     for (size_t i = 0; i < size; i++)
         if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_", host[i]))
             return false;
-    if (host[0] == '-' || size == 0 || size > 255)
+    return host[0] != '-' && size > 0 && size <= 255;
+}
+
+static bool good_host(const char *host)
+{
+    size_t size = host_size(host);
+    if (host[0] == '[' ? !good_address(host, size) : !good_name(host, size))
         return false;
     if (host[size] == 0)
         return true;
     uint64_t port = 0;
-    return ms_parse_u64(host + size + 1, "port", 65535, &port, NULL) == 0 && port > 0;
+    return host[size] == ':' && ms_parse_u64(host + size + 1, "port", 65535, &port, NULL) == 0 &&
+           port > 0;
 }
 
 static int parse_endpoint(const char **text, struct ms_s3_place *out, struct ms_error *err)
@@ -351,10 +376,10 @@ static int set_endpoint(struct ms_s3 *s, struct ms_s3_place *p, const char *said
         s->host_by_region = !b2;
     }
     if (!code) {
-        const char *colon = strchr(host, ':');
-        bool usual = colon && strcmp(colon, strcmp(scheme, "https") == 0 ? ":443" : ":80") == 0;
+        size_t size = host_size(host);
+        bool usual = strcmp(host + size, strcmp(scheme, "https") == 0 ? ":443" : ":80") == 0;
         s->scheme = strdup(scheme);
-        s->host = usual ? strndup(host, (size_t)(colon - host)) : strdup(host);
+        s->host = usual ? strndup(host, size) : strdup(host);
         if (!s->scheme || !s->host)
             code = ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for an S3 URL");
     }
@@ -373,6 +398,12 @@ static int set_ways(struct ms_s3 *s, const struct options *o, const char *said_r
     const char *region = o->region ? o->region : said_region ? said_region : s->quirks->region;
     snprintf(s->region, sizeof s->region, "%s", region);
     s->virtual_host = o->style ? strcmp(o->style, "virtual") == 0 : s->quirks->virtual_host;
+    if (o->style && s->virtual_host && s->host[0] == '[')
+        return ms_error_set(err, MS_ERR_URL,
+                            "%s: a bucket cannot stand before an IPv6 address; use style=path",
+                            s->base.url);
+    if (s->host[0] == '[')
+        s->virtual_host = false;
     if (!o->style && strchr(s->bucket, '.') && strcmp(s->scheme, "https") == 0)
         s->virtual_host = false; /* no certificate covers such a name */
     s->if_absent = !o->if_absent                      ? s->quirks->if_absent
@@ -380,6 +411,8 @@ static int set_ways(struct ms_s3 *s, const struct options *o, const char *said_r
                    : strcmp(o->if_absent, "no") == 0  ? MS_S3_NO
                                                       : MS_S3_PROBE;
     s->part_bytes = o->part_bytes;
+    s->copy_max_bytes = MS_S3_COPY_MAX;
+    s->copy_part_bytes = MS_S3_COPY_PART;
     s->parallel = (unsigned)o->parallel;
     return 0;
 }

@@ -37,6 +37,9 @@ static void splits_a_url(void **state)
         {"ID:se@cret@/bucket/p", {0, "ID", "se@cret", 0, 0, "bucket", "p"}},
         {"I%3AD:se%2Fc%40ret@/bucket/p%20q", {0, "I:D", "se/c@ret", 0, 0, "bucket", "p q"}},
         {"http://h/bucket/x", {0, 0, 0, "http", "h", "bucket", "x"}},
+        {"ID:secret@http://[::1]:9000/bucket/x",
+         {0, "ID", "secret", "http", "[::1]:9000", "bucket", "x"}},
+        {"https://[2001:db8::7]/bucket", {0, 0, 0, "https", "[2001:db8::7]", "bucket", ""}},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct ms_s3_place p;
@@ -70,6 +73,14 @@ static void refuses_bad_urls(void **state)
         "s3:ID:topsecret%zz@/bucket/p",
         "s3:ID:topsecret@https:///bucket/p",
         "s3:ID:topsecret@https://-oProxyCommand=x/bucket/p",
+        "s3:ID:topsecret@https://[::1/bucket/p",
+        "s3:ID:topsecret@https://[]/bucket/p",
+        "s3:ID:topsecret@https://[::1]x/bucket/p",
+        "s3:ID:topsecret@https://[::1]:0/bucket/p",
+        "s3:ID:topsecret@https://[10.0.0.1]/bucket/p",
+        "s3:ID:topsecret@https://[fe80::1%25eth0]/bucket/p",
+        "s3:ID:topsecret@https://::1/bucket/p",
+        "s3:ID:topsecret@https://[::1]/bucket/p?style=virtual",
         "s3:ID:topsecret@https://h:0/bucket/p",
         "s3:ID:topsecret@https://h/buck et/p",
         "s3:ID:topsecret@ftp://h/bucket/p",
