@@ -234,6 +234,8 @@ int ms_sftp_make_dirs(struct ms_sftp_op *op, struct ms_view name, struct ms_erro
         code = ms_sftp_take(op, &r, &a, err);
         if (code && r && r->code)
             code = ms_sftp_conn_error(op->conn, err);
+        if (!code && a.type != MS_FXP_STATUS)
+            code = ms_sftp_damaged(op, err);
         if (!code && a.status != MS_FX_OK && a.status != MS_FX_FAILURE &&
             ms_sftp_status_code(a.status) != MS_ERR_NOT_FOUND)
             refusal = a.status;

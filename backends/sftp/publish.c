@@ -206,10 +206,8 @@ static int publish_by_link(struct ms_sftp_op *op, bool unsure, const struct ms_s
     }
     if (status != MS_FX_OK)
         return renamed(op, unsure, p, status, err);
-    code = remove_name(op, p->from, err);
-    if (code && p->temporary)
-        code = 0; /* it is there, and a sweep finds the other name */
-    return code;
+    code = remove_name(op, p->from, p->temporary ? NULL : err);
+    return p->temporary ? 0 : code; /* it is there, and a sweep finds the other name */
 }
 
 int ms_sftp_publish(struct ms_sftp_op *op, bool unsure, const struct ms_sftp_publish *p,

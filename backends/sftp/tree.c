@@ -194,6 +194,8 @@ static int take_removals(struct ms_sftp_op *op, struct walk *w, size_t left, str
         code = ms_sftp_take(op, &r, &a, err);
         if (code && r && r->code)
             code = ms_sftp_conn_error(op->conn, err);
+        if (!code && a.type != MS_FXP_STATUS)
+            code = ms_sftp_damaged(op, err);
         if (!code && a.status == MS_FX_OK)
             w->removed++;
         else if (!code && ms_sftp_status_code(a.status) != MS_ERR_NOT_FOUND)
