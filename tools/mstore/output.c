@@ -44,9 +44,16 @@ const char *ms_out_time(char *buf, size_t size, int64_t wall_ns)
     return buf;
 }
 
+/* Of a pipe or socket; when the failure was noticed later, errno says something else by then. */
+static bool reader_has_gone(void)
+{
+    struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};
+    return poll(&out, 1, 0) == 1 && (out.revents & POLLERR);
+}
+
 static int output_error(int errnum, struct ms_error *err)
 {
-    if (errnum == EPIPE)
+    if (errnum == EPIPE || reader_has_gone())
         return ms_error_set(err, MS_CLI_PIPE_CLOSED, "the reader of standard output went away");
     return ms_cli_local_error(err, errnum, "cannot write to standard output");
 }
