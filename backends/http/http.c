@@ -486,6 +486,12 @@ static int explain(const struct ms_http *http, CURLcode result, const char *deta
 {
     if (!detail[0])
         detail = curl_easy_strerror(result);
+    if (result == CURLE_SSL_CONNECT_ERROR &&
+        (strstr(detail, "wrong version number") || strstr(detail, "packet length too long")))
+        return ms_error_set(err, MS_ERR_PROTOCOL,
+                            "%s speaks something else: no TLS there; does its address begin with "
+                            "http: instead of https:?",
+                            http->host);
     switch ((int)result) {
     case CURLE_OUT_OF_MEMORY:
         return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a request to %s", http->host);

@@ -239,11 +239,15 @@ static int explain(const struct ms_rest_child *c, const char *peer, int status,
         return ms_error_set(err, MS_ERR_PROTOCOL,
                             "there is no borgstore-server-rest to be started at %s%s%s", peer, mark,
                             said);
+    if (exit_code == 255 && line.size) /* ssh's own end */
+        return ms_error_set(err, MS_ERR_CONNECTION, "%s %s: %s",
+                            c->answered ? "the connection broke to" : "no connection to", peer,
+                            said);
     if (WIFSIGNALED(status))
-        return ms_error_set(err, MS_ERR_CONNECTION, "%s was ended by signal %d%s%s", peer,
-                            WTERMSIG(status), mark, said);
-    return ms_error_set(err, MS_ERR_CONNECTION, "%s ended with exit code %d%s%s", peer, exit_code,
-                        mark, said);
+        return ms_error_set(err, MS_ERR_CONNECTION, "the server %s was ended by signal %d%s%s",
+                            peer, WTERMSIG(status), mark, said);
+    return ms_error_set(err, MS_ERR_CONNECTION, "the server %s ended with exit code %d%s%s", peer,
+                        exit_code, mark, said);
 }
 
 int ms_rest_child_end(struct ms_rest_child *c, const char *peer, unsigned patience_ms,

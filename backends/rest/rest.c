@@ -63,7 +63,9 @@ static int rest_open(struct ms_backend *b, struct ms_error *err)
         code = no_store(b, &local);
     else if (code == MS_ERR_NOT_FOUND || (!code && !info.directory))
         code = ms_error_set(&local, MS_ERR_PROTOCOL,
-                            "%s speaks something else: no BorgStore REST server there", r->peer);
+                            "%s speaks something else: no BorgStore REST server there, or not at "
+                            "this path",
+                            r->peer);
     if (!code)
         return 0;
     end_children(r);

@@ -321,7 +321,7 @@ static void a_server_without_tls_speaks_something_else(void **state)
         struct rig rig;
         rig_start(&rig, NULL, 0, 0);
         check_code(ask(&rig, kind, "localhost", ""), MS_ERR_PROTOCOL, rig.err);
-        check_text(rig.err, "speaks something else");
+        check_text(rig.err, "speaks something else: no TLS there");
         assert_int_equal(atomic_load(&rig.connections), 1);
         rig_stop(&rig);
     }

@@ -251,6 +251,8 @@ static void a_child_that_ends_says_why(void **state)
              "Permission denied (publickey).");
     fails_as("sh -c 'echo Host key verification failed. >&2; exit 255'", MS_ERR_UNTRUSTED,
              "does not trust the host key");
+    fails_as("sh -c 'echo ssh: connect to host h port 22: Connection refused >&2; exit 255'",
+             MS_ERR_CONNECTION, "no connection to sh: ssh: connect to host h");
     fails_as("sh -c 'echo Welcome to this host; cat'", MS_ERR_PROTOCOL, "Welcome to this host");
 }
 
