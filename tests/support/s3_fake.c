@@ -215,6 +215,15 @@ static bool reply(struct request *r, int status, const char *body, size_t size)
     return send_all(r->fd, head, (size_t)length) && (head_only || send_all(r->fd, body, size));
 }
 
+/* Whether this one's answer is lost on the way. */
+static bool loses_answer(void)
+{
+    bool lost = atomic_load(&state->lose_answers) > 0;
+    if (lost)
+        atomic_fetch_sub(&state->lose_answers, 1);
+    return lost;
+}
+
 static bool fault(struct request *r, int status, const char *code)
 {
     char body[200];
@@ -461,6 +470,8 @@ static bool complete(struct request *r)
     memcpy(o->id, u->parts[0].id, sizeof o->id);
     o->sha256[0] = 0;
     drop_upload(at);
+    if (loses_answer())
+        return false;
     fprintf(r->out,
             "<CompleteMultipartUploadResult><ETag>\"v%u\"</ETag>"
             "</CompleteMultipartUploadResult>",
@@ -481,7 +492,7 @@ static bool put_object(struct request *r)
         header(r, "x-amz-meta-mstore-id", o->id, sizeof o->id);
         header(r, "x-amz-meta-mstore-sha256", o->sha256, sizeof o->sha256);
         add_header(r, "ETag: \"v%u\"\r\n", o->version);
-        return reply(r, 200, "", 0);
+        return !loses_answer() && reply(r, 200, "", 0);
     }
     decode(source);
     struct object *from = find(strchr(source + 1, '/') + 1);

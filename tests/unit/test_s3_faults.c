@@ -202,6 +202,11 @@ static void tells_errors_apart(void **state)
         {FAULT("501 No", "NotImplemented"), MS_ERR_UNSUPPORTED, "cannot"},
         {FAULT("418 No", "Teapot"), MS_ERR_IO, "Teapot"},
         {EMPTY("301 Moved"), MS_ERR_PROTOCOL, "elsewhere"},
+        {EMPTY("401 No"), MS_ERR_AUTH, "login"},
+        {EMPTY("405 No"), MS_ERR_UNSUPPORTED, "cannot"},
+        {EMPTY("409 No"), MS_ERR_CONFLICT, "somebody else"},
+        {EMPTY("413 No"), MS_ERR_TOO_LARGE, "large"},
+        {EMPTY("507 No"), MS_ERR_NO_SPACE, "space"},
         {"HTTP/1.1 403 No\r\nDate: Sun, 30 Aug 2015 12:36:00 GMT\r\n" CLOSE
          "\r\n<Error><Code>RequestTimeTooSkewed</Code></Error>",
          MS_ERR_AUTH, "clock"},
@@ -354,6 +359,109 @@ static void sorts_by_name(void **state)
     assert_string_equal(got, "a/ a-b z+y ");
 }
 
+/* A whole value where a part was asked for, too little, another part, an older version's part. */
+static void ranges_are_not_taken_on_trust(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *answer;
+        int code;
+    } cases[] = {
+        {"HTTP/1.1 200 OK\r\n" CLOSE "Content-Length: 10\r\n\r\n0123456789", 0},
+        {"HTTP/1.1 206 OK\r\nContent-Range: bytes 2-4/10\r\n" CLOSE "Content-Length: 3\r\n\r\n234",
+         0},
+        {"HTTP/1.1 206 OK\r\nContent-Range: bytes 2-5/10\r\n" CLOSE "Content-Length: 4\r\n\r\n2345",
+         MS_ERR_PROTOCOL},
+        {"HTTP/1.1 200 OK\r\nContent-Range: bytes 2-2/10\r\n" CLOSE "Content-Length: 1\r\n\r\n2",
+         MS_ERR_PROTOCOL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct bed t;
+        struct ms_buf *value = NULL;
+        BEGIN(&t, cases[i].answer);
+        int code = ms_backend_load(t.b, ms_str("v"), 2, 3, &value, NULL, &t.err);
+        if (code != cases[i].code)
+            fail_msg("%s: %s, %s", cases[i].answer, ms_code_name(code), t.err.text);
+        if (!code)
+            assert_memory_equal(ms_buf_view(value).data, "234", 3);
+        ms_buf_unref(value);
+        end(&t);
+    }
+}
+
+static void uploads_without_a_handle_end(void **state)
+{
+    (void)state;
+    struct bed t;
+    BEGIN(&t, XML("200 OK", "<InitiateMultipartUploadResult/>"));
+    assert_int_equal(upload(&t), MS_ERR_PROTOCOL);
+    assert_non_null(strstr(t.err.text, "without an id"));
+    end(&t);
+    BEGIN(&t, BEGUN, EMPTY("200 OK"), EMPTY("200 OK"), EMPTY("204 No Content"));
+    assert_int_equal(upload(&t), MS_ERR_PROTOCOL);
+    assert_non_null(strstr(t.err.text, "without an ETag"));
+    assert_non_null(strstr(t.server.seen[4], "DELETE /bucket/p/v?uploadId=U1"));
+    end(&t);
+}
+
+#define PAGE(more, text)                                                                           \
+    XML("200 OK",                                                                                  \
+        "<ListBucketResult><IsTruncated>" more "</IsTruncated>" text "</ListBucketResult>")
+#define TOKEN "<NextContinuationToken>T</NextContinuationToken>"
+
+static int list_all(struct bed *t, char *got, size_t size)
+{
+    struct ms_lister *l = NULL;
+    const struct ms_entry *e = NULL;
+    got[0] = 0;
+    int code = ms_backend_list(t->b, ms_str(""), NULL, &l, &t->err);
+    while (!code && (code = ms_lister_next(l, &e, &t->err)) == 0 && e) {
+        size_t at = strlen(got);
+        snprintf(got + at, size - at, "%.*s%s ", (int)e->name.size, (const char *)e->name.data,
+                 e->info.directory ? "/" : "");
+    }
+    ms_lister_close(l);
+    return code;
+}
+
+/* A page may hold prefixes only, or nothing, and still not be the last. */
+static void pages_may_hold_little(void **state)
+{
+    (void)state;
+    struct bed t;
+    char got[100];
+    BEGIN(&t,
+          PAGE("true", "<CommonPrefixes><Prefix>p/a/</Prefix></CommonPrefixes>"
+                       "<CommonPrefixes><Prefix>p/b/</Prefix></CommonPrefixes>" TOKEN),
+          PAGE("true", "<NextContinuationToken>U</NextContinuationToken>"),
+          PAGE("false", "<Contents><Key>p/c</Key><Size>1</Size></Contents>"));
+    assert_int_equal(list_all(&t, got, sizeof got), 0);
+    assert_string_equal(got, "a/ b/ c ");
+    end(&t);
+}
+
+static void bad_pages_end_a_listing(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *first, *second, *word;
+    } cases[] = {
+        {PAGE("true", TOKEN), PAGE("true", TOKEN), "circle"},
+        {PAGE("true", TOKEN), PAGE("true", ""), "goes on"},
+        {PAGE("true", TOKEN), PAGE("false", "<Contents><Key>q/x</Key></Contents>"), "not asked"},
+        {PAGE("true", TOKEN), "HTTP/1.1 200 OK\r\n" CLOSE "\r\n<ListBucketResult><IsTrunc", "XML"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct bed t;
+        char got[100];
+        BEGIN(&t, cases[i].first, cases[i].second);
+        assert_int_equal(list_all(&t, got, sizeof got), MS_ERR_PROTOCOL);
+        if (!strstr(t.err.text, cases[i].word))
+            fail_msg("\"%s\" does not say \"%s\"", t.err.text, cases[i].word);
+        end(&t);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -369,6 +477,10 @@ int main(void)
         cmocka_unit_test(an_upload_that_fails_is_aborted),
         cmocka_unit_test(damage_is_seen),
         cmocka_unit_test(sorts_by_name),
+        cmocka_unit_test(ranges_are_not_taken_on_trust),
+        cmocka_unit_test(uploads_without_a_handle_end),
+        cmocka_unit_test(pages_may_hold_little),
+        cmocka_unit_test(bad_pages_end_a_listing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
