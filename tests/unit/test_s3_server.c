@@ -211,7 +211,7 @@ static void a_large_store_goes_in_parts(void **state)
 static void asks_for_a_directory_that_many_wait_for(void **state)
 {
     (void)state;
-    enum { COUNT = 4300 };
+    enum { COUNT = 5100 };
     struct bed t;
     struct ms_lister *l = NULL;
     const struct ms_entry *e = NULL;
