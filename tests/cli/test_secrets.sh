@@ -47,6 +47,16 @@ seen_as "--json info -- s3:KEY:xxxxxxx@$place data/x:y@z" --json info -- "s3:KEY
 fresh store
 seen_as "copy $url s3:KEY:xxxxxxx@$place" copy "$url" "s3:KEY:HUNTER2@$place"
 warned
+printf x >value
+seen_as "put s3:KEY:xxxxxxx@$place data/a value" put "s3:KEY:HUNTER2@$place" data/a value
+warned
+seen_as "bench s3:KEY:xxxxxxx@$place" bench "s3:KEY:HUNTER2@$place"
+warned
+seen_as "get http://me:xxxxxxx@127.0.0.1:$port/x data/a" get "http://me:HUNTER2@127.0.0.1:$port/x" data/a
+warned
+seen_as "copy https://me:xxxxxxx@127.0.0.1:$port/x http://me:xxxxxxx@127.0.0.1:$port/" \
+    copy "https://me:HUNTER2@127.0.0.1:$port/x" "http://me:HUNTER2@127.0.0.1:$port/"
+warned
 if "$MSTORE" --help | grep -q '^  sftp:'; then
     seen_as "check sftp://me:xxxxxxx@127.0.0.1:$port/x" check "sftp://me:HUNTER2@127.0.0.1:$port/x"
     warned
