@@ -30,6 +30,7 @@ static void verb_json(struct ms_json *j, int verb, const struct ms_verb_stats *v
         uint64_t value;
     } numbers[] = {{"calls", v->calls},
                    {"errors", v->errors},
+                   {"retries", v->retries},
                    {"volume_bytes", v->volume_bytes},
                    {"time_ns", v->time_ns},
                    {"p50_ns", ms_stats_quantile(v, 0.5)},
@@ -53,6 +54,12 @@ static void entity_json(struct ms_json *j, const struct ms_entity_stats *e)
     ms_json_text(j, e->store);
     ms_json_key(j, "name");
     ms_json_text(j, e->name);
+    if (e->kind == MS_STATS_BACKEND) {
+        ms_json_key(j, "moved_in_bytes");
+        ms_json_u64(j, e->moved_in_bytes);
+        ms_json_key(j, "moved_out_bytes");
+        ms_json_u64(j, e->moved_out_bytes);
+    }
     ms_json_key(j, "verbs");
     ms_json_object(j);
     for (int verb = 0; verb < MS_VERB_COUNT; verb++)
@@ -69,11 +76,17 @@ static void entity_lines(const struct ms_entity_stats *e)
         char volume[40], p50[40], p99[40];
         if (v->calls == 0)
             continue;
-        printf("  %-9s %-12s %-8s %10" PRIu64 " %8" PRIu64 " %12s %10s %10s\n", kind_text(e->kind),
-               e->name[0] ? e->name : "-", ms_verb_name(verb), v->calls, v->errors,
-               ms_format_size(volume, sizeof volume, v->volume_bytes),
+        printf("  %-9s %-12s %-8s %10" PRIu64 " %8" PRIu64 " %8" PRIu64 " %12s %10s %10s\n",
+               kind_text(e->kind), e->name[0] ? e->name : "-", ms_verb_name(verb), v->calls,
+               v->errors, v->retries, ms_format_size(volume, sizeof volume, v->volume_bytes),
                ms_format_duration(p50, sizeof p50, ms_stats_quantile(v, 0.5)),
                ms_format_duration(p99, sizeof p99, ms_stats_quantile(v, 0.99)));
+    }
+    if (e->kind == MS_STATS_BACKEND && (e->moved_in_bytes || e->moved_out_bytes)) {
+        char in[40], out[40];
+        printf("  %-9s moved: %s read, %s written\n", "",
+               ms_format_size(in, sizeof in, e->moved_in_bytes),
+               ms_format_size(out, sizeof out, e->moved_out_bytes));
     }
 }
 
@@ -103,8 +116,8 @@ static void show_table(const struct stats *s, const struct ms_stats_snapshot *p)
 {
     const char *store = NULL;
     printf("%s, process %" PRId64 "\n", p->program, p->pid);
-    printf("  %-9s %-12s %-8s %10s %8s %12s %10s %10s\n", "kind", "name", "verb", "calls", "errors",
-           "volume", "p50", "p99");
+    printf("  %-9s %-12s %-8s %10s %8s %8s %12s %10s %10s\n", "kind", "name", "verb", "calls",
+           "errors", "retries", "volume", "p50", "p99");
     for (size_t i = 0; i < p->count; i++) {
         const struct ms_entity_stats *e = &p->entities[i];
         if (!wanted(s, e))
