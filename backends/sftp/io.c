@@ -76,8 +76,10 @@ static int begin_body(struct ms_sftp_conn *c, struct ms_error *err)
                             "%s does not speak SFTP: a packet of %zu bytes came in", c->wire.where,
                             c->body_size);
     c->body = malloc(c->body_size);
-    if (!c->body)
-        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for an answer of %s", c->wire.where);
+    if (!c->body) /* what the answer would have told is found out on another connection */
+        return ms_error_set(err, MS_ERR_CONNECTION,
+                            "the connection to %s was given up: no memory for an answer",
+                            c->wire.where);
     return 0;
 }
 

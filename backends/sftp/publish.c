@@ -153,6 +153,17 @@ static int renamed(struct ms_sftp_op *op, bool unsure, const struct ms_sftp_publ
 
 /* ---- the ways ---- */
 
+/* The old value gets its name again. Worth a second try: nothing else keeps it from a sweep. */
+static int put_back(struct ms_sftp_op *op, struct ms_view aside, struct ms_view to,
+                    struct ms_error *err)
+{
+    uint32_t status;
+    int code = ms_sftp_two_paths(op, NULL, aside, to, &status, err);
+    if (code == MS_ERR_NO_MEMORY)
+        code = ms_sftp_two_paths(op, NULL, aside, to, &status, err);
+    return code;
+}
+
 static int replace_by_steps(struct ms_sftp_op *op, bool unsure, const struct ms_sftp_publish *p,
                             struct ms_error *err)
 {
@@ -179,11 +190,14 @@ static int replace_by_steps(struct ms_sftp_op *op, bool unsure, const struct ms_
         if (code || status != MS_FX_OK)
             continue; /* somebody else was faster; a lost line shows next time */
         code = ms_sftp_two_paths(op, NULL, p->from, p->to, &status, err);
+        if (!code && status == MS_FX_OK) {
+            (void)remove_name(op, ms_str(aside.text), NULL); /* else a sweep finds it */
+            return 0;
+        }
         if (code)
-            return code;
-        if (status == MS_FX_OK)
-            return remove_name(op, ms_str(aside.text), err);
-        code = ms_sftp_two_paths(op, NULL, ms_str(aside.text), p->to, &status, err);
+            (void)put_back(op, ms_str(aside.text), p->to, NULL);
+        else
+            code = put_back(op, ms_str(aside.text), p->to, err);
         if (code)
             return code;
     }
@@ -207,6 +221,12 @@ static int publish_by_link(struct ms_sftp_op *op, bool unsure, const struct ms_s
     if (status != MS_FX_OK)
         return renamed(op, unsure, p, status, err);
     code = remove_name(op, p->from, p->temporary ? NULL : err);
+    if (code == MS_ERR_NO_MEMORY && !p->temporary) { /* there would be two names */
+        struct ms_error again = {0};
+        code = remove_name(op, p->from, &again);
+        if (err)
+            *err = again;
+    }
     return p->temporary ? 0 : code; /* it is there, and a sweep finds the other name */
 }
 

@@ -259,7 +259,8 @@ static void hear_client(struct pump *p)
     do {
         n = ssh_channel_read_nonblocking(p->channel, b->bytes + b->fill, (uint32_t)(ROOM - b->fill),
                                          0);
-        if (n == SSH_ERROR || n == SSH_EOF || ssh_channel_is_eof(p->channel))
+        if (n == SSH_ERROR || n == SSH_EOF || ssh_channel_is_eof(p->channel) ||
+            !ssh_is_connected(ssh_channel_get_session(p->channel)))
             p->over = true;
         if (n > 0) {
             b->fill += (size_t)n;
