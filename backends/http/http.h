@@ -34,7 +34,7 @@ struct ms_http_request {
     uint64_t body_max_bytes; /* of an answer; more is PROTOCOL. 0: 1 MiB */
     uint8_t *into;           /* a 2xx answer's body goes here instead of into a buffer … */
     size_t into_size;        /* … of so many bytes; more is PROTOCOL */
-    bool into_mapped;        /* … which is a shared mapping of a file: what came may leave memory */
+    bool into_mapped; /* … which is a shared mapping of a file: what came may leave memory */
 };
 
 struct ms_http_answer {
