@@ -26,8 +26,8 @@ struct rig {
 
 static inline const char *rig_path(const struct rig *rig, const char *name)
 {
-    static char ring[4][256];
-    static unsigned at;
+    static __thread char ring[4][256];
+    static __thread unsigned at;
     char *text = ring[at++ % 4];
     snprintf(text, sizeof ring[0], "%s/%s", rig->folder.path, name);
     return text;
