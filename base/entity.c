@@ -134,7 +134,7 @@ static bool make_region_locked(void)
     init_header(&region->header);
     ms_stats_sample_add(region, region->header.started_wall_ns);
     ms_ticks_sample_after(MS_STATS_INTERVAL_NS);
-    registry.region = region;
+    __atomic_store_n(&registry.region, region, __ATOMIC_RELEASE); /* read without the mutex */
     registry.identities = identities;
     registry.publish = true;
     return true;

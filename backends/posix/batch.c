@@ -153,8 +153,8 @@ static int sync_folder(void *arg, size_t index)
     struct ms_posix_dir dir;
     char last[256];
     struct ms_view name = staged_name(c->staged[index]);
-    if (ms_posix_open_parent(c->p, name, false, &dir, last) < 0)
-        return note_failure(c, errno, "sync the folder of", name);
+    if (ms_posix_open_parent(c->p, name, false, &dir, last) < 0) /* gone, with all that was in it */
+        return errno == ENOENT ? 0 : note_failure(c, errno, "sync the folder of", name);
     int failed = ms_posix_sync_dir(c->p, dir.fd, folder) < 0 ? errno : 0;
     ms_posix_close_dir(&dir);
     return failed ? note_failure(c, failed, "sync the folder of", name) : 0;

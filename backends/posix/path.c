@@ -157,16 +157,32 @@ static uint64_t hash_name(struct ms_view name)
     uint64_t hash = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
     for (size_t i = 0; i < name.size; i++)
         hash = (hash ^ name.data[i]) * UINT64_C(0x100000001b3);
+    return hash;
+}
+
+/* What a folder is known by: its name, and which one it is, so that one that was removed and made
+ * again by somebody else is not taken for the old one. Where the file system tells no time of birth
+ * the inode's number has to do. */
+static uint64_t hash_folder(int fd, uint64_t hash)
+{
+    struct statx st;
+    if (statx(fd, "", AT_EMPTY_PATH, STATX_INO | STATX_BTIME, &st) < 0)
+        return 0; /* not known: synced each time */
+    const uint64_t parts[] = {st.stx_ino, (uint64_t)st.stx_dev_major << 32 | st.stx_dev_minor,
+                              st.stx_mask & STATX_BTIME ? (uint64_t)st.stx_btime.tv_sec : 0,
+                              st.stx_mask & STATX_BTIME ? st.stx_btime.tv_nsec : 0};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        hash = (hash ^ parts[i]) * UINT64_C(0x9e3779b97f4a7c15) ^ hash >> 29;
     return hash | 1; /* never 0, the empty slot */
 }
 
 /* Somebody (a process that died, a thread just now) may have made a folder on the way and not
  * synced it yet: the first time this handle meets a folder it syncs what leads to it. */
-static int sync_way(struct ms_posix *p, struct ms_view dir_name)
+static int sync_way(struct ms_posix *p, int fd, struct ms_view dir_name)
 {
-    uint64_t hash = hash_name(dir_name);
-    _Atomic uint64_t *slot = &p->durable[hash >> 1 & (MS_POSIX_DURABLE_SLOTS - 1)];
-    if (atomic_load_explicit(slot, memory_order_relaxed) == hash)
+    uint64_t name = hash_name(dir_name), hash = hash_folder(fd, name);
+    _Atomic uint64_t *slot = &p->durable[name >> 1 & (MS_POSIX_DURABLE_SLOTS - 1)];
+    if (hash && atomic_load_explicit(slot, memory_order_relaxed) == hash)
         return 0;
     for (struct ms_view up = dir_name; up.size;) {
         up = ms_name_parent(up);
@@ -188,7 +204,7 @@ int ms_posix_sync_dir(struct ms_posix *p, int fd, struct ms_view dir_name)
 {
     if (p->sync != MS_SYNC_FULL)
         return 0;
-    if (dir_name.size && sync_way(p, dir_name) < 0)
+    if (dir_name.size && sync_way(p, fd, dir_name) < 0)
         return -1;
     return fsync(fd);
 }

@@ -27,8 +27,33 @@ struct story {
     char states[CHAIN_MAX + 1][STATE_NAMES + 1];
 };
 
+/* Somebody else removes the new folders and makes them again, without a care for power cuts. */
+static int others_remake(struct ms_backend *b, struct ms_error *err)
+{
+    struct ms_backend *other = NULL;
+    char url[128];
+    (void)b;
+    snprintf(url, sizeof url, "file://%s?sync=none", live.path);
+    int code = ms_backend_make(url, NULL, &other, err);
+    if (!code)
+        code = ms_backend_open(other, err);
+    if (!code)
+        code = ms_backend_delete(other, ms_str("x/y/n"), err);
+    if (!code)
+        code = ms_backend_rmdir(other, ms_str("x/y"), err);
+    if (!code)
+        code = ms_backend_rmdir(other, ms_str("x"), err);
+    if (!code)
+        code = ms_backend_mkdir(other, ms_str("x/y"), err);
+    ms_backend_free(other);
+    return code;
+}
+static const struct operation remaking = {"others remake", STATE_BEFORE, false, others_remake};
+
 static const struct operation *operation_named(const char *name)
 {
+    if (strcmp(name, remaking.name) == 0)
+        return &remaking;
     for (size_t i = 0; i < operation_count; i++)
         if (strcmp(operations[i].name, name) == 0)
             return &operations[i];
@@ -160,16 +185,22 @@ static void try_cut(const struct story *story, size_t at, struct ms_random *rand
     cut_fini(&cut);
 }
 
-static struct verdict judge(const char *options, const struct chain *chain)
+/* Cuts from the acknowledgement of step `from` on; 0: of the preparation. */
+static struct verdict judge_from(const char *options, const struct chain *chain, size_t from)
 {
     struct verdict v = {0};
     struct ms_random random;
     struct story story = play(options, chain);
     ms_random_seed(&random, SEED);
-    for (size_t at = story.acknowledged[0]; at <= story.record.count; at++)
+    for (size_t at = story.acknowledged[from]; at <= story.record.count; at++)
         try_cut(&story, at, &random, &v);
     wrapio_free(&story.record);
     return v;
+}
+
+static struct verdict judge(const char *options, const struct chain *chain)
+{
+    return judge_from(options, chain, 0);
 }
 
 /* ---- the tests ---- */
@@ -199,6 +230,18 @@ static void test_sync_full_keeps_everything(void **state)
     }
     print_message("%llu states\n", (unsigned long long)states);
     assert_true(states > 500);
+}
+
+/* A folder that the handle knows as durable is another one by now. */
+static void test_folders_that_others_made_again_are_synced(void **state)
+{
+    (void)state;
+    struct chain chain = {{"store with new folders", "others remake", "store with new folders"}};
+    struct verdict v = judge_from("sync=full", &chain, 3);
+    if (v.wrong || v.half)
+        fail_msg("%llu of %llu states are wrong: %s", (unsigned long long)v.wrong,
+                 (unsigned long long)v.states, v.first_wrong);
+    assert_true(v.states > 0);
 }
 
 static void test_a_batch_by_syncfs_keeps_everything(void **state)
@@ -238,6 +281,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sync_full_keeps_everything),
+        cmocka_unit_test(test_folders_that_others_made_again_are_synced),
         cmocka_unit_test(test_a_batch_by_syncfs_keeps_everything),
         cmocka_unit_test(test_sync_data_is_never_half),
         cmocka_unit_test(test_sync_none_is_found_out),
