@@ -7,8 +7,11 @@
 : "${REST_PEER:?is the path of the REST server of the tests}"
 unset "${!AWS_@}" "${!BORGSTORE_@}" MSTORE_REST_SERVER MSTORE_SFTP_PASSWORD MSTORE_SSH_PASSPHRASE SSH_AUTH_SOCK
 export RES_OPTIONS="timeout:1 attempts:1" AWS_EC2_METADATA_DISABLED=true
-patience=3 # of the URLs, in seconds
-s3o="region=x&timeout=$patience" sfo="timeout=$patience&ssh_config=none" reo="timeout=${patience}s"
+be_patient() { # SECONDS - the time-out of the URLs from here on
+    patience=$1
+    s3o="region=x&timeout=$patience" sfo="timeout=$patience&ssh_config=none" reo="timeout=${patience}s"
+}
+be_patient 3
 chmod 600 config
 : >none
 printf x >value
@@ -94,6 +97,9 @@ bad stdio-stall 5 "does not answer" "rest:///x?$reo"
 serve stall
 bad proxy-tls 5 "does not answer" "https://me:HUNTER2@127.0.0.1:$port/x?$reo"
 judge 11
+
+# All others answer, be the machine ever so busy.
+be_patient 25
 
 # Nobody there.
 bad s3-host 5 "nonesuch.invalid.*has no address" "s3:KEY:HUNTER2@http://nonesuch.invalid/bucket?$s3o"
