@@ -1,8 +1,7 @@
 /* Reading one value over several connections: see read.h. */
 #include "backends/sftp/read.h"
 
-#define SPREAD_FROM (UINT64_C(16) << 20) /* bytes of a value that is worth three round trips more  \
-                                          */
+#define SPREAD_FROM (UINT64_C(16) << 20) /* bytes that are worth three round trips more */
 
 static void remove_link(struct ms_sftp_op *op, struct ms_sftp_spread *s)
 {

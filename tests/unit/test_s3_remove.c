@@ -148,7 +148,7 @@ static const struct refusal {
 } refusals[] = {
     {501, "NotImplemented", 1},                             /* remembered */
     {405, "MethodNotAllowed", 1}, {400, "MalformedXML", 2}, /* may be for those keys only */
-    {404, "NoSuchKey", 2},        {200, "", 1}, /* a page for people */
+    {404, "NoSuchKey", 2},        {200, "", 1},             /* a page for people */
 };
 
 static void goes_one_by_one(void **state)

@@ -131,8 +131,9 @@ static void deletes_what_was_soft_deleted(void **state)
     for (int i = 0; i < COUNT; i++) {
         items[i].deleted = i % 3 == 0;
         if (items[i].deleted)
-            check_ok(ms_store_move(s, MS_MOVE_SOFT_DELETE, ms_str(keys[i]), ms_str(""), false, &err),
-                     err);
+            check_ok(
+                ms_store_move(s, MS_MOVE_SOFT_DELETE, ms_str(keys[i]), ms_str(""), false, &err),
+                err);
     }
     check_ok(ms_store_delete_many(s, items, COUNT, 8, &err), err);
     for (int i = 0; i < COUNT; i++) {
