@@ -202,6 +202,7 @@ int ms_ini_parse(struct ms_view text, const char *source,
         at += size + 1;
     }
     free(p.seen);
+    explicit_bzero(copy, text.size); /* it may hold secrets */
     return code;
 }
 

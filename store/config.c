@@ -6,15 +6,12 @@
 #include "backends/secret.h"
 #include "base/cleanup.h"
 #include "base/ini.h"
+#include "base/private_file.h"
 #include "base/text.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
-#define FILE_MAX (1u << 20)
 #define JOBS_MAX 4096
 
 /* ---- parts ---- */
@@ -356,42 +353,18 @@ int ms_config_parse(struct ms_view text, const char *source, struct ms_config **
 
 /* ---- files ---- */
 
-static int read_all(int fd, uint8_t *into, size_t room, size_t *size)
-{
-    for (*size = 0; *size < room;) {
-        ssize_t n = read(fd, into + *size, room - *size);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return errno;
-        if (n == 0)
-            break;
-        *size += (size_t)n;
-    }
-    return 0;
-}
-
 static int load_file(const char *path, struct ms_config **out, struct ms_error *err)
 {
-    MS_AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
-    struct stat st;
-    if (fd < 0 || fstat(fd, &st))
-        return ms_error_errno(err, errno, "the configuration %s", path);
-    MS_AUTO_BUF struct ms_buf *text = ms_buf_new(FILE_MAX + 1);
-    if (!text)
-        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for the configuration");
-    size_t size;
-    int errnum = read_all(fd, ms_buf_data(text), FILE_MAX + 1, &size);
-    if (errnum)
-        return ms_error_errno(err, errnum, "the configuration %s", path);
-    if (size > FILE_MAX)
-        return ms_error_set(err, MS_ERR_CONFIG, "the configuration %s is larger than 1 MiB", path);
-    struct ms_config *config;
-    int code = ms_config_parse(ms_view(ms_buf_data(text), size), path, &config, err);
-    explicit_bzero(ms_buf_data(text), size);
+    struct ms_private_file file;
+    int code = ms_private_file_read(path, "the configuration", &file, err);
     if (code)
         return code;
-    if (config->secret_line && st.st_mode & (S_IRWXG | S_IRWXO)) {
+    struct ms_config *config;
+    code = ms_config_parse(ms_private_file_view(&file), path, &config, err);
+    ms_private_file_free(&file);
+    if (code)
+        return code;
+    if (config->secret_line && file.others) {
         code = ms_error_set(err, MS_ERR_CONFIG,
                             "%s:%u: a password, and others may read the file; run: chmod 600 %s",
                             path, config->secret_line, path);

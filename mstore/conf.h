@@ -1,0 +1,37 @@
+/* mstore/conf.h - a client's own file of an MStore (home.conf): what it shares with others, and
+ * what is its own: the URLs of members and the key.
+ *
+ *     [mstore]                         [member nas]                  [namespace data]
+ *     key = 64 hex digits              url = sftp://me@nas/store     kind = immutable
+ *     uuid = …                         weight = 4                    redundancy = ec 4+2
+ *     placement = rendezvous           zone = home                   levels = 2
+ *
+ * [namespace] sections may be missing once the store exists: members hold the layout then. A file
+ * with a secret in it (the key, a password in a URL) that others have any right to is refused.
+ * Immutable once loaded: any thread.
+ */
+#ifndef MSTORE_CONF_H
+#define MSTORE_CONF_H
+
+#include "mstore/layout.h"
+
+struct ms_mconf {
+    /* Epoch 0, proposed; UUIDs are zero where the file has none; no spaces when it has none. */
+    struct ms_layout *shared;
+    char **urls; /* of shared->members, by index; secrets */
+    bool has_key;
+    struct ms_seal_key key;
+    unsigned secret_line; /* of the first secret; 0: none */
+};
+
+/* MS_ERR_CONFIG: "SOURCE:LINE: …", one sentence, never a secret. Checks all that ms_layout_check
+ * does when there are namespaces. */
+int ms_mconf_parse(struct ms_view text, const char *source, struct ms_mconf **out,
+                   struct ms_error *err) MS_MUST_CHECK;
+/* The same from a file; also refuses one with secrets that others have any right to. */
+int ms_mconf_load(const char *path, struct ms_mconf **out, struct ms_error *err) MS_MUST_CHECK;
+void ms_mconf_free(struct ms_mconf *conf); /* wipes secrets */
+/* The URL of the member of that name; NULL: the file has none. */
+const char *ms_mconf_url(const struct ms_mconf *conf, const char *member);
+
+#endif
