@@ -1,0 +1,70 @@
+/* Names of an MStore's own objects. Input: a byte; then, when it is even, a name: what is accepted
+ * is written the same again. When it is odd, two keys apart by LF: what can be written is read
+ * back, and sorts as the keys do. */
+#include "fuzz.h"
+
+#include "base/text.h"
+#include "mstore/names.h"
+
+static void check_rules(struct ms_view name)
+{
+    ms_assert(!ms_namespace_fault(name) && name.size <= MS_NAME_MAX && ms_own_reserved(name));
+    for (size_t start = 0, i = 0; i <= name.size; i++) {
+        if (i < name.size && name.data[i] != '/')
+            continue;
+        ms_assert(i - start >= 3 && i - start <= 143);
+        start = i + 1;
+    }
+}
+
+static void check_name(struct ms_view text)
+{
+    static struct ms_own_parsed parsed;
+    struct ms_name again, folder;
+    if (!ms_own_parse(text, &parsed))
+        return;
+    check_rules(text);
+    ms_assert(ms_own_format(&parsed.name, 143, &again, NULL) == 0);
+    ms_assert(ms_equal(text, ms_name_view(&again)));
+    ms_assert(ms_own_folder(&parsed.name, MS_OWN_OF_KEY, 143, &folder, NULL) == 0);
+    ms_assert(ms_starts_with(text, ms_name_view(&folder)));
+}
+
+static bool write_key(struct ms_view key, unsigned level, struct ms_name *out)
+{
+    static struct ms_own_parsed parsed;
+    struct ms_error err = {0};
+    struct ms_own_name name = {.kind = MS_OWN_OBJECT, .key = key, .level = level, .k = 1};
+    memset(name.store.bytes, 0xab, sizeof name.store.bytes);
+    int code = ms_own_format(&name, 0, out, &err);
+    ms_assert(code == (key.size == 0 || key.size > MS_BYTES_KEY_MAX ? MS_ERR_NAME : 0));
+    if (code)
+        return false;
+    check_rules(ms_name_view(out));
+    ms_assert(ms_own_parse(ms_name_view(out), &parsed));
+    ms_assert(ms_equal(parsed.name.key, key) && parsed.name.level == level);
+    return true;
+}
+
+static int sign(int n)
+{
+    return (n > 0) - (n < 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct ms_view input = ms_view(data, size);
+    unsigned how = fuzz_byte(&input);
+    if (how % 2 == 0) {
+        check_name(input);
+        return 0;
+    }
+    const uint8_t *lf = input.size ? memchr(input.data, '\n', input.size) : NULL;
+    struct ms_view a = ms_view(input.data, lf ? (size_t)(lf - input.data) : input.size);
+    struct ms_view b = lf ? ms_view(lf + 1, input.size - a.size - 1) : a;
+    struct ms_name x, y;
+    unsigned level = (how >> 1) % (MS_OWN_LEVELS_MAX + 1);
+    if (write_key(a, level, &x) && write_key(b, level, &y))
+        ms_assert(sign(ms_compare(ms_name_view(&x), ms_name_view(&y))) == sign(ms_compare(a, b)));
+    return 0;
+}
