@@ -2,7 +2,8 @@
 # What the project needs from Debian; sourced by demo/run.sh and tests/run.sh.
 #   need_packages PACKAGE...   installs what is missing (says which), or says what is needed and stops.
 
-BUILD_PACKAGES="gcc cmake ninja-build pkg-config libssl-dev libssh-dev libcurl4-openssl-dev libc6-dev"
+BUILD_PACKAGES="gcc cmake ninja-build pkg-config libssl-dev libssh-dev libcurl4-openssl-dev libc6-dev \
+libisal-dev libzstd-dev"
 TEST_PACKAGES="clang libclang-rt-14-dev clang-format clang-tidy libcmocka-dev gcovr valgrind \
 git python3 bsdutils procps util-linux shellcheck mandoc zsh binutils \
 openssh-server openssh-client rclone s3cmd curl ceph-mon ceph-osd ceph-common radosgw \

@@ -40,6 +40,6 @@ cc "$work/example/example.c" $(pkg-config --define-variable=prefix="$prefix" --c
 run_example "$work/by_pc"
 # shellcheck disable=SC2046
 cc "$work/example/example.c" $(pkg-config --define-variable=prefix="$prefix" --cflags mstore) \
-    "$libdir/libmstore.a" $(pkg-config --libs libcrypto libcurl libssh) -pthread -lm -o "$work/by_pc_static"
+    "$libdir/libmstore.a" $(pkg-config --libs $(pkg-config --print-requires-private mstore)) -pthread -lm -o "$work/by_pc_static"
 run_example "$work/by_pc_static"
 echo "installed, found by CMake and pkg-config, used shared and static"
