@@ -52,7 +52,7 @@ static int dispatch(struct ms_sftp_conn *c, struct ms_error *err)
     (void)ms_sftp_get_u8(&in);
     uint32_t id = ms_sftp_get_u32(&in);
     struct ms_sftp_request *r = c->sent[id & (SLOTS - 1)];
-    if (in.bad || !r || r->id != id) {
+    if (in.bad || !r || r->id != id || r == c->sending) { /* that one is not even sent wholly */
         free(body);
         return ms_error_set(err, MS_ERR_PROTOCOL, "%s answers a request that was never made",
                             c->wire.where);
