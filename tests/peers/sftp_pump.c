@@ -230,6 +230,24 @@ static void pass_on(struct pump *p, const uint8_t *bytes, size_t size)
     }
 }
 
+/* Reads nothing, until the window is full and nothing more comes; what follows the packet is of its
+ * size, and the last of it not whole. */
+static void answer_early(struct pump *p, const uint8_t *packet, size_t size)
+{
+    size_t behind = p->requests.fill - (size_t)(packet + size - p->requests.bytes), all = 0;
+    for (int still = 0; still < 25; still++) {
+        (void)ssh_channel_poll(p->channel, 1); /* takes in what has come */
+        int n = ssh_channel_poll(p->channel, 0);
+        if (n > 0 && behind + (size_t)n != all) {
+            all = behind + (size_t)n;
+            still = 0;
+        }
+        (void)poll(NULL, 0, 10);
+    }
+    say_status(p, get(packet + 5) + 1 + (uint32_t)(all / size), MS_FX_OK);
+    p->over = true;
+}
+
 static void request(struct pump *p, uint8_t *packet, size_t size)
 {
     uint32_t id = get(packet + 5);
@@ -240,6 +258,10 @@ static void request(struct pump *p, uint8_t *packet, size_t size)
     }
     if (rule.type && rule.act == SFTP_STATUS) {
         say_status(p, id, rule.value);
+        return;
+    }
+    if (rule.type && rule.act == SFTP_EARLY) {
+        answer_early(p, packet, size);
         return;
     }
     if (rule.type && rule.act == SFTP_LIMITS) {

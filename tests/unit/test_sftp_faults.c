@@ -290,6 +290,26 @@ static void a_server_out_of_step_is_left(void **state)
     rig_down(&rig);
 }
 
+/* What is being sent must not be freed by whoever waits for the answer. */
+static void an_answer_before_the_request_is_whole_is_refused(void **state)
+{
+    (void)state;
+    const size_t size = (size_t)6 << 20;
+    uint8_t *bytes = calloc(1, size);
+    assert_non_null(bytes);
+    rig_up(&rig, &anybody);
+    rig_open(&rig, "");
+    const struct sftp_rule early = {.type = MS_FXP_WRITE, .times = 1, .act = SFTP_EARLY};
+    sftp_peer_rules(&early, 1);
+    check_code(rig_put(&rig, "v", ms_view(bytes, size), NULL), MS_ERR_PROTOCOL, rig.err);
+    assert_int_equal(sftp_peer_hits(), 1);
+    check_text(rig.err, "answers a request that was never made");
+    assert_false(rig_has(&rig, "store/v"));
+    check_ok(rig_put(&rig, "v", ms_view(bytes, size), NULL), rig.err); /* a new connection */
+    rig_down(&rig);
+    free(bytes);
+}
+
 /* ---- loss ---- */
 
 static void what_a_loss_leaves_open_is_resolved(enum sftp_act act)
@@ -460,6 +480,7 @@ int main(void)
         cmocka_unit_test(what_others_removed_is_not_found),
         cmocka_unit_test(damage_is_a_protocol_error_and_ends_nothing),
         cmocka_unit_test(a_server_out_of_step_is_left),
+        cmocka_unit_test(an_answer_before_the_request_is_whole_is_refused),
         cmocka_unit_test(a_loss_before_the_request),
         cmocka_unit_test(a_loss_before_the_answer),
         cmocka_unit_test(a_loss_within_the_answer),
