@@ -25,12 +25,32 @@ static char *source_of(const struct ms_s3 *s, struct ms_view name)
     return out;
 }
 
+static int see_result(void *ctx, const char *path, struct ms_view text, struct ms_error *err)
+{
+    (void)text, (void)err;
+    if (strcmp(path, "CopyObjectResult") == 0)
+        *(bool *)ctx = true;
+    return 0;
+}
+
+/* A 200 alone says nothing: it comes before the work, and a move deletes the source behind it. */
 static int copy_small(struct ms_s3 *s, const char *source, struct ms_view to, struct ms_error *err)
 {
+    bool copied = false;
+    struct ms_http_answer answer;
     struct ms_s3_call c = {
         .verb = MS_VERB_COPY, .method = "PUT", .name = to, .late_error = true, .has_body = true};
     ms_s3_header_add(&c, "x-amz-copy-source", source);
-    return ms_s3_do_quiet(s, &c, err);
+    int code = ms_s3_do(s, &c, &answer, err);
+    if (code)
+        return code;
+    bool whole =
+        answer.body && ms_xml_walk(ms_buf_view(answer.body), see_result, &copied, NULL) == 0;
+    ms_http_answer_fini(&answer);
+    return whole && copied ? 0
+                           : ms_error_set(err, MS_ERR_CONNECTION,
+                                          "%s: the server does not say that %s was copied",
+                                          s->base.url, MS_SHOW(to));
 }
 
 /* ---- in parts ---- */

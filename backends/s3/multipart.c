@@ -164,12 +164,21 @@ int ms_s3_upload_complete(struct ms_s3 *s, struct ms_view name, struct ms_s3_upl
     int code = ms_s3_do(s, &c, &answer, err);
     if (code == MS_ERR_CONFLICT && if_absent && !c.maybe_before)
         return ms_error_set(err, MS_ERR_EXISTS, "%s already exists", MS_SHOW(name));
+    if (code && (c.maybe_before || code == MS_ERR_NOT_FOUND)) {
+        code = settle(s, name, u, tag, code, err);
+        return code == MS_ERR_CONFLICT && if_absent
+                   ? ms_error_set(err, MS_ERR_EXISTS, "%s already exists", MS_SHOW(name))
+                   : code;
+    }
     if (code)
-        return c.maybe_before || code == MS_ERR_NOT_FOUND ? settle(s, name, u, tag, code, err)
-                                                          : code;
+        return code;
     if (answer.body)
         (void)ms_xml_walk(ms_buf_view(answer.body), take_leaf, &said, NULL);
     ms_http_answer_fini(&answer);
+    if (!said.etag) { /* a 200 comes before the work: is it there? */
+        free(said.id);
+        return settle(s, name, u, tag, MS_ERR_NOT_FOUND, err);
+    }
     *tag = (struct ms_tag){{0}};
     if (said.etag && strlen(said.etag) < MS_TAG_SIZE)
         memcpy(tag->text, said.etag, strlen(said.etag));

@@ -166,6 +166,15 @@ static int parse_page(struct ms_view body, struct ms_s3_page *page, struct ms_er
     return code;
 }
 
+/* Nobody may take a stranger's key for one of the store's: destroy deletes what is listed. */
+static int check_prefix(const struct ms_s3_page *page, const char *prefix, struct ms_error *err)
+{
+    for (size_t i = 0; i < page->count; i++)
+        if (!ms_starts_with(page->items[i].key, ms_str(prefix)))
+            return ms_error_set(err, MS_ERR_PROTOCOL, "a listing has keys that were not asked for");
+    return 0;
+}
+
 int ms_s3_page_get(struct ms_s3 *s, const char *prefix, bool delimiter, const char *start_after,
                    const char *token, unsigned limit, struct ms_s3_page *out, struct ms_error *err)
 {
@@ -190,6 +199,8 @@ int ms_s3_page_get(struct ms_s3 *s, const char *prefix, bool delimiter, const ch
     struct ms_s3_page page = {0};
     code = parse_page(answer.body ? ms_buf_view(answer.body) : ms_view("", 0), &page, err);
     ms_http_answer_fini(&answer);
+    if (!code)
+        code = check_prefix(&page, prefix, err);
     if (code) {
         ms_s3_page_fini(&page);
         return ms_error_prefix(err, code, "%s", s->base.url);

@@ -272,7 +272,9 @@ static int once(struct ms_s3 *s, struct ms_s3_call *c, struct attempt *a,
         code != MS_ERR_CONFLICT)
         code = ms_error_set(err, MS_ERR_BUSY, "%s: %s: the server broke off (%s)", s->base.url,
                             MS_SHOW(c->name), fault.code);
-    c->maybe_before = c->maybe_before || answer.status >= 500;
+    /* a failure inside a 200 is one in the middle of the work */
+    c->maybe_before =
+        c->maybe_before || answer.status >= 500 || (answer.status >= 200 && answer.status < 300);
     ms_http_answer_fini(&answer);
     return code;
 }

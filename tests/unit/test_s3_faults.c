@@ -462,6 +462,64 @@ static void bad_pages_end_a_listing(void **state)
     }
 }
 
+/* A server that lists what it was not asked for is not believed: all that is deleted is ours. */
+static void destroys_nothing_of_others(void **state)
+{
+    (void)state;
+    struct bed t;
+    BEGIN(&t, PAGE("false", "<Contents><Key>p/x</Key></Contents><Contents><Key>q/x</Key>"
+                            "</Contents>"));
+    assert_int_equal(ms_backend_close(t.b, &t.err), 0);
+    assert_int_equal(ms_backend_destroy(t.b, &t.err), MS_ERR_PROTOCOL);
+    assert_non_null(strstr(t.err.text, "not asked"));
+    end(&t);
+}
+
+/* A copy that nobody confirms: the source stays. */
+static void moves_only_what_was_copied(void **state)
+{
+    (void)state;
+    static const char *const half[] = {
+        "HTTP/1.1 200 OK\r\n" CLOSE "\r\n<Error><Code>InternalErr",
+        EMPTY("200 OK"),
+        XML("200 OK", "<html></html>"),
+    };
+    for (size_t i = 0; i < sizeof half / sizeof *half; i++) {
+        struct bed t;
+        BEGIN(&t, "HTTP/1.1 200 OK\r\n" CLOSE "Content-Length: 5\r\n\r\n", half[i]);
+        assert_int_equal(ms_backend_move(t.b, ms_str("v"), ms_str("w"), NULL, &t.err),
+                         MS_ERR_CONNECTION);
+        assert_non_null(strstr(t.err.text, "does not say that w was copied"));
+        end(&t);
+    }
+}
+
+/* A 200 without a result: the value is looked for before it is called stored. */
+static void an_upload_without_a_result_is_looked_for(void **state)
+{
+    (void)state;
+    struct bed t;
+    BEGIN(&t, BEGUN, PART, PART, XML("200 OK", "<html></html>"), EMPTY("404 Not Found"),
+          EMPTY("204 No Content"));
+    assert_int_equal(upload(&t), MS_ERR_CONNECTION);
+    assert_non_null(strstr(t.server.seen[5], "HEAD /bucket/p/v"));
+    assert_non_null(strstr(t.server.seen[6], "DELETE /bucket/p/v?uploadId=U1"));
+    end(&t);
+}
+
+/* A failure inside a 200 may have come behind the work: who wrote what is there then? */
+static void a_failure_in_a_200_may_have_worked(void **state)
+{
+    (void)state;
+    struct bed t;
+    BEGIN(&t, BEGUN, PART, PART, FAULT("200 OK", "InternalError"),
+          FAULT("412 No", "PreconditionFailed"),
+          "HTTP/1.1 200 OK\r\n" CLOSE "Content-Length: 5\r\n\r\n", EMPTY("204 No Content"));
+    assert_int_equal(upload(&t), MS_ERR_CONFLICT);
+    assert_non_null(strstr(t.server.seen[6], "HEAD /bucket/p/v"));
+    end(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -481,6 +539,10 @@ int main(void)
         cmocka_unit_test(uploads_without_a_handle_end),
         cmocka_unit_test(pages_may_hold_little),
         cmocka_unit_test(bad_pages_end_a_listing),
+        cmocka_unit_test(destroys_nothing_of_others),
+        cmocka_unit_test(moves_only_what_was_copied),
+        cmocka_unit_test(an_upload_without_a_result_is_looked_for),
+        cmocka_unit_test(a_failure_in_a_200_may_have_worked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
