@@ -20,7 +20,8 @@ int64_t ms_s3_http_date(struct ms_view text)
     if (!strptime(copy, "%a, %d %b %Y %H:%M:%S GMT", &tm) &&
         !strptime(copy, "%Y-%m-%dT%H:%M:%S", &tm))
         return 0;
-    return (int64_t)timegm(&tm);
+    int64_t seconds = (int64_t)timegm(&tm);
+    return seconds > 0 && seconds <= INT64_MAX / 1000000000 ? seconds : 0;
 }
 
 void ms_s3_plain(struct ms_view text, char *to, size_t room)

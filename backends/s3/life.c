@@ -180,8 +180,8 @@ static int replace(char **to, struct ms_view text, struct ms_error *err)
 
 static void abort_one(struct uploads *u)
 {
-    if (!u->key || !u->id || u->begun_ns > u->before_ns ||
-        strncmp(u->key, u->s->prefix, strlen(u->s->prefix)) != 0)
+    bool old = u->before_ns == INT64_MAX || (u->begun_ns && u->begun_ns <= u->before_ns);
+    if (!u->key || !u->id || !old || strncmp(u->key, u->s->prefix, strlen(u->s->prefix)) != 0)
         return;
     struct ms_s3_call c = {.verb = MS_VERB_OTHER, .method = "DELETE", .key = u->key};
     ms_s3_query_add(&c, "uploadId", u->id);
@@ -190,6 +190,16 @@ static void abort_one(struct uploads *u)
         u->removed++;
     else if (code != MS_ERR_NOT_FOUND && !u->code)
         u->code = code;
+}
+
+/* Nothing of one is taken for the next one's. */
+static void end_upload(struct uploads *u)
+{
+    abort_one(u);
+    free(u->key);
+    free(u->id);
+    u->key = u->id = NULL;
+    u->begun_ns = 0;
 }
 
 static int take_upload(void *ctx, const char *path, struct ms_view text, struct ms_error *err)
@@ -209,7 +219,7 @@ static int take_upload(void *ctx, const char *path, struct ms_view text, struct 
     if (strcmp(path, "/Upload/Initiated") == 0)
         u->begun_ns = ms_s3_http_date(text) * INT64_C(1000000000);
     else if (strcmp(path, "/Upload") == 0)
-        abort_one(u);
+        end_upload(u);
     else if (strcmp(path, "/IsTruncated") == 0)
         u->truncated = ms_equal(text, ms_str("true"));
     return 0;

@@ -520,6 +520,25 @@ static void a_failure_in_a_200_may_have_worked(void **state)
     end(&t);
 }
 
+/* An upload of which nobody says when it began may be another client's, and under way. */
+static void sweeps_no_upload_of_unknown_age(void **state)
+{
+    (void)state;
+    struct bed t;
+    uint64_t removed = 7;
+    BEGIN(&t,
+          XML("200 OK",
+              "<ListMultipartUploadsResult><IsTruncated>false</IsTruncated>"
+              "<Upload><Key>p/a</Key><UploadId>A</UploadId><Initiated>today</Initiated></Upload>"
+              "<Upload><Key>p/b</Key><UploadId>B</UploadId></Upload>"
+              "<Upload><Key>p/c</Key><UploadId>C</UploadId>"
+              "<Initiated>9999-01-01T00:00:00.000Z</Initiated></Upload>"
+              "</ListMultipartUploadsResult>"));
+    assert_int_equal(ms_backend_sweep(t.b, 0, &removed, &t.err), 0);
+    assert_int_equal(removed, 0);
+    end(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -540,6 +559,7 @@ int main(void)
         cmocka_unit_test(pages_may_hold_little),
         cmocka_unit_test(bad_pages_end_a_listing),
         cmocka_unit_test(destroys_nothing_of_others),
+        cmocka_unit_test(sweeps_no_upload_of_unknown_age),
         cmocka_unit_test(moves_only_what_was_copied),
         cmocka_unit_test(an_upload_without_a_result_is_looked_for),
         cmocka_unit_test(a_failure_in_a_200_may_have_worked),

@@ -98,6 +98,7 @@ static void reads_faults(void **state)
 static void reads_dates(void **state)
 {
     (void)state;
+    assert_int_equal(ms_s3_http_date(ms_str("9999-01-01T00:00:00Z")), 0); /* no nanoseconds */
     assert_true(ms_s3_http_date(ms_str("Sun, 30 Aug 2015 12:36:00 GMT")) == 1440938160);
     assert_true(ms_s3_http_date(ms_str("2015-08-30T12:36:00.000Z")) == 1440938160);
     assert_true(ms_s3_http_date(ms_str("yesterday")) == 0);
