@@ -53,6 +53,9 @@ struct ms_sftp_request {
 
 struct ms_sftp_gate *ms_sftp_gate_new(void); /* NULL: no memory */
 void ms_sftp_gate_close(struct ms_sftp_gate *g);
+/* Takes no answer any more; shows `drop` those that had come. To be closed all the same. */
+void ms_sftp_gate_empty(struct ms_sftp_gate *g,
+                        void (*drop)(void *arg, const struct ms_sftp_request *r), void *arg);
 size_t ms_sftp_gate_outstanding(const struct ms_sftp_gate *g);
 /* The next request that ended, in the order of their ends; NULL: none is outstanding. The caller
  * frees it. CANCELLED when the current token fires before. */

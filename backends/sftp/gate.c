@@ -38,7 +38,8 @@ static void put(struct ms_sftp_gate *g)
     free(g);
 }
 
-void ms_sftp_gate_close(struct ms_sftp_gate *g)
+void ms_sftp_gate_empty(struct ms_sftp_gate *g,
+                        void (*drop)(void *arg, const struct ms_sftp_request *r), void *arg)
 {
     if (!g)
         return;
@@ -49,10 +50,18 @@ void ms_sftp_gate_close(struct ms_sftp_gate *g)
     ms_mutex_unlock(&g->mutex);
     while (r) {
         struct ms_sftp_request *next = r->next;
+        if (drop)
+            drop(arg, r);
         ms_sftp_request_free(r);
         r = next;
     }
-    put(g);
+}
+
+void ms_sftp_gate_close(struct ms_sftp_gate *g)
+{
+    ms_sftp_gate_empty(g, NULL, NULL);
+    if (g)
+        put(g);
 }
 
 size_t ms_sftp_gate_outstanding(const struct ms_sftp_gate *g)

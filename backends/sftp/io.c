@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 
+#define COMPLAINTS  64                /* pieces of them taken in a row */
 #define WINDOW_STEP ((size_t)2 << 20) /* received since the window was last widened */
 #define SMALL_READ  ((size_t)512 << 10)
 #define IDLE_NS     (30 * SECOND)
@@ -122,7 +123,7 @@ static int drain(struct ms_sftp_conn *c, bool *progress, struct ms_error *err)
     ssh_channel channel = c->wire.channel;
     uint32_t window = ssh_channel_window_size(channel);
     int flags = ssh_get_poll_flags(c->wire.session);
-    while (ssh_channel_poll(channel, 1) > 0) /* what the server complains about is not kept */
+    for (int i = 0; i < COMPLAINTS && ssh_channel_poll(channel, 1) > 0; i++) /* they are not kept */
         if (ssh_channel_read_nonblocking(channel, c->scratch, SMALL_READ, 1) <= 0)
             break;
     for (;;) {

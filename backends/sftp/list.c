@@ -74,11 +74,12 @@ static int read_entries(struct ms_sftp_op *op, const struct ms_sftp_handle *hand
         code = send_readdir(op, handle, err);
     while (!code && ms_sftp_gate_outstanding(op->gate)) {
         struct ms_sftp_request *r = NULL;
-        struct ms_sftp_answer a;
+        struct ms_sftp_answer a = {0};
         code = ms_sftp_take(op, &r, &a, err);
         if (code && r && r->code)
             code = ms_sftp_conn_error(op->conn, err);
-        if (!code && a.type == MS_FXP_NAME)
+        bool names = a.type == MS_FXP_NAME && a.count > 0; /* with none it would never end */
+        if (!code && names)
             code = add_names(op, &a, l, err);
         else if (!code && a.type != MS_FXP_STATUS)
             code = ms_sftp_damaged(op, err);

@@ -103,6 +103,15 @@ void ms_sftp_forget_handle(struct ms_sftp_conn *c, struct ms_view handle)
     ms_sftp_forget(c, &o);
 }
 
+void ms_sftp_lane_drop(void *lanes, const struct ms_sftp_request *r)
+{
+    const struct ms_sftp_lane *lane = (const struct ms_sftp_lane *)lanes + r->lane;
+    struct ms_sftp_answer a;
+    if (r->opens && !r->code && lane->conn &&
+        ms_sftp_parse(ms_view(r->answer, r->answer_size), &a) && a.type == MS_FXP_HANDLE)
+        ms_sftp_forget_handle(lane->conn, a.text);
+}
+
 int ms_sftp_refused(struct ms_sftp_op *op, uint32_t status, const char *verb, struct ms_view name,
                     struct ms_error *err)
 {

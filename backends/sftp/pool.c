@@ -58,6 +58,12 @@ struct ms_sftp_conn *ms_sftp_pool_peek(struct ms_sftp *s, unsigned slot)
     return c && ms_sftp_conn_usable(c) ? ms_sftp_conn_ref(c) : NULL;
 }
 
+void ms_sftp_pool_warm(struct ms_sftp *s)
+{
+    for (unsigned i = 0; s->connections > 1 && i < s->connections; i++)
+        ms_sftp_conn_unref(ms_sftp_pool_peek(s, i));
+}
+
 void ms_sftp_pool_close(struct ms_sftp *s)
 {
     for (unsigned i = 0; i < MS_SFTP_CONNECTIONS_MAX; i++) {

@@ -273,6 +273,12 @@ static int move_once(struct ms_sftp_op *op, bool unsure, void *arg, struct ms_er
             return source_gone(op, unsure, p, err);
         if (!from.regular)
             return ms_error_set(err, MS_ERR_NOT_FOUND, "%s is no value", MS_SHOW(p->from));
+        if (unsure && p->attrs && !looks_like(&from, p->attrs)) { /* another one by now */
+            struct ms_sftp_found to;
+            code = ms_sftp_look(op, MS_FXP_LSTAT, p->to, &to, err);
+            if (code || (to.exists && looks_like(&to, p->attrs)))
+                return code; /* the lost attempt moved the one that was meant */
+        }
         m->attrs = from.attrs;
         p->attrs = &m->attrs;
         if (ms_equal(p->from, p->to) && !p->if_absent)

@@ -217,6 +217,7 @@ static int seek(struct reader *r, uint64_t offset, struct ms_error *err)
     if (!gate)
         return no_gate(err);
     drop_pieces(r);
+    ms_sftp_gate_empty(r->op.gate, ms_sftp_lane_drop, r->spread.lanes);
     ms_sftp_gate_close(r->op.gate);
     r->op.gate = gate;
     r->position = r->next = offset;

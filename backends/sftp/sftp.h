@@ -53,6 +53,8 @@ int ms_sftp_pool_get(struct ms_sftp *s, unsigned slot, struct ms_sftp_conn **out
                      struct ms_error *err);
 /* The same without waiting: NULL when it is not ready yet (it is being made then). */
 struct ms_sftp_conn *ms_sftp_pool_peek(struct ms_sftp *s, unsigned slot);
+/* Has all connections made, without waiting: a large value will want them. */
+void ms_sftp_pool_warm(struct ms_sftp *s);
 void ms_sftp_pool_close(struct ms_sftp *s);
 
 /* ---- op.c ---- */
@@ -149,6 +151,9 @@ struct ms_sftp_lane {
     size_t outstanding; /* bytes */
     bool asked;
 };
+/* Closes what a lane has opened without anybody having taken the handle: for ms_sftp_gate_empty
+ * with the lanes as its argument. */
+void ms_sftp_lane_drop(void *lanes, const struct ms_sftp_request *r);
 /* Opens a regular file to read and looks at it. */
 int ms_sftp_open_value(struct ms_sftp_op *op, struct ms_view name, struct ms_sftp_handle *handle,
                        struct ms_sftp_found *found, struct ms_error *err);

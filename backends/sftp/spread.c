@@ -28,6 +28,7 @@ int ms_sftp_spread_pin(struct ms_sftp_op *op, struct ms_view name, struct ms_sft
             ms_sftp_forget_handle(op->conn, ms_sftp_handle_view(&s->lanes[0].handle));
             s->lanes[0].handle = pinned;
             s->missing = op->s->connections - 1;
+            ms_sftp_pool_warm(op->s);
             *found = linked;
             return 0;
         }
@@ -92,6 +93,7 @@ void ms_sftp_spread_forget(struct ms_sftp_spread *s)
 
 void ms_sftp_spread_close(struct ms_sftp_op *op, struct ms_sftp_spread *s)
 {
+    ms_sftp_gate_empty(op->gate, ms_sftp_lane_drop, s->lanes);
     for (unsigned i = 0; i < MS_SFTP_CONNECTIONS_MAX; i++) {
         struct ms_sftp_lane *lane = &s->lanes[i];
         if (lane->conn && lane->handle.size)

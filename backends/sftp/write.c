@@ -225,6 +225,7 @@ static int begin(struct ms_sftp_writer *w, struct ms_error *err)
 /* Closes what is open; a temporary that is not wanted any more is removed. Waits for nothing. */
 void ms_sftp_writer_finish(struct ms_sftp_writer *w, bool remove)
 {
+    ms_sftp_gate_empty(w->op.gate, ms_sftp_lane_drop, w->lanes);
     for (unsigned i = 0; i < w->s->connections; i++) {
         struct ms_sftp_lane *lane = &w->lanes[i];
         if (lane->conn && lane->handle.size)
@@ -369,10 +370,11 @@ static int begin_once(struct ms_sftp_op *op, bool unsure, void *arg, struct ms_e
 int ms_sftp_write(struct ms_backend *b, struct ms_view name, uint64_t size_hint,
                   const struct ms_precondition *pre, struct ms_writer **out, struct ms_error *err)
 {
-    (void)size_hint;
     struct ms_sftp_writer *w = ms_sftp_writer_new(b, name, pre, err);
     if (!w)
         return MS_ERR_NO_MEMORY;
+    if (size_hint >= 4 * STRIPE_FROM)
+        ms_sftp_pool_warm(ms_sftp_self(b));
     int code = ms_sftp_retrying(b, MS_VERB_STORE, begin_once, w, err);
     if (code) {
         free(w);

@@ -16,10 +16,32 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static char folder[64];
 static struct ms_error err;
+static atomic_int syncs;
+static const char *vanishing; /* the next rename's value and its folder go at once */
+
+/* In libc's place: counts. */
+int fsync(int fd)
+{
+    atomic_fetch_add(&syncs, 1);
+    return (int)syscall(SYS_fsync, fd);
+}
+
+/* In libc's place: somebody deletes what was just published, and its folder. */
+int renameat(int from, const char *old, int to, const char *new)
+{
+    int result = (int)syscall(SYS_renameat2, from, old, to, new, 0);
+    if (result == 0 && vanishing) {
+        assert_int_equal(unlinkat(to, new, 0), 0);
+        assert_int_equal(rmdir(vanishing), 0);
+        vanishing = NULL;
+    }
+    return result;
+}
 
 static int setup(void **state)
 {
@@ -350,16 +372,62 @@ static void deletes_survive_vanishing_folders(void **state)
     assert_string_equal(ms_code_name(failed), "OK");
 }
 
+/* So is a batch, also when a folder goes between its renames and its syncs. */
+static void batch_survives_a_vanishing_folder(void **state)
+{
+    (void)state;
+    struct ms_backend *b = open_backend("sync=full");
+    struct ms_batch *batch;
+    struct ms_buf_borrowed place;
+    assert_int_equal(ms_backend_batch(b, &batch, &err), 0);
+    assert_int_equal(
+        ms_batch_store(batch, ms_str("d/v"), ms_buf_borrow(&place, ms_str("x")), NULL, &err), 0);
+    vanishing = path("store/d");
+    int code = ms_batch_commit(batch, &err);
+    assert_null(vanishing);
+    assert_string_equal(ms_code_name(code), "OK");
+    ms_backend_free(b);
+    ms_pool_shutdown();
+}
+
+static int syncs_of_put(struct ms_backend *b, const char *name)
+{
+    atomic_store(&syncs, 0);
+    assert_int_equal(put(b, name, "x"), 0);
+    return atomic_load(&syncs);
+}
+
+/* Another process made the folder again, under a name that this handle knew as durable. */
+static void remade_folder_is_synced(void **state)
+{
+    (void)state;
+    struct ms_backend *b = open_backend("sync=full");
+    assert_int_equal(put(b, "d/1", "x"), 0);
+    assert_int_equal(syncs_of_put(b, "d/2"), 2); /* the value, the folder */
+    assert_int_equal(rename(path("store/d"), path("store/was")), 0);
+    assert_int_equal(mkdir(path("store/d"), 0777), 0);
+    assert_int_equal(syncs_of_put(b, "d/3"), 3); /* and what leads to it */
+    assert_int_equal(syncs_of_put(b, "d/4"), 2);
+    ms_backend_free(b);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(as_borgstore),       T(modes),
-        T(no_way_out_openat2), T(no_way_out_walking),
-        T(no_values),          T(sweep),
-        T(precious_folders),   T(urls),
-        T(vanishing_folder),   T(deletes_survive_vanishing_folders),
+        T(as_borgstore),
+        T(modes),
+        T(no_way_out_openat2),
+        T(no_way_out_walking),
+        T(no_values),
+        T(sweep),
+        T(precious_folders),
+        T(urls),
+        T(vanishing_folder),
+        T(deletes_survive_vanishing_folders),
+        T(batch_survives_a_vanishing_folder),
+        T(remade_folder_is_synced),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,6 +2,8 @@
  * lost, late or to nobody, for each request of each verb. */
 #include "peers/sftp_rig.h"
 
+#include <pthread.h>
+
 static const struct sftp_setup anybody = {.login = SFTP_ANYBODY};
 static const struct ms_precondition if_absent = {.kind = MS_IF_ABSENT};
 static struct rig rig;
@@ -371,6 +373,43 @@ static void a_taken_name_stays_taken_after_a_loss(void **state)
     rig_down(&rig);
 }
 
+/* Somebody writes under the name again as soon as the value is moved away. */
+static void *write_again(void *arg)
+{
+    char path[600];
+    snprintf(path, sizeof path, "%s/b", (const char *)arg);
+    while (access(path, F_OK) == 0)
+        usleep(500);
+    FILE *file = fopen(path, "w");
+    if (file) {
+        fputs("of somebody else", file);
+        fclose(file);
+    }
+    return NULL;
+}
+
+static void a_lost_move_takes_no_other_value(void **state)
+{
+    char folder[500];
+    pthread_t other;
+    (void)state;
+    rig_up(&rig, &anybody);
+    rig_open(&rig, "");
+    prepare();
+    snprintf(folder, sizeof folder, "%s", rig_path(&rig, "store"));
+    const struct sftp_rule rule = {.type = MS_FXP_EXTENDED,
+                                   .extension = "posix-rename@openssh.com",
+                                   .times = 1,
+                                   .act = SFTP_CUT_AFTER};
+    sftp_peer_rules(&rule, 1);
+    assert_int_equal(pthread_create(&other, NULL, write_again, folder), 0);
+    check_ok(ms_backend_move(rig.b, ms_str("b"), ms_str("moved"), NULL, &rig.err), rig.err);
+    pthread_join(other, NULL);
+    rig_holds(&rig, "moved", ms_str("other"));
+    rig_holds(&rig, "b", ms_str("of somebody else"));
+    rig_down(&rig);
+}
+
 static void a_line_that_stays_broken_is_given_up(void **state)
 {
     (void)state;
@@ -485,6 +524,7 @@ int main(void)
         cmocka_unit_test(a_loss_before_the_answer),
         cmocka_unit_test(a_loss_within_the_answer),
         cmocka_unit_test(a_taken_name_stays_taken_after_a_loss),
+        cmocka_unit_test(a_lost_move_takes_no_other_value),
         cmocka_unit_test(a_line_that_stays_broken_is_given_up),
         cmocka_unit_test(silence_is_a_time_out),
         cmocka_unit_test(a_stream_ends_with_its_connection),
