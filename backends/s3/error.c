@@ -78,7 +78,7 @@ static const struct {
     {"NotImplemented", MS_ERR_UNSUPPORTED, "this server cannot do that"},
     {"MethodNotAllowed", MS_ERR_UNSUPPORTED, "this server cannot do that here"},
     {"PreconditionFailed", MS_ERR_CONFLICT, "changed by somebody else"},
-    {"ConditionalRequestConflict", MS_ERR_CONFLICT, "changed by somebody else at the same time"},
+    {"ConditionalRequestConflict", MS_ERR_BUSY, "others change it at the same time"},
     {"InvalidRange", MS_ERR_RANGE, "the server refuses the range"},
     {"BadDigest", MS_ERR_CONNECTION, "the bytes were damaged on the way"},
     {"XAmzContentSHA256Mismatch", MS_ERR_CONNECTION, "the bytes were damaged on the way"},

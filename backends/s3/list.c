@@ -32,6 +32,8 @@ struct lister {
     struct waiting given; /* the entry that is out, and the greatest name given */
     char **absent;        /* directories known not to exist, prefixes of what waits */
     size_t absent_count, absent_room;
+    char *mark; /* the token of an earlier page: it must not come again */
+    uint64_t pages;
 };
 
 static int no_memory(struct ms_error *err)
@@ -125,7 +127,7 @@ static int fetch_page(struct lister *l, struct ms_error *err)
     struct ms_s3_page page = {0};
     int code = ms_s3_page_get(ms_s3_self(l->base.backend), l->prefix, true, l->start_after,
                               l->token, l->page_size, &page, err);
-    if (!code && page.token && l->token && strcmp(page.token, l->token) == 0)
+    if (!code && page.token && l->mark && strcmp(page.token, l->mark) == 0)
         code = ms_error_set(err, MS_ERR_PROTOCOL, "%s: a listing goes round in a circle",
                             l->base.backend->url);
     for (size_t i = 0; !code && i < page.count; i++)
@@ -135,6 +137,13 @@ static int fetch_page(struct lister *l, struct ms_error *err)
     l->token = MS_TAKE(page.token);
     l->ended = !l->token;
     l->page_size = 1000;
+    l->pages++;
+    if (!code && l->token && (l->pages & (l->pages - 1)) == 0) { /* Brent: finds any circle */
+        free(l->mark);
+        l->mark = strdup(l->token);
+        if (!l->mark)
+            code = ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a listing");
+    }
     ms_s3_page_fini(&page);
     return code;
 }
@@ -260,6 +269,7 @@ static void lister_close(struct ms_lister *base)
     free(l->start_after);
     free(l->behind);
     free(l->token);
+    free(l->mark);
     free(l);
 }
 

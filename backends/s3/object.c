@@ -112,11 +112,24 @@ int ms_s3_info(struct ms_backend *b, struct ms_view name, struct ms_info *out, s
 
 /* ---- load ---- */
 
-static int check_whole(struct ms_s3 *s, struct ms_view name, const struct ms_http_answer *answer,
+/* A part begins where it was asked to; what `range` counts from the end, the server knows better.
+ * An answer with the whole value needs to say nothing. */
+bool ms_s3_range_is_ours(const struct ms_http_answer *answer, const char *range)
+{
+    struct ms_view said = ms_http_header(answer, "content-range");
+    const char *asked = range + strlen("bytes=");
+    char begin[48];
+    if (answer->status != 206 || *asked == '-')
+        return true;
+    int n = snprintf(begin, sizeof begin, "bytes %.*s-", (int)strcspn(asked, "-"), asked);
+    return said.size > (size_t)n && memcmp(said.data, begin, (size_t)n) == 0;
+}
+
+/* `wanted` is of another form, or empty: the value has none. */
+static int check_whole(struct ms_s3 *s, struct ms_view name, struct ms_view wanted,
                        struct ms_view value, struct ms_error *err)
 {
     char hex[MS_SHA256_HEX];
-    struct ms_view wanted = ms_http_header(answer, META_SHA256);
     if (wanted.size != 64)
         return 0;
     int code = ms_sha256_hex(value, hex, err);
@@ -127,10 +140,13 @@ static int check_whole(struct ms_s3 *s, struct ms_view name, const struct ms_htt
     return code;
 }
 
-/* GET of what `range` says (NULL: all). A range behind the end gives no bytes. */
+/* GET of what `range` says (NULL: all). A range behind the end gives no bytes. The digest that the
+ * whole value was stored with goes to `digest`, "" for none. */
 static int get(struct ms_s3 *s, struct ms_view name, const char *range, uint64_t most,
-               struct ms_buf **out, struct ms_info *info, struct ms_error *err)
+               struct ms_buf **out, struct ms_info *info, char digest[MS_SHA256_HEX],
+               struct ms_error *err)
 {
+    digest[0] = 0;
     struct ms_s3_call c = {
         .verb = MS_VERB_LOAD, .method = "GET", .name = name, .body_max_bytes = most};
     struct ms_http_answer answer;
@@ -148,6 +164,9 @@ static int get(struct ms_s3 *s, struct ms_view name, const char *range, uint64_t
     if (code)
         return code;
     ms_s3_info_of(&answer, info);
+    struct ms_view wanted = ms_http_header(&answer, META_SHA256);
+    if (wanted.size == MS_SHA256_HEX - 1)
+        snprintf(digest, MS_SHA256_HEX, "%.*s", (int)wanted.size, (const char *)wanted.data);
     if (!answer.body)
         answer.body = ms_buf_new(0);
     if (!answer.body)
@@ -155,8 +174,12 @@ static int get(struct ms_s3 *s, struct ms_view name, const char *range, uint64_t
     else if (range && answer.status == 200 && info->size_bytes != ms_buf_size(answer.body))
         code = ms_error_set(err, MS_ERR_PROTOCOL, "%s: the server sent half of %s", s->base.url,
                             MS_SHOW(name));
+    else if (range && !ms_s3_range_is_ours(&answer, range))
+        code = ms_error_set(err, MS_ERR_PROTOCOL,
+                            "%s: the server sent another range of %s than it was asked for",
+                            s->base.url, MS_SHOW(name));
     else if (ms_buf_size(answer.body) == info->size_bytes)
-        code = check_whole(s, name, &answer, ms_buf_view(answer.body), err);
+        code = check_whole(s, name, wanted, ms_buf_view(answer.body), err);
     if (!code)
         *out = MS_TAKE(answer.body);
     ms_http_answer_fini(&answer);
@@ -186,10 +209,10 @@ static int cut(struct ms_buf **value, const struct ms_info *info, int64_t offset
 static int load_whole(struct ms_s3 *s, struct ms_view name, struct ms_buf **out,
                       struct ms_info *info, struct ms_error *err)
 {
-    char range[64];
+    char range[64], digest[MS_SHA256_HEX];
     struct ms_buf *first = NULL;
     snprintf(range, sizeof range, "bytes=0-%llu", (unsigned long long)s->part_bytes - 1);
-    int code = get(s, name, range, SIZE_MAX / 2, &first, info, err);
+    int code = get(s, name, range, SIZE_MAX / 2, &first, info, digest, err);
     if (code || ms_buf_size(first) == info->size_bytes) {
         *out = first;
         return code;
@@ -206,6 +229,8 @@ static int load_whole(struct ms_s3 *s, struct ms_view name, struct ms_buf **out,
         code = ms_s3_fetch(s, name, info->tag.text, got, ms_buf_data(whole) + got,
                            (size_t)info->size_bytes - got, err);
     }
+    if (!code)
+        code = check_whole(s, name, ms_str(digest), ms_buf_view(whole), err);
     ms_buf_unref(first);
     if (code)
         ms_buf_unref(whole);
@@ -217,7 +242,7 @@ static int load_whole(struct ms_s3 *s, struct ms_view name, struct ms_buf **out,
 static int load_part(struct ms_s3 *s, struct ms_view name, int64_t offset, uint64_t size,
                      struct ms_buf **out, struct ms_info *info, struct ms_error *err)
 {
-    char range[64];
+    char range[64], digest[MS_SHA256_HEX];
     /* what a server may send that ignores the range */
     uint64_t last = 0, most = size < WHOLE_MAX_BYTES ? WHOLE_MAX_BYTES : size;
     if (offset < 0)
@@ -230,7 +255,7 @@ static int load_part(struct ms_s3 *s, struct ms_view name, int64_t offset, uint6
     if (most > SIZE_MAX / 2)
         most = SIZE_MAX / 2;
     struct ms_buf *value = NULL;
-    int code = get(s, name, range, most, &value, info, err);
+    int code = get(s, name, range, most, &value, info, digest, err);
     if (!code)
         code = cut(&value, info, offset, size, err);
     if (code)

@@ -45,7 +45,8 @@ static int fetch_range(struct ms_s3 *s, struct ms_view name, const char *etag, u
     struct ms_info info;
     ms_s3_info_of(&answer, &info);
     size_t got = answer.body_size;
-    bool partial = answer.status == 206 || (offset == 0 && got == size);
+    bool partial =
+        answer.status == 206 ? ms_s3_range_is_ours(&answer, range) : offset == 0 && got == size;
     ms_http_answer_fini(&answer);
     if (!partial || got != size)
         return ms_error_set(err, MS_ERR_PROTOCOL,

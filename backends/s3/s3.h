@@ -143,6 +143,8 @@ int64_t ms_s3_http_date(struct ms_view text); /* seconds since 1970; 0: none */
 /* ---- object.c ---- */
 int ms_s3_head(struct ms_s3 *s, struct ms_view name, struct ms_info *out, char id[33],
                struct ms_error *err); /* missing: exists = false; id: our token, "" if none */
+/* Whether the answer to a GET with the header "range: RANGE" begins where it should. */
+bool ms_s3_range_is_ours(const struct ms_http_answer *answer, const char *range);
 void ms_s3_info_of(const struct ms_http_answer *answer, struct ms_info *out);
 int ms_s3_info(struct ms_backend *b, struct ms_view name, struct ms_info *out,
                struct ms_error *err);

@@ -532,7 +532,11 @@ static bool get_object(struct request *r)
     if (last >= o->size)
         last = o->size - 1;
     add_header(r, "Content-Range: bytes %llu-%llu/%zu\r\n", from, last, o->size);
-    return reply(r, 206, o->data + from, (size_t)(last + 1 - from));
+    uint8_t kept = (uint8_t)o->data[last], wrong = (uint8_t)(atomic_load(&state->damage) ? 1 : 0);
+    o->data[last] = kept ^ wrong;
+    bool sent = reply(r, 206, o->data + from, (size_t)(last + 1 - from));
+    o->data[last] = kept;
+    return sent;
 }
 
 static bool delete_object(struct request *r)

@@ -18,6 +18,7 @@ struct s3_fake_state {
     atomic_uint keep_what_was_asked; /* DeleteObjects says AccessDenied of keys ending in "keep" */
     atomic_uint fail_parts;          /* UploadPart is answered with this status */
     atomic_uint lose_answers;        /* so many PUTs and completed uploads are done, then cut off */
+    atomic_uint damage;              /* a byte of each answered range is wrong */
     atomic_uint stale_uploads;       /* so many are there when it has been emptied */
     atomic_uint emptied;             /* counted up: the server forgets everything */
     char said[64];                   /* the code named in what refuse_delete_many answers */

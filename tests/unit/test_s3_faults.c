@@ -252,6 +252,16 @@ static void settles_a_conditional_store(void **state)
     end(&t);
 }
 
+/* Another request is at the same name: that says nothing of what will be there. */
+static void waits_for_others_at_the_same_name(void **state)
+{
+    (void)state;
+    struct bed t;
+    BEGIN(&t, FAULT("409 Conflict", "ConditionalRequestConflict"), EMPTY("200 OK"));
+    assert_int_equal(put(&t, &absent), 0);
+    end(&t);
+}
+
 static void a_plain_refusal_asks_nobody(void **state)
 {
     (void)state;
@@ -374,6 +384,9 @@ static void ranges_are_not_taken_on_trust(void **state)
          MS_ERR_PROTOCOL},
         {"HTTP/1.1 200 OK\r\nContent-Range: bytes 2-2/10\r\n" CLOSE "Content-Length: 1\r\n\r\n2",
          MS_ERR_PROTOCOL},
+        {"HTTP/1.1 206 OK\r\nContent-Range: bytes 5-7/10\r\n" CLOSE "Content-Length: 3\r\n\r\n567",
+         MS_ERR_PROTOCOL},
+        {"HTTP/1.1 206 OK\r\n" CLOSE "Content-Length: 3\r\n\r\n234", MS_ERR_PROTOCOL},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct bed t;
@@ -437,6 +450,20 @@ static void pages_may_hold_little(void **state)
           PAGE("false", "<Contents><Key>p/c</Key><Size>1</Size></Contents>"));
     assert_int_equal(list_all(&t, got, sizeof got), 0);
     assert_string_equal(got, "a/ b/ c ");
+    end(&t);
+}
+
+/* Also one that is not entered at its first page. */
+static void a_listing_in_a_circle_ends(void **state)
+{
+    (void)state;
+    struct bed t;
+    char got[100];
+#define OTHER "<NextContinuationToken>U</NextContinuationToken>"
+    BEGIN(&t, PAGE("true", "<NextContinuationToken>first</NextContinuationToken>"),
+          PAGE("true", TOKEN), PAGE("true", OTHER), PAGE("true", TOKEN));
+    assert_int_equal(list_all(&t, got, sizeof got), MS_ERR_PROTOCOL);
+    assert_non_null(strstr(t.err.text, "circle"));
     end(&t);
 }
 
@@ -549,6 +576,7 @@ int main(void)
         cmocka_unit_test(learns_the_region),
         cmocka_unit_test(settles_a_conditional_store),
         cmocka_unit_test(a_plain_refusal_asks_nobody),
+        cmocka_unit_test(waits_for_others_at_the_same_name),
         cmocka_unit_test(a_retried_delete_has_succeeded),
         cmocka_unit_test(an_error_in_a_200_is_an_error),
         cmocka_unit_test(an_upload_that_fails_is_aborted),
@@ -558,6 +586,7 @@ int main(void)
         cmocka_unit_test(uploads_without_a_handle_end),
         cmocka_unit_test(pages_may_hold_little),
         cmocka_unit_test(bad_pages_end_a_listing),
+        cmocka_unit_test(a_listing_in_a_circle_ends),
         cmocka_unit_test(destroys_nothing_of_others),
         cmocka_unit_test(sweeps_no_upload_of_unknown_age),
         cmocka_unit_test(moves_only_what_was_copied),

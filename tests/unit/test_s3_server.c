@@ -204,6 +204,23 @@ static void a_large_store_goes_in_parts(void **state)
     end(&t);
 }
 
+/* Stored in one piece, it carries a digest, which a load in several ranges checks as well. */
+static void damage_within_a_large_value_is_found(void **state)
+{
+    (void)state;
+    struct bed t;
+    struct ms_buf *value = NULL;
+    s3_fake_reset(&server);
+    begin(&t, &server, "127.0.0.1", "if_absent=yes&provider=ceph");
+    check_ok(put(&t, "v", 12u << 20), t.err);
+    holds(&t, "v", 12u << 20);
+    atomic_store(&server.state->damage, 1);
+    check_code(ms_backend_load(t.b, ms_str("v"), 0, MS_SIZE_TO_END, &value, NULL, &t.err),
+               MS_ERR_CORRUPT, t.err);
+    assert_non_null(strstr(t.err.text, "v is damaged"));
+    end(&t);
+}
+
 /* ---- listings ---- */
 
 /* "a-0000" lies before "a/" at the server and behind "a" here: of thousands that wait for that
@@ -330,6 +347,7 @@ int main(void)
         cmocka_unit_test(sweeps_stale_uploads),
         cmocka_unit_test(knows_its_own_work),
         cmocka_unit_test(a_large_store_goes_in_parts),
+        cmocka_unit_test(damage_within_a_large_value_is_found),
         cmocka_unit_test(asks_for_a_directory_that_many_wait_for),
         cmocka_unit_test(a_reader_stays_with_its_version),
         cmocka_unit_test(copies_large_values_in_parts),
