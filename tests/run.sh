@@ -7,7 +7,7 @@
 #   network   the same build against real servers: ctest's label network
 #   clang     clang, Release: builds without a warning, unit tests
 #   asan      AddressSanitizer and UndefinedBehaviorSanitizer: the whole suite, with servers
-#   tsan      ThreadSanitizer: the whole suite, with servers
+#   tsan      ThreadSanitizer: all that has threads, with servers
 #   coverage  line coverage of every room, at least 90 %, with servers
 #   tidy      clang-tidy
 #   fuzz      every fuzz target for a few seconds (FUZZ_SECONDS, default 8)
@@ -137,6 +137,7 @@ sources() { git ls-files '*.c' '*.h' 2>/dev/null || find . -name build -prune -o
 scripts() { git ls-files '*.sh' .ci/run 2>/dev/null || find . -name build -prune -o -name '*.sh' -print; }
 
 slow='^(conformance_(swift|sftp2|.*_emulated)|network_.*)$' # minutes of waiting: once is enough
+alone='^(cli|stats|fuzz|test_cli|test_fault_(alloc|full|power|rest|s3))_?|_memory$' # nothing runs beside another there
 
 stage_static() {
     check "formatting" sh -c "clang-format --dry-run --Werror $(sources | tr '\n' ' ')"
@@ -162,7 +163,7 @@ stage_asan() {
 }
 stage_tsan() {
     export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
-    build tsan && start_servers && suite tsan -E "$slow"
+    build tsan && start_servers && suite tsan -E "$slow|$alone"
 }
 stage_coverage() {
     find build/coverage -name '*.gcda' -delete 2>/dev/null
