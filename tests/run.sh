@@ -104,7 +104,7 @@ suite() {
     local preset=$1 log=$logs/ctest-$1${stage:+-$stage}.log line tests bad names
     shift
     ctest --test-dir "build/$preset" --output-on-failure -j "$jobs" "$@" >"$log" 2>&1
-    line=$(grep -E 'tests passed, [0-9]+ tests failed out of [0-9]+' "$log")
+    line=$(grep -aE 'tests passed, [0-9]+ tests failed out of [0-9]+' "$log")
     if [ -z "$line" ]; then
         fail "$preset: ctest ran no test" "$log"
         return
@@ -123,14 +123,14 @@ suite() {
     done
     if [ "$bad" != 0 ]; then
         sed -n '/Start testing/,$p' "$log" | grep -vE '^ *Start |Passed +[0-9]' | tail -n 150
-        grep -E '\[  FAILED  \]|\[  ERROR   \]|: error: |WARNING: ThreadSanitizer|ERROR: AddressSanitizer|runtime error' \
+        grep -aE '\[  FAILED  \]|\[  ERROR   \]|: error: |WARNING: ThreadSanitizer|ERROR: AddressSanitizer|runtime error' \
             "$log" | sort -u | head -n 30 >>"$logs/evidence.log"
         troubles="$troubles
-  $preset: $(sed -n '/The following tests FAILED/,$p' "$log" | grep -E '^\s+[0-9]+ - ' | tr -s ' \n' ' ')"
+  $preset: $(sed -n '/The following tests FAILED/,$p' "$log" | grep -aE '^\s+[0-9]+ - ' | tr -s ' \n' ' ')"
     fi
     failed=$((failed + bad))
     passed=$((passed + tests - bad))
-    grep -E 'tests passed,|Total Test time' "$log"
+    grep -aE 'tests passed,|Total Test time' "$log"
 }
 
 sources() { git ls-files '*.c' '*.h' 2>/dev/null || find . -name build -prune -o -name '*.[ch]' -print; }
