@@ -122,7 +122,7 @@ suite() {
         fi
     done
     if [ "$bad" != 0 ]; then
-        sed -n '/Start testing/,$p' "$log" | grep -vE '^ *Start |Passed +[0-9]' | tail -n 150
+        sed -n '/Start testing/,$p' "$log" | grep -avE '^ *Start |Passed +[0-9]' | tail -n 150
         grep -aE '\[  FAILED  \]|\[  ERROR   \]|: error: |WARNING: ThreadSanitizer|ERROR: AddressSanitizer|runtime error' \
             "$log" | sort -u | head -n 30 >>"$logs/evidence.log"
         troubles="$troubles
