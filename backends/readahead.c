@@ -132,25 +132,51 @@ static int read_on(struct ms_readahead *a, uint8_t *into, size_t size, struct ms
     return 0;
 }
 
+/* Whether the read is one in order, which the caller then does alone until leave(). Takes a new
+ * place for the order after some reads elsewhere. */
+static bool enter(struct ms_readahead *a, uint64_t offset, bool *moved)
+{
+    MS_HOLD(&a->mutex);
+    if (a->busy)
+        return false;
+    a->strays = offset == a->position ? 0 : a->strays + 1;
+    *moved = a->strays > STRAYS_MOST || (a->strays && !a->first);
+    a->busy = a->strays == 0 || *moved;
+    return a->busy;
+}
+
+static void leave(struct ms_readahead *a)
+{
+    MS_HOLD(&a->mutex);
+    a->busy = false;
+}
+
+static int read_in_order(struct ms_readahead *a, uint64_t offset, uint8_t *into, size_t size,
+                         bool moved, struct ms_error *err)
+{
+    bool much = size > MS_READAHEAD_BYTES * MS_READAHEAD_BLOCKS;
+    if (moved || much) {
+        drop_all(a);
+        a->position = a->next = offset;
+        a->strays = 0;
+    }
+    if (!much)
+        return read_on(a, into, size, err);
+    int code = a->fetch(a->arg, offset, into, size, err);
+    if (!code)
+        a->position = a->next = offset + size;
+    return code;
+}
+
 int ms_readahead_read(struct ms_readahead *a, uint64_t offset, uint8_t *into, size_t size,
                       struct ms_error *err)
 {
-    {
-        MS_HOLD(&a->mutex);
-        a->strays = offset == a->position ? 0 : a->strays + 1;
-        if (a->strays > STRAYS_MOST || (a->strays && !a->first)) {
-            drop_all(a);
-            a->position = a->next = offset;
-            a->strays = 0;
-        }
-        if (offset == a->position && size > MS_READAHEAD_BYTES * MS_READAHEAD_BLOCKS) {
-            drop_all(a);
-            a->position = a->next = offset + size;
-        } else if (offset == a->position) {
-            return read_on(a, into, size, err);
-        }
-    }
-    return a->fetch(a->arg, offset, into, size, err);
+    bool moved = false;
+    if (!enter(a, offset, &moved))
+        return a->fetch(a->arg, offset, into, size, err);
+    int code = read_in_order(a, offset, into, size, moved, err);
+    leave(a);
+    return code;
 }
 
 void ms_readahead_fini(struct ms_readahead *a)

@@ -4,7 +4,8 @@
  * A reader embeds one and reads through it. In order, from where the last read ended, up to
  * MS_READAHEAD_BLOCKS blocks of MS_READAHEAD_BYTES are fetched by tasks, the more the longer that
  * goes on. Reads elsewhere, and such that are larger than what would be ahead, go straight to
- * fetch(). Many threads may read; blocks that failed are fetched again by whoever comes to them. */
+ * fetch(). Many threads may read: one at a time in order, others past it, and no lock is held while
+ * waiting. Blocks that failed are fetched again by whoever comes to them. */
 #ifndef BACKENDS_READAHEAD_H
 #define BACKENDS_READAHEAD_H
 
@@ -25,7 +26,8 @@ struct ms_readahead {
     ms_readahead_fetch fetch;
     void *arg;
     uint64_t size_bytes;   /* of the value */
-    struct ms_mutex mutex; /* guards the rest */
+    struct ms_mutex mutex; /* guards `busy`, and the rest while nobody is */
+    bool busy;             /* somebody reads in order: the rest is theirs */
     struct ms_readahead_block *first, *last;
     unsigned count, window; /* blocks under way, and how many may be */
     uint64_t position;      /* where reading goes on, in order */

@@ -49,6 +49,16 @@ int ms_private_file_read(const char *path, const char *what, struct ms_private_f
     return code;
 }
 
+int ms_private_file_check(const struct ms_private_file *file, const char *path,
+                          unsigned secret_line, const char *secret, struct ms_error *err)
+{
+    if (!secret_line || !file->others)
+        return 0;
+    return ms_error_set(err, MS_ERR_CONFIG,
+                        "%s:%u: %s, and others may read the file; run: chmod 600 %s", path,
+                        secret_line, secret, path);
+}
+
 void ms_private_file_free(struct ms_private_file *file)
 {
     if (!file->text)

@@ -144,10 +144,8 @@ int ms_mconf_load(const char *path, struct ms_mconf **out, struct ms_error *err)
     ms_private_file_free(&file);
     if (code)
         return code;
-    if (c->secret_line && file.others) {
-        code = ms_error_set(err, MS_ERR_CONFIG,
-                            "%s:%u: a secret, and others may read the file; run: chmod 600 %s",
-                            path, c->secret_line, path);
+    code = ms_private_file_check(&file, path, c->secret_line, "a secret", err);
+    if (code) {
         ms_mconf_free(c);
         return code;
     }

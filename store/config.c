@@ -364,10 +364,8 @@ static int load_file(const char *path, struct ms_config **out, struct ms_error *
     ms_private_file_free(&file);
     if (code)
         return code;
-    if (config->secret_line && file.others) {
-        code = ms_error_set(err, MS_ERR_CONFIG,
-                            "%s:%u: a password, and others may read the file; run: chmod 600 %s",
-                            path, config->secret_line, path);
+    code = ms_private_file_check(&file, path, config->secret_line, "a password", err);
+    if (code) {
         ms_config_free(config);
         return code;
     }

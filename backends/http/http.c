@@ -2,7 +2,7 @@
  * open when it is given back. Names and TLS sessions are shared among the handles.
  *
  * Any thread. What a callback needs is in the request's own `struct transfer`. */
-#include "backends/http/http.h"
+#include "backends/http/explain.h"
 
 #include "base/cleanup.h"
 #include "base/log.h"
@@ -457,81 +457,6 @@ static int own_failure(const struct ms_http *http, int code, struct ms_error *er
     return ms_error_set(err, code, "%s sent an answer that is longer than it may be", http->host);
 }
 
-/* detail: in the words of libcurl and OpenSSL, the only place where the reason is told. */
-static int untrusted(const struct ms_http *http, const char *detail, struct ms_error *err)
-{
-    const char *host = http->host;
-    if (strstr(detail, "not yet valid"))
-        return ms_error_set(err, MS_ERR_UNTRUSTED,
-                            "the certificate of %s is not valid yet: is the clock here right?",
-                            host);
-    if (strstr(detail, "has expired"))
-        return ms_error_set(err, MS_ERR_UNTRUSTED,
-                            "the certificate of %s has expired: it is to be renewed over there, "
-                            "unless the clock here is wrong",
-                            host);
-    if (strstr(detail, "target host name"))
-        return ms_error_set(err, MS_ERR_UNTRUSTED,
-                            "the certificate of %s is for another host: use the name it is made "
-                            "for, or find out who answers there",
-                            host);
-    return ms_error_set(err, MS_ERR_UNTRUSTED,
-                        "the certificate of %s is not trusted (%s); give its authority with "
-                        "?ca=FILE if you trust it",
-                        host, detail);
-}
-
-static int explain(const struct ms_http *http, CURLcode result, const char *detail,
-                   struct ms_error *err)
-{
-    if (!detail[0])
-        detail = curl_easy_strerror(result);
-    if (result == CURLE_SSL_CONNECT_ERROR &&
-        (strstr(detail, "wrong version number") || strstr(detail, "packet length too long")))
-        return ms_error_set(err, MS_ERR_PROTOCOL,
-                            "%s speaks something else: no TLS there; does its address begin with "
-                            "http: instead of https:?",
-                            http->host);
-    switch ((int)result) {
-    case CURLE_OUT_OF_MEMORY:
-        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a request to %s", http->host);
-    case CURLE_COULDNT_RESOLVE_HOST:
-        return ms_error_set(err, MS_ERR_CONNECTION,
-                            "the host of %s has no address: is the name right, and is there a "
-                            "network?",
-                            http->host);
-    case CURLE_COULDNT_RESOLVE_PROXY:
-    case CURLE_COULDNT_CONNECT:
-        return ms_error_set(err, MS_ERR_CONNECTION,
-                            "no connection to %s: nothing answers at that host and port",
-                            http->host);
-    case CURLE_OPERATION_TIMEDOUT:
-        return ms_error_set(err, MS_ERR_TIMEOUT, "%s does not answer in time", http->host);
-    case CURLE_PEER_FAILED_VERIFICATION:
-    case CURLE_SSL_ISSUER_ERROR:
-        return untrusted(http, detail, err);
-    case CURLE_SSL_CACERT_BADFILE:
-        return ms_error_set(
-            err, MS_ERR_CONFIG, "%s cannot be used to trust %s: no readable PEM certificates in it",
-            MS_SHOW(ms_str(http->ca_file ? http->ca_file : "the system's file")), http->host);
-    case CURLE_SSL_CONNECT_ERROR:
-    case CURLE_UNSUPPORTED_PROTOCOL:
-    case CURLE_WEIRD_SERVER_REPLY:
-    case CURLE_HTTP2:
-    case CURLE_BAD_CONTENT_ENCODING:
-        return ms_error_set(err, MS_ERR_PROTOCOL, "%s speaks something else (%s)", http->host,
-                            detail);
-    case CURLE_URL_MALFORMAT:
-        return ms_error_set(err, MS_ERR_URL, "the address of %s is malformed", http->host);
-    case CURLE_ABORTED_BY_CALLBACK: /* not cancelled: see before_sending */
-        return ms_error_set(err, MS_ERR_CONNECTION, "%s closed the connection without an answer",
-                            http->host);
-    default: /* sending, receiving, an end in the middle, a stream that was reset */
-        return ms_error_set(err, MS_ERR_CONNECTION, "the connection to %s broke (%s)", http->host,
-                            curl_easy_strerror(result));
-    }
-}
-
 static void count_bytes(const struct ms_http *http, CURL *c, struct ms_http_answer *out)
 {
     curl_off_t up = 0, down = 0;
@@ -587,9 +512,9 @@ int ms_http_do(struct ms_http *http, const struct ms_http_request *request,
     if (t.failed)
         code = own_failure(http, t.failed, err);
     else if (result != CURLE_OK)
-        code = explain(http, result, detail, err);
+        code = ms_http_explain(http->host, http->ca_file, result, detail, err);
     else if (!head_is_whole(&t))
-        code = explain(http, CURLE_RECV_ERROR, "", err);
+        code = ms_http_explain(http->host, http->ca_file, CURLE_RECV_ERROR, "", err);
     else
         take_answer(&t, &answer);
     if (t.handle)

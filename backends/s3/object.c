@@ -179,7 +179,7 @@ static int get(struct ms_s3 *s, struct ms_view name, const char *range, uint64_t
                             "%s: the server sent another range of %s than it was asked for",
                             s->base.url, MS_SHOW(name));
     else if (ms_buf_size(answer.body) == info->size_bytes)
-        code = check_whole(s, name, wanted, ms_buf_view(answer.body), err);
+        code = check_whole(s, name, ms_str(digest), ms_buf_view(answer.body), err);
     if (!code)
         *out = MS_TAKE(answer.body);
     ms_http_answer_fini(&answer);

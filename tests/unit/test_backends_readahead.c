@@ -191,6 +191,31 @@ static void serves_many_threads(void **state)
     assert_int_equal(run(by_many, &result), 0);
 }
 
+static int one_apart(void *arg, size_t index)
+{
+    (void)arg;
+    check_read(index * 10 * BLOCK, 100);
+    return 0;
+}
+
+static int beside(void *arg)
+{
+    (void)arg;
+    ms_readahead_init(&far.ahead, fetch, &far, VALUE);
+    assert_int_equal(ms_parallel(4, 4, one_apart, NULL, NULL), 0);
+    assert_true(ms_clock_now(ms_sim_clock()) <= 2 * TRIP_NS); /* four, one after another: 4 */
+    ms_readahead_fini(&far.ahead);
+    return 0;
+}
+
+/* Somebody who waits for the line keeps nobody else from it. */
+static void readers_do_not_wait_for_each_other(void **state)
+{
+    struct ms_sim_result result;
+    (void)state;
+    assert_int_equal(run(beside, &result), 0);
+}
+
 static int cancelled(void *arg)
 {
     struct ms_group *g = arg;
@@ -232,6 +257,7 @@ int main(void)
         cmocka_unit_test(reads_elsewhere),
         cmocka_unit_test(reports_failures_in_their_place),
         cmocka_unit_test(serves_many_threads),
+        cmocka_unit_test(readers_do_not_wait_for_each_other),
         cmocka_unit_test(gives_way_to_cancellation),
     };
     return cmocka_run_group_tests_name("readahead", tests, NULL, NULL);
