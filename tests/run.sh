@@ -123,7 +123,7 @@ suite() {
     done
     if [ "$bad" != 0 ]; then
         sed -n '/Start testing/,$p' "$log" | grep -avE '^ *Start |Passed +[0-9]' | tail -n 150
-        grep -aE '\[  FAILED  \]|\[  ERROR   \]|: error: |WARNING: ThreadSanitizer|ERROR: AddressSanitizer|runtime error' \
+        grep -aE '\[  FAILED  \]|\[  ERROR   \]|: error: |WARNING: ThreadSanitizer|ERROR: AddressSanitizer|SUMMARY: |runtime error' \
             "$log" | sort -u | head -n 30 >>"$logs/evidence.log"
         troubles="$troubles
   $preset: $(sed -n '/The following tests FAILED/,$p' "$log" | grep -aE '^\s+[0-9]+ - ' | tr -s ' \n' ' ')"

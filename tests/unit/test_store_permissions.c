@@ -2,7 +2,9 @@
 #include "store/filter.h"
 #include "store/permission_map.h"
 
+#include <pthread.h>
 #include <setjmp.h>
+#include <stdatomic.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +14,8 @@
 
 struct spy {
     struct ms_store store;
-    unsigned calls;
+    atomic_uint calls;
+    pthread_mutex_t lock;        /* of sent: many at once come from several threads */
     struct ms_precondition sent; /* of the last store, move, write */
     int answer;
     const char *const *listed; /* keys, NULL-terminated */
@@ -27,7 +30,10 @@ static int note(struct ms_store *s, struct ms_error *err)
 
 static int note_pre(struct ms_store *s, const struct ms_precondition *pre, struct ms_error *err)
 {
-    ((struct spy *)s)->sent = *pre;
+    struct spy *spy = (struct spy *)s;
+    pthread_mutex_lock(&spy->lock);
+    spy->sent = *pre;
+    pthread_mutex_unlock(&spy->lock);
     return note(s, err);
 }
 
@@ -213,7 +219,8 @@ static struct ms_store *wrapped(struct spy *spy, const char *map)
 {
     struct ms_store *s = NULL;
     struct ms_error err = {0};
-    *spy = (struct spy){.store = {.ops = &spy_ops, .url = "spy:"}};
+    *spy =
+        (struct spy){.store = {.ops = &spy_ops, .url = "spy:"}, .lock = PTHREAD_MUTEX_INITIALIZER};
     if (ms_permissions_wrap(&spy->store, map, &s, &err))
         fail_msg("%s: %s", map, err.text);
     return s;
