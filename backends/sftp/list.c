@@ -1,7 +1,9 @@
-/* Folders: read as a whole with several READDIR outstanding, then sorted. One thread a lister. */
+/* Folders: read as a whole with several READDIR outstanding, then sorted. What is held is bounded:
+ * a server decides how many names it sends, not how much memory they get. One thread a lister. */
 #include "backends/sftp/sftp.h"
 
 #include "backends/name.h"
+#include "base/log.h"
 #include "base/text.h"
 
 #define READDIRS 4 /* outstanding */
@@ -40,17 +42,37 @@ static int add(const struct ms_sftp *s, struct ms_sftp_listing *l, struct ms_vie
     return 0;
 }
 
-static int add_names(struct ms_sftp_op *op, struct ms_sftp_answer *a, struct ms_sftp_listing *l,
-                     struct ms_error *err)
+/* Every name counts, also one that is not kept: an endless row of "." is endless all the same. */
+static int count_name(struct ms_sftp_op *op, struct ms_view dir, struct ms_sftp_listing *l,
+                      struct ms_view name, struct ms_error *err)
+{
+    size_t most = op->s->listing_max_bytes;
+    l->bytes += sizeof *l->entries + name.size + 1;
+    if (l->bytes <= most && op->listed <= most - l->bytes)
+        return 0;
+    return ms_error_set(err, MS_ERR_PROTOCOL,
+                        "%s does not end the listing of %s: more than %zu MiB of names; if the "
+                        "folder really is so large, spread its values over several",
+                        op->s->base.url, dir.size ? MS_SHOW(dir) : "its root", most >> 20);
+}
+
+static bool is_segment(struct ms_view name)
+{
+    return name.size && name.size <= MS_NAME_MAX && !memchr(name.data, '/', name.size) &&
+           !memchr(name.data, 0, name.size);
+}
+
+static int add_names(struct ms_sftp_op *op, struct ms_view dir, struct ms_sftp_answer *a,
+                     struct ms_sftp_listing *l, struct ms_error *err)
 {
     int code = 0;
     for (uint32_t i = 0; i < a->count && !code; i++) {
         struct ms_view name;
         struct ms_sftp_attrs attrs;
-        if (!ms_sftp_next_name(&a->rest, &name, &attrs) || name.size == 0 ||
-            memchr(name.data, '/', name.size) || memchr(name.data, 0, name.size))
+        if (!ms_sftp_next_name(&a->rest, &name, &attrs) || !is_segment(name))
             return ms_sftp_damaged(op, err);
-        if (!ms_equal(name, ms_str(".")) && !ms_equal(name, ms_str("..")))
+        code = count_name(op, dir, l, name, err);
+        if (!code && !ms_equal(name, ms_str(".")) && !ms_equal(name, ms_str("..")))
             code = add(op->s, l, name, &attrs, err);
     }
     return code;
@@ -80,7 +102,7 @@ static int read_entries(struct ms_sftp_op *op, const struct ms_sftp_handle *hand
             code = ms_sftp_conn_error(op->conn, err);
         bool names = a.type == MS_FXP_NAME && a.count > 0; /* with none it would never end */
         if (!code && names)
-            code = add_names(op, &a, l, err);
+            code = add_names(op, name, &a, l, err);
         else if (!code && a.type != MS_FXP_STATUS)
             code = ms_sftp_damaged(op, err);
         else if (!code && a.status != MS_FX_EOF)
@@ -173,17 +195,44 @@ static int list_once(struct ms_sftp_op *op, bool unsure, void *arg, struct ms_er
     return ms_sftp_read_dir(op, l->name, &l->listing, err);
 }
 
+static bool shows(const struct ms_sftp_entry *e, struct ms_view start_after)
+{
+    if (!(e->found.directory || e->found.regular) || ms_name_hidden(e->name) ||
+        ms_compare(e->name, start_after) <= 0)
+        return false;
+    if (e->name.size <= MS_SFTP_SEGMENT_MAX)
+        return true;
+    ms_log(MS_LOG_WARN, "a listing holds \"%s\", which is no name here: left out",
+           MS_SHOW(e->name));
+    return false;
+}
+
 /* What never appears goes. */
 static void filter(struct ms_sftp_listing *l, struct ms_view start_after)
 {
     size_t kept = 0;
     for (size_t i = 0; i < l->count; i++) {
         struct ms_sftp_entry e = l->entries[i];
-        if ((e.found.directory || e.found.regular) && !ms_name_hidden(e.name) &&
-            ms_compare(e.name, start_after) > 0)
+        if (shows(&e, start_after))
             l->entries[kept++] = e;
         else
             free((void *)(uintptr_t)e.name.data);
+    }
+    l->count = kept;
+}
+
+/* A folder that changes while it is read, or a server that errs, may show a name twice. */
+static void sort(struct ms_sftp_listing *l)
+{
+    if (l->count < 2)
+        return;
+    qsort(l->entries, l->count, sizeof *l->entries, by_name);
+    size_t kept = 1;
+    for (size_t i = 1; i < l->count; i++) {
+        if (ms_equal(l->entries[i].name, l->entries[kept - 1].name))
+            free((void *)(uintptr_t)l->entries[i].name.data);
+        else
+            l->entries[kept++] = l->entries[i];
     }
     l->count = kept;
 }
@@ -203,8 +252,7 @@ int ms_sftp_list(struct ms_backend *b, struct ms_view name, const struct ms_list
         return code;
     }
     filter(&l->listing, request->start_after);
-    if (l->listing.count)
-        qsort(l->listing.entries, l->listing.count, sizeof *l->listing.entries, by_name);
+    sort(&l->listing);
     *out = &l->base;
     return 0;
 }

@@ -21,7 +21,7 @@ static void sftp_capabilities(struct ms_backend *b, struct ms_capabilities *out)
     *out = (struct ms_capabilities){
         .flags = flags,
         .durability = s->sync && s->features.fsync ? MS_DURABLE_DATA : MS_DURABLE_NONE,
-        .name_max_bytes = 255,
+        .name_max_bytes = MS_SFTP_SEGMENT_MAX,
         .best_parallelism = 64,
         .best_block_bytes = 1 << 20,
     };

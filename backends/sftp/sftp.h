@@ -14,11 +14,14 @@
 #include <stdlib.h>
 
 #define MS_SFTP_CONNECTIONS_MAX 16
+#define MS_SFTP_SEGMENT_MAX     255 /* bytes of one part of a name */
 /* How often a folder is made again that somebody removes before a value is in it. */
 #define MS_SFTP_TRIES 1000
 /* Bytes of values on the way, of all operations together and of one. */
 #define MS_SFTP_IN_FLIGHT ((size_t)24 << 20)
 #define MS_SFTP_WINDOW    ((size_t)8 << 20)
+/* Of the names of one folder, in memory; a server that never ends its answer is left then. */
+#define MS_SFTP_LISTING_MAX ((size_t)1 << 30)
 
 struct ms_sftp {
     struct ms_backend base;
@@ -27,6 +30,7 @@ struct ms_sftp {
     char *prefix; /* before names: "", "rel/", "/", "/abs/" */
     bool sync;
     unsigned connections;
+    size_t listing_max_bytes;
     struct ms_retry_policy policy;
     atomic_uint turn;
     atomic_size_t in_flight;
@@ -63,6 +67,7 @@ struct ms_sftp_op {
     struct ms_sftp_conn *conn;
     struct ms_sftp_gate *gate;
     bool unsure;   /* a change was asked for and the answer was lost */
+    size_t listed; /* bytes of the listings that are held meanwhile: of the folders above */
     char said[80]; /* with the last status */
 };
 int ms_sftp_begin(struct ms_sftp_op *op, struct ms_sftp *s, struct ms_error *err);
@@ -181,6 +186,7 @@ struct ms_sftp_entry {
 struct ms_sftp_listing {
     struct ms_sftp_entry *entries;
     size_t count, room;
+    size_t bytes; /* taken in, with the names that are not kept */
 };
 /* All that lies in a folder but "." and "..", in no order. NOT_FOUND. */
 int ms_sftp_read_dir(struct ms_sftp_op *op, struct ms_view name, struct ms_sftp_listing *out,

@@ -217,25 +217,35 @@ static char *join(struct ms_view dir, struct ms_view name)
 static int walk_dir(struct ms_sftp_op *op, struct walk *w, struct ms_view dir, unsigned depth,
                     struct ms_error *err);
 
+/* A listing may call a folder what is a link to one: nothing behind a link belongs to the store.
+ * *found: as LSTAT sees it. */
+static int walk_folder(struct ms_sftp_op *op, struct walk *w, struct ms_view path, unsigned depth,
+                       struct ms_sftp_found *found, struct ms_error *err)
+{
+    int code = ms_sftp_look(op, MS_FXP_LSTAT, path, found, err);
+    if (!code && found->directory)
+        code = walk_dir(op, w, path, depth + 1, err);
+    return code == MS_ERR_NOT_FOUND ? 0 : code; /* somebody else removed it */
+}
+
 static int walk_entry(struct ms_sftp_op *op, struct walk *w, struct ms_view dir,
                       const struct ms_sftp_entry *e, unsigned depth, struct ms_error *err)
 {
     struct ms_sftp_out o;
-    if (!e->found.directory && !doomed(w, e))
+    struct ms_sftp_found found = e->found;
+    if (!found.directory && !doomed(w, e))
         return 0;
     int code = 0;
     char *path = join(dir, e->name);
     if (!path)
         return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a name");
-    if (e->found.directory) {
+    if (found.directory) {
         code = take_removals(op, w, 0, dir, err);
         if (!code)
-            code = walk_dir(op, w, ms_str(path), depth + 1, err);
-        if (code == MS_ERR_NOT_FOUND)
-            code = 0; /* somebody else removed it */
+            code = walk_folder(op, w, ms_str(path), depth, &found, err);
     }
     if (!code && (w->all || !e->found.directory)) {
-        ms_sftp_out_path(&o, op->s, e->found.directory ? MS_FXP_RMDIR : MS_FXP_REMOVE, ms_str(path),
+        ms_sftp_out_path(&o, op->s, found.directory ? MS_FXP_RMDIR : MS_FXP_REMOVE, ms_str(path),
                          0);
         code = ms_sftp_send(op->conn, op->gate, &o, NULL, err);
     }
@@ -253,6 +263,7 @@ static int walk_dir(struct ms_sftp_op *op, struct walk *w, struct ms_view dir, u
     int code = ms_sftp_read_dir(op, dir, &l, err);
     if (code)
         return code;
+    op->listed += l.bytes;
     for (size_t i = 0; i < l.count && !code; i++) {
         code = ms_check_cancelled(err);
         if (!code)
@@ -260,6 +271,7 @@ static int walk_dir(struct ms_sftp_op *op, struct walk *w, struct ms_view dir, u
     }
     if (!code)
         code = take_removals(op, w, 0, dir, err);
+    op->listed -= l.bytes;
     ms_sftp_listing_fini(&l);
     return code;
 }

@@ -203,6 +203,7 @@ int ms_sftp_make(struct ms_url *url, const struct ms_backend_env *env, struct ms
         return no_memory(err);
     s->options.timeout_s = 30;
     s->connections = 1;
+    s->listing_max_bytes = MS_SFTP_LISTING_MAX;
     ms_mutex_init(&s->mutex);
     ms_retry_policy_init(&s->policy, env->seed);
     code = set_path(s, url, err);

@@ -26,6 +26,9 @@ enum sftp_act {
     SFTP_EARLY,     /* of a WRITE among such of one size: the one that the line has no room for
                        is answered while half of it is still to come; then the connection ends */
     SFTP_LIMITS,    /* the answer is that all limits are `value` */
+    SFTP_NAMES,     /* is not done; the answer holds names, new ones each time, of `value` bytes */
+    SFTP_DOTS,      /* is not done; the answer holds `value` times the name "." */
+    SFTP_FOLLOW,    /* of a READDIR: symbolic links are shown as folders */
 };
 
 struct sftp_rule {

@@ -9,13 +9,17 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define ROOM    ((size_t)1 << 20)
 #define PENDING 8192u
+
+#define NAMES_BYTES 60000u
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* guards: */
 static struct sftp_rule rules[SFTP_RULES];
@@ -33,6 +37,7 @@ struct pump {
     bool over;
     struct sftp_rule pending[PENDING]; /* by the request's id; type 0: none */
     struct buffer requests, answers;
+    uint8_t names[13 + NAMES_BYTES];
 };
 
 void sftp_peer_rules(const struct sftp_rule *from, unsigned count)
@@ -120,6 +125,42 @@ static void say_limits(struct pump *p, uint32_t id, uint32_t value)
     say(p, packet, sizeof packet);
 }
 
+/* NAME: `count` names of `size` bytes without attributes, numbered on, or all "." for size 1. */
+static void say_names(struct pump *p, uint32_t id, uint32_t count, uint32_t size)
+{
+    static atomic_uint number;
+    uint8_t *packet = p->names, *to = packet + 13;
+    packet[4] = MS_FXP_NAME;
+    put(packet + 5, id);
+    put(packet + 9, count);
+    for (uint32_t i = 0; i < count; i++) {
+        put(to, size);
+        memset(to + 4, size == 1 ? '.' : 'n', size);
+        for (unsigned n = size == 1 ? 0 : ++number, at = size; n && at; n /= 10)
+            to[4 + --at] = (uint8_t)('0' + n % 10);
+        put(to + 4 + size, 0);     /* the long name */
+        put(to + 4 + size + 4, 0); /* no attributes */
+        to += 12 + size;
+    }
+    put(packet, (uint32_t)(to - packet) - 4);
+    say(p, packet, (size_t)(to - packet));
+}
+
+/* Of a NAME answer. */
+static void show_links_as_folders(uint8_t *packet, size_t size)
+{
+    uint8_t *at = packet + 13, *end = packet + size;
+    for (uint32_t n = packet[4] == MS_FXP_NAME ? get(packet + 9) : 0; n && at < end; n--) {
+        at += 4 + get(at);
+        at += 4 + get(at);
+        uint32_t flags = get(at);
+        uint8_t *mode = at + 4 + (flags & 1 ? 8 : 0) + (flags & 2 ? 8 : 0);
+        if (flags & 4 && S_ISLNK(get(mode)))
+            put(mode, S_IFDIR | 0755);
+        at = mode + (flags & 4 ? 4 : 0) + (flags & 8 ? 8 : 0);
+    }
+}
+
 /* VERSION with the extensions that are offered alone. */
 static void say_version(struct pump *p, const uint8_t *packet, size_t size)
 {
@@ -178,6 +219,9 @@ static void answer(struct pump *p, uint8_t *packet, size_t size)
     case SFTP_CUT_BODY:
         size = size > 9 + rule.value ? size - rule.value : 9;
         put(packet, (uint32_t)size - 4);
+        break;
+    case SFTP_FOLLOW:
+        show_links_as_folders(packet, size);
         break;
     default:
         break;
@@ -266,6 +310,14 @@ static void request(struct pump *p, uint8_t *packet, size_t size)
     }
     if (rule.type && rule.act == SFTP_LIMITS) {
         say_limits(p, id, rule.value);
+        return;
+    }
+    if (rule.type && rule.act == SFTP_NAMES) {
+        say_names(p, id, NAMES_BYTES / (12 + rule.value), rule.value);
+        return;
+    }
+    if (rule.type && rule.act == SFTP_DOTS) {
+        say_names(p, id, rule.value, 1);
         return;
     }
     if (rule.type && rule.act == SFTP_SHORT && get(packet + size - 4) > rule.value)
