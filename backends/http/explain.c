@@ -26,6 +26,17 @@ static int untrusted(const char *host, const char *detail, struct ms_error *err)
                         host, detail);
 }
 
+/* Of a handshake that failed: the line broke, and nobody said anything that is no TLS. */
+static bool line_broke(const char *detail)
+{
+    static const char *const signs[] = {"Recv failure", "Send failure", "SSL_ERROR_SYSCALL",
+                                        "unexpected eof"};
+    for (size_t i = 0; i < sizeof signs / sizeof *signs; i++)
+        if (strstr(detail, signs[i]))
+            return true;
+    return false;
+}
+
 int ms_http_explain(const char *host, const char *ca_file, CURLcode result, const char *detail,
                     struct ms_error *err)
 {
@@ -37,6 +48,8 @@ int ms_http_explain(const char *host, const char *ca_file, CURLcode result, cons
                             "%s speaks something else: no TLS there; does its address begin with "
                             "http: instead of https:?",
                             host);
+    if (result == CURLE_SSL_CONNECT_ERROR && line_broke(detail))
+        result = CURLE_RECV_ERROR;
     switch ((int)result) {
     case CURLE_OUT_OF_MEMORY:
         return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a request to %s", host);

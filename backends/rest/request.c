@@ -84,16 +84,6 @@ static const struct status *find_status(int status)
     return NULL;
 }
 
-/* What the server said in its status line ("HTTP/1.1 404 archives/x"); size 0: nothing. */
-static struct ms_view reason(const struct ms_http_answer *answer)
-{
-    const char *line = answer->head ? answer->head : "";
-    const char *end = strchr(line, '\r');
-    const char *at = strchr(line, ' ');
-    at = at ? strchr(at + 1, ' ') : NULL;
-    return at && end && at + 1 < end ? ms_view(at + 1, (size_t)(end - at - 1)) : ms_view("", 0);
-}
-
 static int something_else(const struct ms_rest *r, const char *detail, struct ms_error *err)
 {
     return ms_error_set(err, MS_ERR_PROTOCOL,
@@ -119,7 +109,10 @@ static int judge(const struct ms_rest *r, const struct ms_rest_call *call,
     if (!known || known->code == MS_ERR_PROTOCOL)
         return something_else(r, number, err);
     const char *name = MS_SHOW(call->name), *colon = call->name.size ? ": " : "";
-    struct ms_view said = reason(answer);
+    char page[256];
+    struct ms_view said = ms_rest_said(
+        ms_str(answer->head ? answer->head : ""), ms_http_header(answer, "content-type"),
+        answer->body ? ms_buf_view(answer->body) : ms_view("", 0), page, sizeof page);
     if (status == 400 && said.size > 5 && memcmp(said.data, "name ", 5) == 0)
         return ms_error_set(err, MS_ERR_NAME, "%s: %s accepts no such name: %s", name, r->peer,
                             MS_SHOW(said));

@@ -46,6 +46,13 @@ size_t ms_rest_head_size(struct ms_view bytes);
 int ms_rest_head_parse(struct ms_view head, struct ms_rest_head *out,
                        struct ms_error *err) MS_MUST_CHECK;
 
+/* ---- failures ---- */
+
+/* Why the server refused, from the status line or, where it has none, from the body: it lies in
+ * `head`, in `body` or in `to`. Size 0: it does not say. */
+struct ms_view ms_rest_said(struct ms_view head, struct ms_view type, struct ms_view body, char *to,
+                            size_t room);
+
 /* ---- numbers ---- */
 
 /* Decimal digits and nothing else. */

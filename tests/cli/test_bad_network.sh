@@ -113,6 +113,8 @@ bad rest-port 5 "port 1: Connection refused" "rest://me@127.0.0.1:1/x?$reo"
 serve close
 bad s3-close 5 "127.0.0.1:$port broke" "s3:KEY:HUNTER2@http://127.0.0.1:$port/bucket?$s3o"
 bad http-close 5 "127.0.0.1:$port broke" "http://me:HUNTER2@127.0.0.1:$port/x?$reo"
+bad s3-tls-close 5 "127.0.0.1:$port broke" "s3:KEY:HUNTER2@https://127.0.0.1:$port/bucket?$s3o"
+bad http-tls-close 5 "127.0.0.1:$port broke" "https://me:HUNTER2@127.0.0.1:$port/x?$reo"
 bad sftp-close 5 "127.0.0.1:$port: the connection failed" "sftp://me:HUNTER2@127.0.0.1:$port/x?$sfo"
 bad rest-close 5 "Connection (closed|reset) by" "rest://me@127.0.0.1:$port/x?$reo"
 

@@ -26,6 +26,19 @@ static void check_head(struct ms_view input)
     free(copy);
 }
 
+/* A refusal whose words may be anywhere in the input, or escaped beside it. */
+static void check_said(struct ms_view input)
+{
+    static const char *const types[] = {"text/html", "text/plain", ""};
+    char to[16];
+    for (size_t i = 0; i < 3; i++) {
+        struct ms_view said = ms_rest_said(input, ms_str(types[i]), input, to, sizeof to);
+        bool copied = said.data == (const uint8_t *)to;
+        ms_assert(said.size <= (copied ? sizeof to : input.size));
+        ms_assert(copied || said.size == 0 || memmem(input.data, input.size, said.data, said.size));
+    }
+}
+
 static void check_name(struct ms_view input)
 {
     size_t length = ms_rest_wire_name(NULL, 0, input), size = 0;
@@ -63,6 +76,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct ms_view input = ms_view(data, size);
     check_head(input);
+    check_said(input);
     check_name(input);
     check_form(input);
     return 0;

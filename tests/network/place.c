@@ -13,6 +13,8 @@ const struct place places[] = {
     {"s3", "MS_TEST_S3_URL", 4, NULL},
     {"swift", "MS_TEST_SWIFT_URL", 1, NULL},
     {"rest", "MS_TEST_REST_URL", 4, "MS_TEST_REST_ROOT"},
+    {"s3-h2", "MS_TEST_S3_H2_URL", 1, NULL},
+    {"rest-h2", "MS_TEST_REST_H2_URL", 2, "MS_TEST_REST_ROOT"},
     {0},
 };
 

@@ -24,6 +24,19 @@ static void say(struct reply *out, int status, const char *type, const char *tex
             *c = ' ';
 }
 
+/* As BorgStore's server: what it says is in the status line, and in a page. */
+static void refuse(struct reply *out, int status, const char *text)
+{
+    char page[1024], *to = page, *end = page + sizeof page - 64;
+    say(out, status, "text/html;charset=utf-8", text);
+    to += sprintf(to, "<p>Error code: %d</p>\n<p>Message: ", status);
+    for (const char *c = text; *c && to < end; c++)
+        to += sprintf(to, *c == '&' ? "&amp;" : *c == '<' ? "&lt;" : *c == '>' ? "&gt;" : "%c", *c);
+    strcpy(to, ".</p>\n");
+    ms_buf_unref(out->body);
+    out->body = ms_buf_copy(ms_str(page));
+}
+
 static void fail(struct reply *out, const struct ms_error *err)
 {
     static const struct {
@@ -39,7 +52,7 @@ static void fail(struct reply *out, const struct ms_error *err)
     for (size_t i = 0; i < sizeof map / sizeof *map; i++)
         if (map[i].code == err->code)
             status = map[i].status;
-    say(out, status, "text/plain", err->text);
+    refuse(out, status, err->text);
 }
 
 static void result(struct reply *out, int code, const struct ms_error *err)
@@ -129,7 +142,7 @@ static bool too_much(struct ms_backend *b, const char *name, size_t size, struct
     char text[128];
     snprintf(text, sizeof text, "Quota exceeded: %lld > %lld", (long long)wanted,
              (long long)settings.quota);
-    say(out, 507, "text/plain", text);
+    refuse(out, 507, text);
     return true;
 }
 
@@ -221,9 +234,9 @@ static void store(struct ms_backend *b, const struct request *r, const char *nam
     struct ms_view body = ms_view(r->body, r->body_size);
     int code = ms_sha256_hex(body, hex, &err);
     if (!wanted) { /* BorgStore's does without, but its client always sends it */
-        say(out, 400, "text/plain", "no X-Content-hash-sha256");
+        refuse(out, 400, "no X-Content-hash-sha256");
     } else if (!code && strcmp(wanted, hex) != 0) {
-        say(out, 422, "text/plain", "Content hash verification failed, please retry");
+        refuse(out, 422, "Content hash verification failed, please retry");
     } else if (code || !too_much(b, name, r->body_size, out)) {
         if (!code)
             code = ms_backend_store(b, ms_str(name), ms_buf_borrow(&place, body), NULL, NULL, &err);
@@ -251,9 +264,9 @@ static void move(struct ms_backend *b, const struct request *r, struct reply *ou
     struct ms_error err = {0};
     char *from = argument(r, "current"), *to = argument(r, "new");
     if (!from || !to)
-        say(out, 400, "text/plain", "Missing current or new name for move");
+        refuse(out, 400, "Missing current or new name for move");
     else if (!valid(from) || !valid(to))
-        say(out, 400, "text/plain", "invalid name");
+        refuse(out, 400, "invalid name");
     else
         result(out, ms_backend_move(b, ms_str(from), ms_str(to), NULL, &err), &err);
     free(from);
@@ -297,7 +310,7 @@ static void defrag(struct ms_backend *b, const struct request *r, struct reply *
     struct ms_part *parts = calloc(r->body_size + 1, sizeof *parts);
     ms_json_read_init(&json, ms_view(r->body, r->body_size));
     if (!target || !valid(target) || !parts) {
-        say(out, 400, "text/plain", "Missing target or algorithm for defrag");
+        refuse(out, 400, "Missing target or algorithm for defrag");
     } else {
         int code = take_parts(&json, parts, &count, &err);
         if (!code)
@@ -332,7 +345,7 @@ static void serve_open(struct ms_backend *b, const struct request *r, const char
     else if (strcmp(r->method, "DELETE") == 0)
         result(out, ms_backend_delete(b, ms_str(name), &err), &err);
     else if (strcmp(r->method, "POST") != 0)
-        say(out, 501, "text/plain", "Unsupported method");
+        refuse(out, 501, "Unsupported method");
     else if (strcmp(command, "move") == 0)
         move(b, r, out);
     else if (strcmp(command, "mkdir") == 0)
@@ -346,7 +359,7 @@ static void serve_open(struct ms_backend *b, const struct request *r, const char
     else if (*name)
         store(b, r, name, out);
     else
-        say(out, 400, "text/plain", "Bad Request");
+        refuse(out, 400, "Bad Request");
 }
 
 /* The backend a path is about; what is left of the path is about a name in it. */
@@ -372,7 +385,7 @@ void serve(const struct request *asked, struct reply *out)
     char *command = argument(r, "cmd"), *name = name_of(r);
     const char *cmd = command ? command : "";
     if (!code && !valid(name)) {
-        say(out, 400, "text/plain", "invalid name");
+        refuse(out, 400, "invalid name");
     } else if (!code && strcmp(cmd, "create") == 0) {
         result(out, ms_backend_create(b, &err), &err);
     } else if (!code && strcmp(cmd, "destroy") == 0) {

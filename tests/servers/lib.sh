@@ -107,6 +107,7 @@ port_open() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 choose_port() {
     local tries n free base
     case $name in
+    front*) base=12000 ;;
     sshd*) base=16000 ;;
     rclone*) base=20000 ;;
     ceph*) base=24000 ;;

@@ -258,6 +258,37 @@ static void listings_that_are_none_are_refused(void **state)
     }
 }
 
+/* ---- failures ---- */
+
+static void what_a_server_says_is_found(void **state)
+{
+    static const char page[] = "<!DOCTYPE HTML>\n<p>Error code: 400</p>\n"
+                               "<p>Message: a &amp;lt; b &gt; c & d.e.</p>\n<p>More: x.</p>";
+    static const struct {
+        const char *head, *type, *body, *said;
+    } cases[] = {
+        {"HTTP/1.1 404 archives/x\r\nA: b\r\n\r\n", "text/html", page, "archives/x"},
+        {"HTTP/2 400 \r\n\r\n", "text/html;charset=utf-8", page, "a &lt; b > c & d.e"},
+        {"HTTP/2 400\r\n\r\n", "text/plain", "one\ntwo", "one"},
+        {"HTTP/2 400\r\n\r\n", "text/plain", "one", "one"},
+        {"HTTP/2 400 \r\n\r\n", "application/json", "{}", ""},
+        {"HTTP/2 400 \r\n\r\n", "text/html", "<p>Message: cut", ""},
+        {"HTTP/2 400 \r\n\r\n", "text/html", "", ""},
+        {"", "", "", ""},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char to[64];
+        struct ms_view said = ms_rest_said(ms_str(cases[i].head), ms_str(cases[i].type),
+                                           ms_str(cases[i].body), to, sizeof to);
+        if (!ms_equal(said, ms_str(cases[i].said)))
+            fail_msg("%zu: %.*s", i, (int)said.size, (const char *)said.data);
+    }
+    char small[3];
+    struct ms_view said = ms_rest_said(ms_str(""), ms_str("text/html"), ms_str(page), small, 3);
+    assert_true(ms_equal(said, ms_str("a &")));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -267,6 +298,7 @@ int main(void)
         cmocka_unit_test(ranges_are_read),
         cmocka_unit_test(heads_are_read),
         cmocka_unit_test(heads_that_are_none_are_refused),
+        cmocka_unit_test(what_a_server_says_is_found),
         cmocka_unit_test(seconds_become_nanoseconds),
         cmocka_unit_test(listings_are_read),
         cmocka_unit_test(listings_that_are_none_are_refused),
