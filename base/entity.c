@@ -275,14 +275,6 @@ static inline void add(uint64_t *counter, uint64_t value)
     __atomic_fetch_add(counter, value, __ATOMIC_RELAXED);
 }
 
-/* 8 steps per power of two; what does not fit goes to the last bucket. */
-static inline unsigned bucket_of(uint64_t ns)
-{
-    unsigned shift = 60 - (unsigned)__builtin_clzll(ns | 8);
-    unsigned bucket = (shift << 3) + (unsigned)(ns >> shift);
-    return bucket < MS_HISTOGRAM_BUCKETS ? bucket : MS_HISTOGRAM_BUCKETS - 1;
-}
-
 /* Whoever finds a sample due takes it; the others go on. */
 __attribute__((cold, noinline)) static void take_sample(void)
 {
@@ -335,7 +327,7 @@ static inline void record(struct ms_entity *e, enum ms_verb verb, uint64_t ns, i
                           uint64_t volume_bytes)
 {
     struct ms_stats_verb *v = &e->slot.verbs[verb];
-    add(&v->histogram[bucket_of(ns)], 1);
+    add(&v->histogram[ms_stats_bucket_of(ns)], 1);
     add(&v->time_ns, ns);
     if (volume_bytes)
         add(&v->volume_bytes, volume_bytes);

@@ -27,4 +27,12 @@ void ms_entity_count_emulated(struct ms_entity *e, enum ms_verb verb, uint64_t d
 enum ms_cache_event { MS_CACHE_HIT, MS_CACHE_MISS, MS_CACHE_ERROR, MS_CACHE_EVICTION };
 void ms_entity_count_cache(struct ms_entity *e, enum ms_cache_event event);
 
+/* The bucket of a duration: 8 steps per power of two; what does not fit goes to the last bucket. */
+static inline unsigned ms_stats_bucket_of(uint64_t ns)
+{
+    unsigned shift = 60 - (unsigned)__builtin_clzll(ns | 8);
+    unsigned bucket = (shift << 3) + (unsigned)(ns >> shift);
+    return bucket < MS_HISTOGRAM_BUCKETS ? bucket : MS_HISTOGRAM_BUCKETS - 1;
+}
+
 #endif

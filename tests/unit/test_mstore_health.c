@@ -1,0 +1,338 @@
+/* One member's health: when its breaker opens, who probes, how long the pauses are, what is
+ * expected of its speed, what outlives the process. Time is a number. */
+#include "mstore/health.h"
+
+#include "base/pool.h"
+#include "base/sim.h"
+#include "support/check.h"
+
+#include <stdatomic.h>
+
+#define MSEC UINT64_C(1000000)
+#define SEC  UINT64_C(1000000000)
+#define WALL ((int64_t)(1700000000 * SEC))
+
+static struct ms_health *health(uint64_t seed)
+{
+    struct ms_health *h = NULL;
+    struct ms_error err = {0};
+    check_ok(ms_health_new(seed, &h, &err), err);
+    return h;
+}
+
+static bool admitted(struct ms_health *h, uint64_t now)
+{
+    bool probe = true;
+    struct ms_error err = {0};
+    int code = ms_health_admit(h, "nas", now, &probe, &err);
+    if (code)
+        check_code(code, MS_ERR_CONNECTION, err);
+    assert_true(!code || !probe);
+    return code == 0 && !probe;
+}
+
+static bool probes(struct ms_health *h, uint64_t now)
+{
+    bool probe = false;
+    struct ms_error err = {0};
+    return ms_health_admit(h, "nas", now, &probe, &err) == 0 && probe;
+}
+
+static struct ms_health_view view(const struct ms_health *h, uint64_t now)
+{
+    struct ms_health_view v;
+    ms_health_view(h, now, WALL + (int64_t)now, &v);
+    return v;
+}
+
+/* One call that begins when the breaker lets it, and fails after `spent`. */
+static void call(struct ms_health *h, int code, uint64_t now, uint64_t spent)
+{
+    bool probe;
+    struct ms_error err = {0};
+    check_ok(ms_health_admit(h, "nas", now - spent, &probe, &err), err);
+    ms_health_note(h, probe, code, "nas: it broke", now, spent, 0);
+}
+
+static void opens_at_once(void **state)
+{
+    (void)state;
+    static const int at_once[] = {MS_ERR_CONNECTION, MS_ERR_TIMEOUT, MS_ERR_AUTH, MS_ERR_UNTRUSTED};
+    for (size_t i = 0; i < sizeof at_once / sizeof *at_once; i++) {
+        struct ms_health *h = health(i);
+        call(h, at_once[i], 100 * SEC, SEC);
+        assert_false(admitted(h, 100 * SEC + 1));
+        struct ms_health_view v = view(h, 100 * SEC);
+        assert_int_equal(v.state, MS_HEALTH_OPEN);
+        assert_int_equal(v.open_ns, SEC);
+        assert_in_range(v.next_ns, 3 * SEC / 2, 2 * SEC);
+        assert_int_equal(v.failures, 1);
+        assert_int_equal(v.errors, 1);
+        assert_int_equal(v.refused, 1);
+        assert_int_equal(v.last_code, at_once[i]);
+        assert_string_equal(v.last_error, "nas: it broke");
+        assert_true(v.last_wall_ns == WALL + 100 * (int64_t)SEC);
+        ms_health_free(h);
+    }
+    ms_health_free(NULL);
+}
+
+static void says_so(void **state)
+{
+    (void)state;
+    struct ms_health *h = health(1);
+    bool probe;
+    struct ms_error err = {0};
+    call(h, MS_ERR_TIMEOUT, 100 * SEC, 20 * SEC);
+    uint64_t next = view(h, 110 * SEC).next_ns;
+    uint64_t now = 110 * SEC + next - 3 * SEC;
+    check_code(ms_health_admit(h, "NAS", now, &probe, &err), MS_ERR_CONNECTION, err);
+    assert_int_equal(ms_code_class(err.code), MS_CLASS_TRANSIENT);
+    check_text(err, "NAS has not answered for ");
+    check_text(err, ": next try in 3.0 s (nas: it broke)");
+    assert_true(probes(h, now + 3 * SEC));
+    check_code(ms_health_admit(h, "NAS", now + 3 * SEC, &probe, &err), MS_ERR_CONNECTION, err);
+    check_text(err, ": a try is under way (nas: it broke)");
+    ms_health_free(h);
+
+    h = health(2);
+    assert_true(admitted(h, SEC));
+    ms_health_note(h, false, MS_ERR_AUTH, NULL, SEC, MSEC, 0);
+    check_code(ms_health_admit(h, "NAS", SEC, &probe, &err), MS_ERR_CONNECTION, err);
+    check_text(err, "NAS has been failing for 1.0 ms: next try in ");
+    check_text(err, "(authentication failed)");
+    ms_health_free(h);
+}
+
+/* Keys that are not there, full disks, errors that come at once: the member is alive. */
+static void stays_closed(void **state)
+{
+    (void)state;
+    static const int codes[] = {0,
+                                MS_ERR_NOT_FOUND,
+                                MS_ERR_EXISTS,
+                                MS_ERR_CONFLICT,
+                                MS_ERR_RANGE,
+                                MS_ERR_NAME,
+                                MS_ERR_INVALID,
+                                MS_ERR_PERMISSION,
+                                MS_ERR_UNSUPPORTED,
+                                MS_ERR_TOO_LARGE,
+                                MS_ERR_CANCELLED,
+                                MS_ERR_NO_MEMORY,
+                                MS_ERR_IO,
+                                MS_ERR_NO_SPACE,
+                                MS_ERR_QUOTA,
+                                MS_ERR_ACCESS,
+                                MS_ERR_NO_STORE,
+                                MS_ERR_CORRUPT};
+    struct ms_health *h = health(1);
+    for (size_t i = 0; i < 10 * sizeof codes / sizeof *codes; i++)
+        call(h, codes[i / 10], (i + 1) * SEC, MSEC);
+    struct ms_health_view v = view(h, 1000 * SEC);
+    assert_int_equal(v.state, MS_HEALTH_CLOSED);
+    assert_int_equal(v.calls, 10 * sizeof codes / sizeof *codes);
+    assert_int_equal(v.errors, 60); /* from IO on */
+    assert_int_equal(v.changes, 0);
+    assert_int_equal(v.open_ns, 0);
+    assert_int_equal(v.last_code, MS_ERR_CORRUPT);
+    ms_health_free(h);
+}
+
+static void soft_ones_add_up(void **state)
+{
+    (void)state;
+    struct ms_health *h = health(1);
+    for (unsigned i = 1; i <= 20; i++) /* a good one in between */
+        call(h, i % 5 ? MS_ERR_BUSY : 0, i * SEC, MSEC);
+    assert_true(admitted(h, 20 * SEC));
+    for (unsigned i = 0; i < 4; i++)
+        call(h, MS_ERR_PROTOCOL, 21 * SEC, MSEC);
+    assert_true(admitted(h, 21 * SEC));
+    call(h, MS_ERR_BUSY, 21 * SEC, MSEC);
+    assert_false(admitted(h, 21 * SEC));
+    ms_health_free(h);
+}
+
+static void slow_errors_are_time_outs(void **state)
+{
+    (void)state;
+    struct ms_health *h = health(1);
+    call(h, MS_ERR_IO, 100 * SEC, 4 * SEC);
+    assert_true(admitted(h, 100 * SEC));
+    call(h, MS_ERR_IO, 200 * SEC, 6 * SEC);
+    assert_false(admitted(h, 200 * SEC));
+    ms_health_free(h);
+}
+
+/* A member that hangs while hedges always win: nobody waits for its time-out. */
+static void late_cancellations(void **state)
+{
+    (void)state;
+    struct ms_health *h = health(1);
+    bool probe;
+    for (unsigned i = 0; i < 5; i++) {
+        assert_int_equal(ms_health_admit(h, "nas", SEC, &probe, NULL), 0);
+        ms_health_note(h, probe, MS_ERR_CANCELLED, NULL, SEC, 600 * MSEC, 0); /* not known */
+    }
+    assert_int_equal(view(h, SEC).errors, 0);
+    for (unsigned i = 0; i < 5; i++) {
+        assert_int_equal(ms_health_admit(h, "nas", SEC, &probe, NULL), 0);
+        ms_health_note(h, probe, MS_ERR_CANCELLED, NULL, SEC, ms_health_late_ns(h, 1000), 1000);
+    }
+    assert_false(admitted(h, SEC));
+    assert_string_equal(view(h, SEC).last_error, "given up when it was late");
+    assert_true(ms_health_expected_ns(h, 1000) > 100 * MSEC); /* at least what it took */
+    ms_health_free(h);
+}
+
+static void one_probe(void **state)
+{
+    (void)state;
+    struct ms_health *h = health(3);
+    call(h, MS_ERR_TIMEOUT, 100 * SEC, SEC);
+    uint64_t due = 100 * SEC + view(h, 100 * SEC).next_ns;
+    assert_false(probes(h, due - 1));
+    assert_true(probes(h, due));
+    for (unsigned i = 0; i < 10; i++)
+        assert_false(probes(h, due + i));
+    assert_int_equal(view(h, due).state, MS_HEALTH_HALF_OPEN);
+    /* not from the probe: as if it was not there */
+    ms_health_note(h, false, MS_ERR_TIMEOUT, "old", due + 1, 10 * SEC, 0);
+    assert_int_equal(view(h, due).state, MS_HEALTH_HALF_OPEN);
+    ms_health_note(h, true, MS_ERR_NOT_FOUND, NULL, due + MSEC, MSEC, 0);
+    assert_int_equal(view(h, due).state, MS_HEALTH_CLOSED);
+    assert_true(admitted(h, due + MSEC));
+    assert_int_equal(view(h, due).failures, 0);
+    ms_health_free(h);
+}
+
+static void lost_probes(void **state)
+{
+    (void)state;
+    struct ms_health *h = health(3);
+    call(h, MS_ERR_TIMEOUT, 100 * SEC, SEC);
+    assert_true(probes(h, 110 * SEC)); /* whoever it was died */
+    assert_false(probes(h, 170 * SEC - 1));
+    assert_true(probes(h, 170 * SEC));
+    /* this one is cancelled early: the next caller tries, and no failure counts */
+    ms_health_note(h, true, MS_ERR_CANCELLED, NULL, 171 * SEC, SEC, 0);
+    assert_int_equal(view(h, 171 * SEC).failures, 1);
+    assert_true(probes(h, 171 * SEC));
+    assert_false(probes(h, 171 * SEC));
+    ms_health_free(h);
+}
+
+/* 2, 4, 8 … s, less a quarter at most, up to 5 minutes. */
+static void pauses_grow(void **state)
+{
+    (void)state;
+    struct ms_health *h = health(4), *other = health(5);
+    uint64_t now = 100 * SEC, wanted = 2 * SEC;
+    bool differ = false;
+    for (unsigned i = 1; i <= 80; i++) {
+        uint64_t before = now;
+        call(h, MS_ERR_CONNECTION, now, 0);
+        call(other, MS_ERR_CONNECTION, now, 0);
+        struct ms_health_view v = view(h, now), w = view(other, now);
+        assert_in_range(v.next_ns, wanted - wanted / 4 - 1, wanted);
+        differ |= v.next_ns != w.next_ns;
+        assert_int_equal(v.failures, i < 64 ? i : 64);
+        assert_int_equal(v.opened, 1);
+        now += v.next_ns > w.next_ns ? v.next_ns : w.next_ns;
+        assert_int_equal(view(h, now).open_ns, now - 100 * SEC);
+        assert_true(now > before);
+        wanted = 2 * wanted < 300 * SEC ? 2 * wanted : 300 * SEC;
+    }
+    assert_true(differ);
+    assert_true(probes(h, now));
+    ms_health_note(h, true, 0, NULL, now, MSEC, 0);
+    call(h, MS_ERR_CONNECTION, now + MSEC, 0); /* from the beginning */
+    assert_in_range(view(h, now + MSEC).next_ns, 3 * SEC / 2, 2 * SEC);
+    ms_health_free(h);
+    ms_health_free(other);
+}
+
+/* The pause is at least what the failed call took: probes take half of one caller's time at most.
+ */
+static void long_time_outs(void **state)
+{
+    (void)state;
+    struct ms_health *h = health(6);
+    call(h, MS_ERR_TIMEOUT, 1000 * SEC, 30 * SEC);
+    assert_in_range(view(h, 1000 * SEC).next_ns, 22 * SEC, 30 * SEC);
+    call(h, MS_ERR_TIMEOUT, 1060 * SEC, 30 * SEC);
+    assert_in_range(view(h, 1060 * SEC).next_ns, 44 * SEC, 60 * SEC);
+    ms_health_free(h);
+}
+
+/* 100 calls under way when it dies: one opening, one failure, one pause. */
+static void calls_under_way(void **state)
+{
+    (void)state;
+    struct ms_health *h = health(7);
+    for (unsigned i = 0; i < 100; i++)
+        assert_true(admitted(h, 100 * SEC + i));
+    for (unsigned i = 0; i < 100; i++)
+        ms_health_note(h, false, MS_ERR_TIMEOUT, "t", 110 * SEC + i, 10 * SEC, 0);
+    struct ms_health_view v = view(h, 110 * SEC);
+    assert_int_equal(v.failures, 1);
+    assert_int_equal(v.opened, 1);
+    assert_int_equal(v.changes, 1);
+    assert_int_equal(v.errors, 100);
+    uint64_t due = 110 * SEC + v.next_ns;
+    assert_true(probes(h, due));
+    ms_health_note(h, true, 0, NULL, due + MSEC, MSEC, 0);
+    /* one more of them, after the probe closed it; then one that is new */
+    ms_health_note(h, false, MS_ERR_TIMEOUT, "t", due + SEC, due + SEC - 100 * SEC, 0);
+    assert_true(admitted(h, due + SEC));
+    ms_health_note(h, false, MS_ERR_TIMEOUT, "t", due + 2 * SEC, SEC, 0);
+    assert_false(admitted(h, due + 2 * SEC));
+    ms_health_free(h);
+}
+
+/* It answered a call that began before: the pause is over, but one probe only. */
+static void signs_of_life(void **state)
+{
+    (void)state;
+    struct ms_health *h = health(8);
+    call(h, MS_ERR_TIMEOUT, 100 * SEC, 30 * SEC);
+    ms_health_note(h, false, 0, NULL, 101 * SEC, 5 * SEC, 10);
+    assert_int_equal(view(h, 101 * SEC).state, MS_HEALTH_OPEN);
+    assert_true(probes(h, 101 * SEC));
+    assert_false(probes(h, 101 * SEC));
+    ms_health_free(h);
+}
+
+static void full_members(void **state)
+{
+    (void)state;
+    struct ms_health *h = health(9);
+    assert_false(ms_health_full(h, SEC));
+    call(h, MS_ERR_NO_SPACE, SEC, MSEC);
+    assert_true(admitted(h, SEC)); /* for reading */
+    assert_true(ms_health_full(h, 60 * SEC));
+    assert_true(view(h, 60 * SEC).full);
+    assert_false(ms_health_full(h, 61 * SEC));
+    ms_health_free(h);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(opens_at_once),
+        cmocka_unit_test(says_so),
+        cmocka_unit_test(stays_closed),
+        cmocka_unit_test(soft_ones_add_up),
+        cmocka_unit_test(slow_errors_are_time_outs),
+        cmocka_unit_test(late_cancellations),
+        cmocka_unit_test(one_probe),
+        cmocka_unit_test(lost_probes),
+        cmocka_unit_test(pauses_grow),
+        cmocka_unit_test(long_time_outs),
+        cmocka_unit_test(calls_under_way),
+        cmocka_unit_test(signs_of_life),
+        cmocka_unit_test(full_members),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
