@@ -10,10 +10,11 @@
 #define PREFIX      "mstore-"
 #define PREFIX_SIZE 7
 #define PIECE_MAX   120
-#define PARTS_MAX   64 /* a key of 1024 bytes has 26 pieces, 8 chunks, and 5 parts around them */
+#define FLAT_MAX    80 /* of a value's key: 61 more characters follow in the same part */
+#define PARTS_MAX   64 /* a key of 1024 bytes has 39 pieces, 8 chunks, and 5 parts around them */
 
-static const char *const folders[] = {"member", "layout", "obj",   "tomb",
-                                      "hint",   "intent", "block", "trash"};
+static const char *const folders[] = {"member", "layout", "obj",   "tomb", "hint",
+                                      "intent", "block",  "trash", "val"};
 static const char marks[] = "lds", ops[] = "dsur";
 
 int ms_write_id_compare(const struct ms_write_id *a, const struct ms_write_id *b)
@@ -62,18 +63,34 @@ static bool add_space(struct ms_name *o, struct ms_view space)
     return size <= PIECE_MAX && add_part(o, "/n.", escaped, size, '!');
 }
 
-static bool add_key(struct ms_name *o, const struct ms_own_name *n)
+static size_t piece_max(enum ms_own_kind kind)
 {
-    char escaped[MS_ESCAPED_MAX];
-    size_t size = ms_escape(n->key, escaped), at = 0;
+    return kind == MS_OWN_VALUE ? FLAT_MAX : PIECE_MAX;
+}
+
+/* Chunks and pieces; what is left of the escaped key is the rest. */
+static bool add_folders(struct ms_name *o, const struct ms_own_name *n,
+                        char escaped[MS_ESCAPED_MAX], struct ms_view *rest)
+{
+    size_t size = ms_escape(n->key, escaped), at = 0, piece = piece_max(n->kind);
     bool fits = true;
     for (unsigned level = 0; level < n->level && fits; level++) {
         size_t from = 2 * level < size ? 2 * level : size;
         fits = add_part(o, "/k.", escaped + from, size - from < 2 ? size - from : 2, ',');
     }
-    for (; size - at > PIECE_MAX && fits; at += PIECE_MAX)
-        fits = add_part(o, "/k.", escaped + at, PIECE_MAX, '+');
-    return fits && add_part(o, "/k.", escaped + at, size - at, '!');
+    for (; size - at > piece && fits; at += piece)
+        fits = add_part(o, "/k.", escaped + at, piece, '+');
+    *rest = ms_view(escaped + at, size - at);
+    return fits;
+}
+
+/* With `rest`, or only the folders above it. */
+static bool add_key(struct ms_name *o, const struct ms_own_name *n, bool with_rest)
+{
+    char escaped[MS_ESCAPED_MAX];
+    struct ms_view rest;
+    return add_folders(o, n, escaped, &rest) &&
+           (!with_rest || add_part(o, "/k.", (const char *)rest.data, rest.size, '!'));
 }
 
 static bool add_id(struct ms_name *o, const struct ms_write_id *id)
@@ -98,7 +115,7 @@ static bool add_object(struct ms_name *o, const struct ms_own_name *n)
 /* What stands behind the last '/'. */
 static bool add_last(struct ms_name *o, const struct ms_own_name *n)
 {
-    if (!add_bytes(o, "/", 1))
+    if (n->kind != MS_OWN_VALUE && !add_bytes(o, "/", 1))
         return false;
     switch (n->kind) {
     case MS_OWN_LAYOUT:
@@ -113,6 +130,7 @@ static bool add_last(struct ms_name *o, const struct ms_own_name *n)
         return add(o, "%016llx.", (unsigned long long)n->time) && add_object(o, n);
     case MS_OWN_OBJECT:
     case MS_OWN_TOMBSTONE:
+    case MS_OWN_VALUE:
     case MS_OWN_MEMBER:
     default:
         return add_object(o, n);
@@ -138,7 +156,7 @@ static bool add_head(struct ms_name *o, const struct ms_own_name *n)
 
 static const char *fault_of(const struct ms_own_name *n)
 {
-    bool shard = n->kind == MS_OWN_OBJECT || n->kind == MS_OWN_TRASH;
+    bool shard = n->kind == MS_OWN_OBJECT || n->kind == MS_OWN_TRASH || n->kind == MS_OWN_VALUE;
     if (n->space.size > MS_OWN_SPACE_MAX)
         return "its namespace is longer than 100 bytes";
     if (has_key(n->kind) && n->key.size == 0)
@@ -147,7 +165,7 @@ static const char *fault_of(const struct ms_own_name *n)
         return "it is longer than 1024 bytes";
     if (n->level > MS_OWN_LEVELS_MAX)
         return "it is nested too deep";
-    if (shard ? (n->k == 0 && (n->m || n->index)) || n->k + n->m > 255 ||
+    if (shard ? (n->k == 0 && (n->m || n->index || n->kind == MS_OWN_VALUE)) || n->k + n->m > 255 ||
                     (n->k && n->index >= n->k + n->m)
               : n->k || n->m || n->index)
         return "there is no such shard of it";
@@ -184,9 +202,10 @@ static int check_parts(const struct ms_own_name *n, const struct ms_name *made,
     return 0;
 }
 
-/* The folder of the key, or of the member and layout objects. */
-static int make_folder(const struct ms_own_name *n, enum ms_own_depth depth, struct ms_name *out,
-                       struct ms_error *err)
+/* What the name of an object begins with (as deep as asked, the rest of the key included), or that
+ * of the member and layout objects. */
+static int make_head(const struct ms_own_name *n, enum ms_own_depth depth, bool with_rest,
+                     struct ms_name *out, struct ms_error *err)
 {
     const char *fault = fault_of(n);
     if (fault)
@@ -196,7 +215,7 @@ static int make_folder(const struct ms_own_name *n, enum ms_own_depth depth, str
     if (has_key(n->kind) && depth >= MS_OWN_OF_SPACE) {
         if (!add_space(out, n->space))
             return refuse(n, "its namespace takes more than 120 characters when escaped", err);
-        fits = fits && (depth < MS_OWN_OF_KEY || add_key(out, n));
+        fits = fits && (depth < MS_OWN_OF_KEY || add_key(out, n, with_rest));
     }
     return fits ? 0 : refuse(n, "its name would be longer than 4096 bytes; use a shorter key", err);
 }
@@ -205,7 +224,7 @@ int ms_own_folder(const struct ms_own_name *n, enum ms_own_depth depth, unsigned
                   struct ms_name *out, struct ms_error *err)
 {
     struct ms_name made;
-    int code = make_folder(n, depth, &made, err);
+    int code = make_head(n, depth, n->kind != MS_OWN_VALUE, &made, err);
     if (!code)
         code = check_parts(n, &made, name_max_bytes, err);
     if (code)
@@ -219,7 +238,7 @@ int ms_own_format(const struct ms_own_name *n, unsigned name_max_bytes, struct m
                   struct ms_error *err)
 {
     struct ms_name made;
-    int code = make_folder(n, MS_OWN_OF_KEY, &made, err);
+    int code = make_head(n, MS_OWN_OF_KEY, true, &made, err);
     if (!code && n->kind != MS_OWN_MEMBER && !add_last(&made, n))
         code = refuse(n, "its name would be longer than 4096 bytes; use a shorter key", err);
     if (!code)
@@ -228,6 +247,24 @@ int ms_own_format(const struct ms_own_name *n, unsigned name_max_bytes, struct m
         return code;
     memcpy(out->text, made.text, made.size);
     out->size = made.size;
+    return 0;
+}
+
+int ms_own_begin(const struct ms_own_name *n, char out[MS_OWN_BEGIN_MAX], size_t *size,
+                 struct ms_error *err)
+{
+    struct ms_name made;
+    char escaped[MS_ESCAPED_MAX];
+    struct ms_view rest;
+    int code = make_head(n, MS_OWN_OF_SPACE, false, &made, err);
+    if (code)
+        return code;
+    if (!add_folders(&made, n, escaped, &rest) || rest.size > FLAT_MAX)
+        return refuse(n, "its name would be longer than 4096 bytes; use a shorter key", err);
+    memcpy(out, "k.", 2);
+    memcpy(out + 2, rest.data, rest.size);
+    out[2 + rest.size] = '!';
+    *size = rest.size + 3;
     return 0;
 }
 
@@ -352,6 +389,7 @@ static bool take_last(struct ms_view text, struct ms_own_name *n)
         break;
     case MS_OWN_OBJECT:
     case MS_OWN_TOMBSTONE:
+    case MS_OWN_VALUE:
     case MS_OWN_MEMBER:
     default:
         good = take_object(&text, n);
@@ -422,18 +460,36 @@ static bool read_head(const struct parts *parts, struct ms_own_name *n, unsigned
     return parts->count > 3 && take_uuid(&member, &n->member) && member.size == 0;
 }
 
-static bool read_parts(const struct parts *parts, struct ms_own_parsed *out)
+/* A value's last part: "k.REST!" belongs to the key. */
+static bool cut_last(struct parts *parts, unsigned *end, struct ms_view *last)
+{
+    const uint8_t *mark = last->size ? memchr(last->data, '!', last->size) : NULL;
+    if (!mark)
+        return false;
+    size_t key = (size_t)(mark - last->data) + 1;
+    parts->at[(*end)++] = ms_view(last->data, key);
+    *last = ms_view(last->data + key, last->size - key);
+    return true;
+}
+
+static bool read_parts(struct parts *parts, struct ms_own_parsed *out)
 {
     unsigned used;
     if (!read_head(parts, &out->name, &used))
         return false;
     if (out->name.kind == MS_OWN_MEMBER)
         return parts->count == 2;
-    if (parts->count <= used || !take_last(parts->at[parts->count - 1], &out->name))
+    if (parts->count <= used)
+        return false;
+    struct ms_view last = parts->at[parts->count - 1];
+    unsigned end = parts->count - 1; /* of what says the key */
+    if (out->name.kind == MS_OWN_VALUE && !cut_last(parts, &end, &last))
+        return false;
+    if (!take_last(last, &out->name))
         return false;
     if (out->name.kind == MS_OWN_LAYOUT)
         return parts->count == used + 1;
-    return read_key(parts, used, parts->count - 1, out);
+    return read_key(parts, used, end, out);
 }
 
 bool ms_own_parse(struct ms_view text, struct ms_own_parsed *out)

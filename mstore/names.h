@@ -4,6 +4,7 @@
  *     mstore-UUID/layout/EPOCH.PHASE                       PHASE: p proposed, f final
  *     mstore-UUID/obj/KEYPATH/ID.SIZE.MARK                 a version of a mutable key
  *     mstore-UUID/obj/KEYPATH/ID.SIZE.MARK.KKMMII          a shard; a copy is one with K 1, M 0
+ *     mstore-UUID/val/FLATPATH!ID.SIZE.MARK.KKMMII         a shard of an immutable key
  *     mstore-UUID/tomb/KEYPATH/ID.SIZE.MARK                a tombstone; MARK l: superseded
  *     mstore-UUID/hint/MEMBER/KEYPATH/ID                   MEMBER lacks the write ID
  *     mstore-UUID/intent/KEYPATH/ID.OP                     an operation under way
@@ -13,6 +14,8 @@
  *     KEYPATH  n.NAMESPACE! / k.CHUNK, / k.PIECE+ / k.REST!   namespace and key escaped as in
  *              store/names.h; as many chunks of two characters as there are levels; pieces of 120
  *              characters while more than 120 are left
+ *     FLATPATH the same, with pieces of 80 characters, and the object's own part right behind the
+ *              last '!' instead of in a folder: one listing of a chunk's folder tells all its keys
  *     ID       COUNTER-WRITER, 16 lower-case hex digits each
  *     SIZE     the value's, 16 hex digits, or 16 '-' where the name must follow from the key alone
  *     MARK     l live, d deleted, s soft-deleted
@@ -45,6 +48,7 @@ enum ms_own_kind {
     MS_OWN_INTENT,
     MS_OWN_BLOCK,
     MS_OWN_TRASH,
+    MS_OWN_VALUE,
 };
 enum ms_own_mark { MS_OWN_LIVE, MS_OWN_DELETED, MS_OWN_SOFT_DELETED };
 enum ms_own_op { MS_OWN_DELETE, MS_OWN_SOFT_DELETE, MS_OWN_UNDELETE, MS_OWN_RENAME };
@@ -58,9 +62,9 @@ struct ms_own_name {
     struct ms_view space, key; /* of all but member and layout; key not empty */
     unsigned level;
     struct ms_write_id id; /* block: writer is the proposer */
-    uint64_t size;         /* object, tombstone, trash; MS_OWN_SIZE_UNKNOWN */
+    uint64_t size;         /* object, value, tombstone, trash; MS_OWN_SIZE_UNKNOWN */
     enum ms_own_mark mark;
-    unsigned k, m, index;  /* object, trash; k 0: no shard */
+    unsigned k, m, index;  /* object, trash, value; k 0: no shard (not of a value) */
     struct ms_uuid member; /* hint */
     enum ms_own_op op;     /* intent */
     uint64_t time;         /* trash, seconds since 1970 */
@@ -83,6 +87,12 @@ int ms_own_format(const struct ms_own_name *name, unsigned name_max_bytes, struc
 enum ms_own_depth { MS_OWN_OF_KIND, MS_OWN_OF_SPACE, MS_OWN_OF_KEY };
 int ms_own_folder(const struct ms_own_name *name, enum ms_own_depth depth, unsigned name_max_bytes,
                   struct ms_name *out, struct ms_error *err) MS_MUST_CHECK;
+/* Of a value (MS_OWN_VALUE): MS_OWN_OF_KEY is the folder in which the key's objects lie beside
+ * those of others (the chunk's, or the last piece's), and this is how their names in it begin
+ * ("k.REST!"): as `start_after` of a listing it leads to the first of them. */
+#define MS_OWN_BEGIN_MAX 83
+int ms_own_begin(const struct ms_own_name *name, char out[MS_OWN_BEGIN_MAX], size_t *size,
+                 struct ms_error *err) MS_MUST_CHECK;
 /* False: not what ms_own_format writes (somebody else's, or a later version's). */
 bool ms_own_parse(struct ms_view text, struct ms_own_parsed *out) MS_MUST_CHECK;
 /* Begins like the name of an object of any MStore: no user's key may. */

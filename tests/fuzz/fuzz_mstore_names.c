@@ -28,13 +28,21 @@ static void check_name(struct ms_view text)
     ms_assert(ms_equal(text, ms_name_view(&again)));
     ms_assert(ms_own_folder(&parsed.name, MS_OWN_OF_KEY, 143, &folder, NULL) == 0);
     ms_assert(ms_starts_with(text, ms_name_view(&folder)));
+    char begin[MS_OWN_BEGIN_MAX];
+    size_t size, at = folder.size + 1;
+    if (parsed.name.kind != MS_OWN_VALUE)
+        return;
+    ms_assert(ms_own_begin(&parsed.name, begin, &size, NULL) == 0);
+    ms_assert(
+        ms_starts_with(ms_view(text.data + at, text.size - at), ms_view((uint8_t *)begin, size)));
 }
 
-static bool write_key(struct ms_view key, unsigned level, struct ms_name *out)
+static bool write_key(enum ms_own_kind kind, struct ms_view key, unsigned level,
+                      struct ms_name *out)
 {
     static struct ms_own_parsed parsed;
     struct ms_error err = {0};
-    struct ms_own_name name = {.kind = MS_OWN_OBJECT, .key = key, .level = level, .k = 1};
+    struct ms_own_name name = {.kind = kind, .key = key, .level = level, .k = 1};
     memset(name.store.bytes, 0xab, sizeof name.store.bytes);
     int code = ms_own_format(&name, 0, out, &err);
     ms_assert(code == (key.size == 0 || key.size > MS_BYTES_KEY_MAX ? MS_ERR_NAME : 0));
@@ -64,7 +72,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct ms_view b = lf ? ms_view(lf + 1, input.size - a.size - 1) : a;
     struct ms_name x, y;
     unsigned level = (how >> 1) % (MS_OWN_LEVELS_MAX + 1);
-    if (write_key(a, level, &x) && write_key(b, level, &y))
+    enum ms_own_kind kind = how & 128 ? MS_OWN_VALUE : MS_OWN_OBJECT;
+    if (write_key(kind, a, level, &x) && write_key(kind, b, level, &y))
         ms_assert(sign(ms_compare(ms_name_view(&x), ms_name_view(&y))) == sign(ms_compare(a, b)));
     return 0;
 }

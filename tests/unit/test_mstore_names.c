@@ -48,7 +48,7 @@ static void check_same(const struct ms_own_name *a, const struct ms_own_name *b)
     assert_int_equal(a->final, b->final);
 }
 
-#define GOLDEN_COUNT 16
+#define GOLDEN_COUNT 19
 
 /* One of each kind, in the order of tests/data/mstore/names. */
 static unsigned examples(struct ms_own_name *n)
@@ -75,6 +75,10 @@ static unsigned examples(struct ms_own_name *n)
     n[i].kind = MS_OWN_INTENT, n[i].size = 0, n[i++].op = MS_OWN_RENAME;
     n[i].kind = MS_OWN_BLOCK, n[i].size = 0, n[i++].id.counter = 0;
     n[i].kind = MS_OWN_TRASH, n[i].time = 1700000000, n[i].k = 255, n[i++].index = 254;
+    n[i].kind = MS_OWN_VALUE, n[i].k = 4, n[i].m = 2, n[i++].level = 2;
+    n[i] = object("x", long_key), n[i].kind = MS_OWN_VALUE, n[i].size = MS_OWN_SIZE_UNKNOWN;
+    n[i].id = (struct ms_write_id){0}, n[i++].k = 1;
+    n[i] = object("", "a"), n[i].kind = MS_OWN_VALUE, n[i].k = 1, n[i++].mark = MS_OWN_SOFT_DELETED;
     return i;
 }
 
@@ -127,6 +131,35 @@ static void folders_hold_their_objects(void **state)
     }
 }
 
+static void values_lie_beside_each_other(void **state)
+{
+    (void)state;
+    struct ms_own_name n = object("data", "0123abcd");
+    static struct ms_name folder, object;
+    char begin[MS_OWN_BEGIN_MAX];
+    size_t size = 0;
+    struct ms_error err = {0};
+    n.kind = MS_OWN_VALUE;
+    n.level = n.k = 1;
+    check_ok(ms_own_folder(&n, MS_OWN_OF_KEY, 143, &folder, &err), err);
+    assert_true(ms_equal(ms_name_view(&folder), ms_str("mstore-5d8e0102030445068708090a0b0c0d0e/"
+                                                       "val/n.data!/k.01,")));
+    check_ok(ms_own_begin(&n, begin, &size, &err), err);
+    assert_true(ms_equal(ms_view(begin, size), ms_str("k.0123abcd!")));
+    check_ok(ms_own_format(&n, 143, &object, &err), err);
+    assert_true(
+        ms_starts_with(ms_view(object.text + folder.size + 1, object.size - folder.size - 1),
+                       ms_view(begin, size)));
+    char key[301];
+    memset(key, 'x', sizeof key); /* three pieces of 80, and 61 more */
+    n.key = ms_view(key, sizeof key);
+    check_ok(ms_own_begin(&n, begin, &size, &err), err);
+    assert_int_equal(size, 2 + 61 + 1);
+    n.key = ms_view(key, 80);
+    check_ok(ms_own_begin(&n, begin, &size, &err), err);
+    assert_int_equal(size, MS_OWN_BEGIN_MAX);
+}
+
 /* ---- order ---- */
 
 static void names_sort_as_versions_do(void **state)
@@ -174,7 +207,10 @@ static void names_sort_as_keys_do(void **state)
         uint8_t key_a[160], key_b[160];
         static struct ms_name x, y;
         struct ms_error err = {0};
-        struct ms_own_name a = object("data", "k"), b = a;
+        struct ms_own_name a = object("data", "k"), b;
+        a.kind = i % 2 ? MS_OWN_OBJECT : MS_OWN_VALUE;
+        a.k = 1;
+        b = a;
         a.key = ms_view(key_a, random_key(&random, key_a));
         b.key = ms_view(key_b, random_key(&random, key_b));
         a.level = b.level = (unsigned)ms_random_below(&random, MS_OWN_LEVELS_MAX + 1);
@@ -199,7 +235,7 @@ static void random_names_come_back(void **state)
         for (size_t b = 0; b < sizeof bytes; b++)
             bytes[b] = (uint8_t)ms_random_u64(&random);
         struct ms_own_name n = object("", "k");
-        n.kind = (enum ms_own_kind)(MS_OWN_OBJECT + ms_random_below(&random, 6));
+        n.kind = (enum ms_own_kind)(MS_OWN_OBJECT + ms_random_below(&random, 7));
         n.space = ms_view(bytes, ms_random_below(&random, 41));
         n.key = ms_view(bytes + MS_OWN_SPACE_MAX,
                         1 + ms_random_below(&random, i % 7 ? 20 : MS_BYTES_KEY_MAX));
@@ -214,11 +250,12 @@ static void random_names_come_back(void **state)
             n.op = (enum ms_own_op)ms_random_below(&random, 4);
         if (n.kind == MS_OWN_TRASH)
             n.time = ms_random_u64(&random);
-        if (n.kind == MS_OWN_TRASH || n.kind == MS_OWN_OBJECT || n.kind == MS_OWN_TOMBSTONE) {
+        bool shards = n.kind == MS_OWN_TRASH || n.kind == MS_OWN_OBJECT || n.kind == MS_OWN_VALUE;
+        if (shards || n.kind == MS_OWN_TOMBSTONE) {
             n.size = ms_random_u64(&random);
             n.mark = (enum ms_own_mark)ms_random_below(&random, 3);
         }
-        if ((n.kind == MS_OWN_TRASH || n.kind == MS_OWN_OBJECT) && i % 2) {
+        if (shards && (i % 2 || n.kind == MS_OWN_VALUE)) {
             n.k = 1 + (unsigned)ms_random_below(&random, 254);
             n.m = (unsigned)ms_random_below(&random, 255 - n.k);
             n.index = (unsigned)ms_random_below(&random, n.k + n.m);
@@ -284,6 +321,9 @@ static void impossible_shards_are_refused(void **state)
     n.kind = MS_OWN_TOMBSTONE;
     n.k = 1;
     check_code(ms_own_format(&n, 143, &out, &err), MS_ERR_NAME, err);
+    n.kind = MS_OWN_VALUE;
+    n.k = 0;
+    check_code(ms_own_format(&n, 143, &out, &err), MS_ERR_NAME, err);
 }
 
 #define U                                                                                          \
@@ -320,6 +360,12 @@ static void foreign_names_are_not_ours(void **state)
         U "/obj/n.data!/k.a!/0000000000000005-0000000000008af3.0000000000001000.l.040206",
         U "/obj/n.data!/k.a!/0000000000000005-0000000000008af3.0000000000001000.l.040205.tmp",
         U "/tomb/n.data!/k.a!/0000000000000005-0000000000008af3.0000000000001000.d.010000",
+        U "/val/n.data!/k.a!/0000000000000005-0000000000008af3.0000000000001000.l.010000",
+        U "/val/n.data!/k.a!0000000000000005-0000000000008af3.0000000000001000.l",
+        U "/val/n.data!/k.a0000000000000005-0000000000008af3.0000000000001000.l.010000",
+        U "/val/n.data!/k.!0000000000000005-0000000000008af3.0000000000001000.l.010000",
+        U "/val/n.data!/k.a!!0000000000000005-0000000000008af3.0000000000001000.l.010000",
+        U "/val/k.a!0000000000000005-0000000000008af3.0000000000001000.l.010000",
         U "/hint/n.data!/k.a!/0000000000000005-0000000000008af3",
         "mstore-5D8E0102030445068708090a0b0c0d0e/member",
         "data/0123abcd",
@@ -344,6 +390,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(golden_names),
+        cmocka_unit_test(values_lie_beside_each_other),
         cmocka_unit_test(folders_hold_their_objects),
         cmocka_unit_test(names_sort_as_versions_do),
         cmocka_unit_test(names_sort_as_keys_do),
