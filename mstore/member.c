@@ -1,0 +1,273 @@
+/* mstore/member.c - the life of a member: who it is, opening it, and the frame around each call.
+ *
+ * Opening is done by the first call that needs it, the others wait for it and share its failure. No
+ * lock is held meanwhile: the stage says who is at it. */
+#include "mstore/member_parts.h"
+
+#include "base/cleanup.h"
+#include "base/text.h"
+#include "mstore/mark.h"
+#include "mstore/names.h"
+
+#include <stdlib.h>
+
+int ms_member_new(const struct ms_member_options *o, struct ms_backend *backend,
+                  struct ms_member **out, struct ms_error *err)
+{
+    struct ms_member *m = calloc(1, sizeof *m);
+    char *name = strdup(o->name);
+    if (!m || !name) {
+        free(m);
+        free(name);
+        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for member %s", o->name);
+    }
+    int code = ms_health_new(o->seed, &m->health, err);
+    if (code) {
+        free(m);
+        free(name);
+        return code;
+    }
+    m->name = name;
+    m->store = o->store;
+    m->uuid = o->uuid;
+    m->key = *o->key;
+    m->clock = o->clock;
+    m->backend = backend;
+    atomic_init(&m->refs, 1);
+    ms_mutex_init(&m->mutex);
+    ms_cond_init(&m->changed);
+    *out = m;
+    return 0;
+}
+
+struct ms_member *ms_member_ref(struct ms_member *m)
+{
+    atomic_fetch_add(&m->refs, 1);
+    return m;
+}
+
+void ms_member_unref(struct ms_member *m)
+{
+    if (!m || atomic_fetch_sub(&m->refs, 1) != 1)
+        return;
+    ms_backend_free(m->backend);
+    ms_health_free(m->health);
+    ms_cond_fini(&m->changed);
+    ms_mutex_fini(&m->mutex);
+    explicit_bzero(&m->key, sizeof m->key);
+    free(m->name);
+    free(m);
+}
+
+const char *ms_member_name(const struct ms_member *m)
+{
+    return m->name;
+}
+
+const struct ms_uuid *ms_member_uuid(const struct ms_member *m)
+{
+    return &m->uuid;
+}
+
+struct ms_health *ms_member_health(struct ms_member *m)
+{
+    return m->health;
+}
+
+const char *ms_member_url(const struct ms_member *m)
+{
+    return m->backend->url;
+}
+
+struct ms_clock *ms_member_clock(const struct ms_member *m)
+{
+    return m->clock;
+}
+
+void ms_member_capabilities(struct ms_member *m, struct ms_capabilities *out)
+{
+    ms_backend_capabilities(m->backend, out);
+}
+
+/* ---- the mark ---- */
+
+static int mark_name(const struct ms_member *m, struct ms_name *out, struct ms_error *err)
+{
+    struct ms_own_name own = {.kind = MS_OWN_MEMBER, .store = m->store};
+    return ms_own_format(&own, 0, out, err);
+}
+
+static int check_mark(struct ms_member *m, struct ms_error *err)
+{
+    MS_AUTO_BUF struct ms_buf *found = NULL;
+    struct ms_name name;
+    int code = mark_name(m, &name, err);
+    if (!code)
+        code = ms_backend_load(m->backend, ms_name_view(&name), 0, 4096, &found, NULL, err);
+    if (code == MS_ERR_NOT_FOUND)
+        return ms_error_set(err, MS_ERR_NO_STORE,
+                            "%s is empty or holds something else (the mark of this member is not "
+                            "there): put its storage in place, or replace the member",
+                            m->backend->url);
+    if (!code)
+        code = ms_mark_check(ms_buf_view(found), &m->store, &m->uuid, &m->key, err);
+    return code == MS_ERR_UNTRUSTED ? ms_error_prefix(err, code, "%s", m->backend->url) : code;
+}
+
+static int put_mark(struct ms_member *m, struct ms_error *err)
+{
+    MS_AUTO_BUF struct ms_buf *mark = NULL;
+    struct ms_name name;
+    int code = mark_name(m, &name, err);
+    if (!code)
+        code = ms_mark_make(&m->store, &m->uuid, &m->key, &mark, err);
+    if (!code)
+        code = ms_backend_store(m->backend, ms_name_view(&name), mark, NULL, NULL, err);
+    return code;
+}
+
+/* ---- opening ---- */
+
+static int open_backend(struct ms_member *m, struct ms_error *err)
+{
+    int code = m->backend_open ? 0 : ms_backend_open(m->backend, err);
+    if (!code)
+        m->backend_open = true;
+    return code;
+}
+
+/* True: the caller opens it. False: it is ready, or somebody else's opening failed (*code). */
+static bool take_opening(struct ms_member *m, bool again, int *code, struct ms_error *err)
+{
+    MS_HOLD(&m->mutex);
+    uint64_t seen = m->openings;
+    bool waited = false;
+    for (; m->stage == MS_MEMBER_OPENING; waited = true)
+        ms_cond_wait(&m->changed, &m->mutex);
+    *code = 0;
+    if (m->stage == MS_MEMBER_READY && (!again || waited))
+        return false;
+    if (waited && m->openings != seen && m->why.code) {
+        *code = ms_error_set(err, m->why.code, "%s", m->why.text);
+        return false;
+    }
+    m->stage = MS_MEMBER_OPENING;
+    return true;
+}
+
+static void end_opening(struct ms_member *m, int code, const struct ms_error *why)
+{
+    MS_HOLD(&m->mutex);
+    m->stage = code ? MS_MEMBER_CLOSED : MS_MEMBER_READY;
+    m->openings++;
+    m->why = *why;
+    ms_cond_broadcast(&m->changed);
+}
+
+/* again: look at the mark even if it was right before. */
+static int make_ready(struct ms_member *m, bool again, struct ms_error *err)
+{
+    int code;
+    if (!take_opening(m, again, &code, err))
+        return code;
+    struct ms_error why = {0};
+    code = open_backend(m, &why);
+    if (!code && !ms_uuid_is_zero(&m->uuid))
+        code = check_mark(m, &why);
+    end_opening(m, code, &why);
+    return code ? ms_error_set(err, code, "%s", why.text) : 0;
+}
+
+void ms_member_identify(struct ms_member *m, const struct ms_uuid *uuid)
+{
+    MS_HOLD(&m->mutex);
+    m->uuid = *uuid;
+    m->stage = MS_MEMBER_CLOSED;
+}
+
+/* ---- the frame around a call ---- */
+
+void ms_member_step(struct ms_member *m, struct ms_member_call *call)
+{
+    *call = (struct ms_member_call){.member = m, .begin_ns = ms_clock_now(m->clock)};
+}
+
+int ms_member_begin(struct ms_member *m, struct ms_member_call *call, struct ms_error *err)
+{
+    ms_member_step(m, call);
+    int code = ms_health_admit(m->health, m->name, call->begin_ns, &call->probe, err);
+    if (code)
+        return code;
+    code = make_ready(m, call->probe, err);
+    return code ? ms_member_end(call, code, MS_HEALTH_UNMEASURED, err) : 0;
+}
+
+/* Says something about the key, not about the member. */
+static bool about_the_key(int code)
+{
+    switch (code) {
+    case 0:
+    case MS_ERR_NOT_FOUND:
+    case MS_ERR_EXISTS:
+    case MS_ERR_CONFLICT:
+    case MS_ERR_CANCELLED:
+        return true;
+    default:
+        return false;
+    }
+}
+
+int ms_member_end(struct ms_member_call *call, int code, uint64_t bytes, struct ms_error *err)
+{
+    struct ms_member *m = call->member;
+    uint64_t now = ms_clock_now(m->clock);
+    ms_health_note(m->health, call->probe, code, code && err ? err->text : NULL, now,
+                   now - call->begin_ns, bytes);
+    return about_the_key(code) ? code : ms_error_prefix(err, code, "member %s", m->name);
+}
+
+int ms_member_open(struct ms_member *m, struct ms_error *err)
+{
+    struct ms_member_call call;
+    struct ms_error why = {0};
+    int code = ms_member_begin(m, &call, &why);
+    if (code)
+        return ms_error_set(err, code, "%s", why.text);
+    return ms_member_end(&call, 0, MS_HEALTH_UNMEASURED, NULL);
+}
+
+/* ---- making ---- */
+
+static int create_storage(struct ms_member *m, struct ms_error *err)
+{
+    int code = open_backend(m, err);
+    if (code != MS_ERR_NO_STORE)
+        return code;
+    code = ms_backend_create(m->backend, err);
+    return code ? code : open_backend(m, err);
+}
+
+static int create_and_mark(struct ms_member *m, struct ms_error *err)
+{
+    int code = create_storage(m, err);
+    if (code)
+        return code;
+    struct ms_error why = {0};
+    code = check_mark(m, &why);
+    if (code == MS_ERR_NO_STORE)
+        return put_mark(m, err);
+    if (code == MS_ERR_UNTRUSTED)
+        return ms_error_set(err, MS_ERR_STORE_EXISTS, "%s", why.text);
+    return code ? ms_error_set(err, code, "%s", why.text) : 0;
+}
+
+int ms_member_create(struct ms_member *m, struct ms_error *err)
+{
+    int code;
+    struct ms_error why = {0};
+    if (!take_opening(m, true, &code, err))
+        return code;
+    code = create_and_mark(m, &why);
+    end_opening(m, code, &why);
+    return code ? ms_error_set(err, code, "member %s: %s", m->name, why.text) : 0;
+}

@@ -1,0 +1,203 @@
+/* mstore/member_calls.c - the calls on a member: begin, its storage, end. */
+#include "mstore/member_parts.h"
+
+/* Wraps a call on m->backend that moves `bytes`. The sentence is needed here, for the health. */
+#define CALL(m, err, bytes, call_backend)                                                          \
+    ({                                                                                             \
+        struct ms_error own_ = {0}, *why = (err) ? (err) : &own_;                                  \
+        struct ms_member_call call_;                                                               \
+        int code_ = ms_member_begin((m), &call_, why);                                             \
+        if (!code_) {                                                                              \
+            code_ = (call_backend);                                                                \
+            code_ = ms_member_end(&call_, code_, (bytes), why);                                    \
+        }                                                                                          \
+        code_;                                                                                     \
+    })
+/* The same for a later step of a stream: the member is open. */
+#define STEP(m, err, bytes, call_stream)                                                           \
+    ({                                                                                             \
+        struct ms_error own_ = {0}, *why = (err) ? (err) : &own_;                                  \
+        struct ms_member_call call_;                                                               \
+        ms_member_step((m), &call_);                                                               \
+        int code_ = (call_stream);                                                                 \
+        ms_member_end(&call_, code_, (bytes), why);                                                \
+    })
+#define UNMEASURED MS_HEALTH_UNMEASURED
+
+int ms_member_info(struct ms_member *m, struct ms_view name, struct ms_info *out,
+                   struct ms_error *err)
+{
+    return CALL(m, err, 0, ms_backend_info(m->backend, name, out, why));
+}
+
+int ms_member_load(struct ms_member *m, struct ms_view name, int64_t offset, uint64_t size,
+                   struct ms_buf **out, struct ms_info *info, struct ms_error *err)
+{
+    struct ms_buf *loaded = NULL;
+    int code = CALL(m, err, loaded ? ms_buf_size(loaded) : 0,
+                    ms_backend_load(m->backend, name, offset, size, &loaded, info, why));
+    if (!code)
+        *out = loaded;
+    return code;
+}
+
+int ms_member_store(struct ms_member *m, struct ms_view name, struct ms_buf *value,
+                    const struct ms_precondition *pre, struct ms_tag *tag, struct ms_error *err)
+{
+    return CALL(m, err, UNMEASURED, ms_backend_store(m->backend, name, value, pre, tag, why));
+}
+
+int ms_member_delete(struct ms_member *m, struct ms_view name, struct ms_error *err)
+{
+    return CALL(m, err, UNMEASURED, ms_backend_delete(m->backend, name, why));
+}
+
+int ms_member_delete_many(struct ms_member *m, struct ms_deletion *items, size_t count,
+                          struct ms_error *err)
+{
+    return CALL(m, err, UNMEASURED, ms_backend_delete_many(m->backend, items, count, why));
+}
+
+int ms_member_mkdir(struct ms_member *m, struct ms_view name, struct ms_error *err)
+{
+    return CALL(m, err, UNMEASURED, ms_backend_mkdir(m->backend, name, why));
+}
+
+int ms_member_rmdir(struct ms_member *m, struct ms_view name, struct ms_error *err)
+{
+    return CALL(m, err, UNMEASURED, ms_backend_rmdir(m->backend, name, why));
+}
+
+int ms_member_move(struct ms_member *m, struct ms_view from, struct ms_view to,
+                   const struct ms_precondition *pre, struct ms_error *err)
+{
+    return CALL(m, err, UNMEASURED, ms_backend_move(m->backend, from, to, pre, why));
+}
+
+int ms_member_hash(struct ms_member *m, struct ms_view name, const char *algorithm, char *hex,
+                   size_t hex_size, struct ms_error *err)
+{
+    return CALL(m, err, UNMEASURED,
+                ms_backend_hash(m->backend, name, algorithm, hex, hex_size, why));
+}
+
+int ms_member_usage(struct ms_member *m, uint64_t *total_bytes, uint64_t *free_bytes,
+                    struct ms_error *err)
+{
+    return CALL(m, err, UNMEASURED, ms_backend_usage(m->backend, total_bytes, free_bytes, why));
+}
+
+int ms_member_sweep(struct ms_member *m, uint64_t age_ns, uint64_t *removed, struct ms_error *err)
+{
+    return CALL(m, err, UNMEASURED, ms_backend_sweep(m->backend, age_ns, removed, why));
+}
+
+/* ---- listing ---- */
+
+int ms_member_list_open(struct ms_member *m, struct ms_view folder,
+                        const struct ms_list_request *request, struct ms_member_lister *out,
+                        struct ms_error *err)
+{
+    struct ms_lister *l = NULL;
+    int code = CALL(m, err, UNMEASURED, ms_backend_list(m->backend, folder, request, &l, why));
+    if (code && code != MS_ERR_NOT_FOUND)
+        return code;
+    *out = (struct ms_member_lister){ms_member_ref(m), l};
+    return 0;
+}
+
+int ms_member_list_next(struct ms_member_lister *l, const struct ms_entry **out,
+                        struct ms_error *err)
+{
+    struct ms_error own = {0}, *why = err ? err : &own;
+    struct ms_member_call call;
+    *out = NULL;
+    if (!l->lister)
+        return 0;
+    ms_member_step(l->member, &call);
+    int code = ms_lister_next(l->lister, out, why);
+    return code ? ms_member_end(&call, code, UNMEASURED, why) : 0; /* entries are no calls */
+}
+
+void ms_member_list_close(struct ms_member_lister *l)
+{
+    ms_lister_close(l->lister);
+    ms_member_unref(l->member);
+    *l = (struct ms_member_lister){0};
+}
+
+int ms_member_list(struct ms_member *m, struct ms_view folder,
+                   const struct ms_list_request *request, ms_member_entry fn, void *ctx,
+                   struct ms_error *err)
+{
+    struct ms_member_lister l;
+    const struct ms_entry *entry = NULL;
+    int code = ms_member_list_open(m, folder, request, &l, err);
+    if (code)
+        return code;
+    do {
+        code = ms_member_list_next(&l, &entry, err);
+        if (!code && entry)
+            code = fn(ctx, entry, err);
+    } while (!code && entry);
+    ms_member_list_close(&l);
+    return code;
+}
+
+/* ---- streams ---- */
+
+int ms_member_write(struct ms_member *m, struct ms_view name, uint64_t size_hint,
+                    const struct ms_precondition *pre, struct ms_member_writer *out,
+                    struct ms_error *err)
+{
+    struct ms_writer *w = NULL;
+    int code =
+        CALL(m, err, UNMEASURED, ms_backend_write(m->backend, name, size_hint, pre, &w, why));
+    if (!code)
+        *out = (struct ms_member_writer){ms_member_ref(m), w};
+    return code;
+}
+
+int ms_member_append(struct ms_member_writer *w, struct ms_view bytes, struct ms_error *err)
+{
+    return STEP(w->member, err, UNMEASURED, ms_writer_append(w->writer, bytes, why));
+}
+
+int ms_member_commit(struct ms_member_writer *w, struct ms_tag *tag, struct ms_error *err)
+{
+    int code = STEP(w->member, err, UNMEASURED, ms_writer_commit(w->writer, tag, why));
+    ms_member_unref(w->member);
+    *w = (struct ms_member_writer){0};
+    return code;
+}
+
+void ms_member_abort(struct ms_member_writer *w)
+{
+    ms_writer_abort(w->writer);
+    ms_member_unref(w->member);
+    *w = (struct ms_member_writer){0};
+}
+
+int ms_member_read(struct ms_member *m, struct ms_view name, struct ms_member_reader *out,
+                   struct ms_error *err)
+{
+    struct ms_reader *r = NULL;
+    int code = CALL(m, err, 0, ms_backend_read(m->backend, name, &r, why));
+    if (!code)
+        *out = (struct ms_member_reader){ms_member_ref(m), r};
+    return code;
+}
+
+int ms_member_read_at(struct ms_member_reader *r, uint64_t offset, uint8_t *into, size_t size,
+                      size_t *got, struct ms_error *err)
+{
+    *got = 0;
+    return STEP(r->member, err, *got, ms_reader_read(r->reader, offset, into, size, got, why));
+}
+
+void ms_member_read_close(struct ms_member_reader *r)
+{
+    ms_reader_close(r->reader);
+    ms_member_unref(r->member);
+    *r = (struct ms_member_reader){0};
+}

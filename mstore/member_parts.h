@@ -1,0 +1,44 @@
+/* mstore/member_parts.h - inside of a member: what its files share. */
+#ifndef MSTORE_MEMBER_PARTS_H
+#define MSTORE_MEMBER_PARTS_H
+
+#include "mstore/member.h"
+
+#include "base/sync.h"
+
+#include <stdatomic.h>
+
+enum ms_member_stage { MS_MEMBER_CLOSED, MS_MEMBER_OPENING, MS_MEMBER_READY };
+
+struct ms_member {
+    char *name;
+    struct ms_uuid store, uuid;
+    struct ms_seal_key key;
+    struct ms_clock *clock;
+    struct ms_backend *backend; /* owned */
+    struct ms_health *health;   /* owned */
+    atomic_uint refs;
+    struct ms_mutex mutex; /* of the stage and what follows; never held across a call */
+    struct ms_cond changed;
+    enum ms_member_stage stage;
+    bool backend_open;   /* touched by whoever is opening */
+    uint64_t openings;   /* that have ended */
+    struct ms_error why; /* the last one failed */
+};
+
+/* A call under way. */
+struct ms_member_call {
+    struct ms_member *member;
+    uint64_t begin_ns;
+    bool probe;
+};
+/* Asks the member's health, and opens the member if need be. */
+int ms_member_begin(struct ms_member *m, struct ms_member_call *call,
+                    struct ms_error *err) MS_MUST_CHECK;
+/* Tells the health what came of it. bytes: moved, or MS_HEALTH_UNMEASURED. Returns code, with the
+ * member's name before the sentence where the member is to blame. */
+int ms_member_end(struct ms_member_call *call, int code, uint64_t bytes, struct ms_error *err);
+/* The same for a later step of a stream that has begun. */
+void ms_member_step(struct ms_member *m, struct ms_member_call *call);
+
+#endif

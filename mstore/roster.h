@@ -1,0 +1,47 @@
+/* mstore/roster.h - the layout in force and the members it names: an immutable, reference-counted
+ * snapshot. A call takes a reference when it begins and keeps to it; what it leaves running (a late
+ * copy) holds one of its own. A new layout makes a new roster over the same members. Any thread. */
+#ifndef MSTORE_ROSTER_H
+#define MSTORE_ROSTER_H
+
+#include "mstore/hedge.h"
+#include "mstore/layout.h"
+#include "mstore/member.h"
+#include "store/namespaces.h"
+
+struct ms_roster {
+    struct ms_layout *layout;       /* owned */
+    struct ms_placement *placement; /* owned */
+    struct ms_namespaces *names;    /* owned: the rules for keys */
+    struct ms_member **members;     /* by index of layout->members; NULL: gone, or no URL for it */
+    struct ms_clock *clock;
+    struct ms_hedge *hedge; /* owned: the budget of all calls that began with this roster */
+    struct ms_seal_key key;
+};
+
+/* Takes the layout on success, and a reference of each member. */
+int ms_roster_new(struct ms_layout *layout, struct ms_member *const members[],
+                  struct ms_clock *clock, const struct ms_seal_key *key, struct ms_roster **out,
+                  struct ms_error *err) MS_MUST_CHECK;
+struct ms_roster *ms_roster_ref(struct ms_roster *r);
+void ms_roster_unref(struct ms_roster *r);
+
+/* One key, and everybody it concerns. Views are the caller's. */
+struct ms_site {
+    struct ms_roster *roster; /* borrowed */
+    const struct ms_layout_space *space;
+    struct ms_view space_path, key; /* "data", "0123…"; the path may be longer than space->name */
+    unsigned level;                 /* of its names: the last configured one */
+    struct ms_order order;          /* see mstore/placement.h: indexes of layout members */
+};
+/* whole: "data/0123…"; deleted: a soft-deleted item is meant. MS_ERR_NAME, MS_ERR_CONFIG (no
+ * namespace for it). */
+int ms_site_of(struct ms_roster *r, struct ms_view whole, bool deleted, struct ms_site *out,
+               struct ms_error *err) MS_MUST_CHECK;
+/* The i-th of the order; NULL: it is not to be had here. */
+static inline struct ms_member *ms_site_member(const struct ms_site *s, unsigned i)
+{
+    return s->roster->members[s->order.member[i]];
+}
+
+#endif
