@@ -47,6 +47,7 @@ static int emulated_open(struct ms_backend *b, struct ms_error *err)
     int rc = ms_emulator_check_gone(ms_emulator_of(b), err);
     if (rc == 0)
         rc = ms_backend_open(inner_of(b), err);
+    b->no_place = inner_of(b)->no_place;
     if (rc == 0)
         ms_emulator_allow_hangs(ms_emulator_of(b));
     return rc;

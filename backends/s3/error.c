@@ -62,7 +62,7 @@ static const struct {
     {"NoSuchKey", MS_ERR_NOT_FOUND, "not found"},
     {"NoSuchUpload", MS_ERR_NOT_FOUND, "its multipart upload is gone"},
     {"NoSuchBucket", MS_ERR_NO_STORE,
-     "the bucket does not exist: is its name right? make it at the provider"},
+     "the bucket does not exist: is its name right? make it in the provider's console"},
     {"AccessDenied", MS_ERR_ACCESS, "the server denies access: the key may not do this here"},
     {"AllAccessDisabled", MS_ERR_ACCESS, "the server denies access to this bucket"},
     {"InvalidAccessKeyId", MS_ERR_AUTH, "the server does not know this access key"},

@@ -33,14 +33,26 @@ static int look(struct ms_s3 *s, const char *prefix, bool *marker, bool *more, s
     return code;
 }
 
+/* The bucket is not there, and no create of ours makes one. */
+static int no_bucket(struct ms_s3 *s, struct ms_error *err)
+{
+    bool aws = strcmp(s->quirks->provider, "aws") == 0;
+    s->base.no_place = true;
+    return ms_error_set(
+        err, MS_ERR_NO_STORE,
+        "%s: the bucket does not exist; make it in the provider's console, or with: "
+        "aws s3 mb s3://%s%s%s%s%s",
+        s->base.url, s->bucket, aws ? "" : " --endpoint-url ", aws ? "" : s->scheme,
+        aws ? "" : "://", aws ? "" : s->host);
+}
+
 int ms_s3_create(struct ms_backend *b, struct ms_error *err)
 {
     struct ms_s3 *s = ms_s3_self(b);
     bool marker, more;
     int code = look(s, s->prefix, &marker, &more, err);
     if (code == MS_ERR_NO_STORE)
-        return ms_error_set(err, code, "%s: there is no bucket \"%s\"; make it first", b->url,
-                            s->bucket);
+        return no_bucket(s, err);
     if (!code && more)
         return ms_error_set(err, MS_ERR_STORE_EXISTS, "%s is not empty", b->url);
     if (code || marker || !s->prefix[0])
@@ -52,7 +64,10 @@ int ms_s3_open(struct ms_backend *b, struct ms_error *err)
 {
     struct ms_s3 *s = ms_s3_self(b);
     bool marker, more;
+    b->no_place = false;
     int code = look(s, s->prefix, &marker, &more, err);
+    if (code == MS_ERR_NO_STORE)
+        return no_bucket(s, err);
     if (code)
         return code;
     if (!marker && !more && s->prefix[0])
@@ -71,20 +86,18 @@ int ms_s3_open(struct ms_backend *b, struct ms_error *err)
 static int abort_uploads(struct ms_s3 *s, int64_t before_ns, uint64_t *removed,
                          struct ms_error *err);
 
-/* The first key of a page is remembered: one that comes again was not deleted, whatever was said.
- */
-static int check_gone(struct ms_s3 *s, const struct ms_s3_page *page, char **before,
+/* A first key that comes again was not deleted, whatever was said. */
+static int check_gone(struct ms_s3 *s, const struct ms_s3_page *page, struct ms_s3_circle *circle,
                       struct ms_error *err)
 {
-    struct ms_view first = page->items[0].key;
-    if (*before && ms_equal(first, ms_str(*before)))
-        return ms_error_set(err, MS_ERR_ACCESS,
-                            "%s: the server says it deletes values, but keeps "
-                            "them",
-                            s->base.url);
-    free(*before);
-    *before = strndup((const char *)first.data, first.size);
-    return *before ? 0 : no_memory(err);
+    bool again;
+    int code = ms_s3_circle_step(circle, page->items[0].key, &again, err);
+    if (!again)
+        return code;
+    return ms_error_set(err, MS_ERR_ACCESS,
+                        "%s: values come again that the server says it deleted: it keeps them, or "
+                        "somebody writes there meanwhile",
+                        s->base.url);
 }
 
 static int delete_page(struct ms_s3 *s, const struct ms_s3_page *page, struct ms_error *err)
@@ -101,25 +114,35 @@ static int delete_page(struct ms_s3 *s, const struct ms_s3_page *page, struct ms
     return code;
 }
 
+/* Page after page from the beginning, until there is none. *any: there was one. */
+static int delete_all(struct ms_s3 *s, bool *any, struct ms_error *err)
+{
+    struct ms_s3_circle circle = {0};
+    int code = 0;
+    *any = false;
+    for (bool more = true; more && !code;) {
+        struct ms_s3_page page = {0};
+        code = ms_s3_page_get(s, s->prefix, false, NULL, NULL, 1000, &page, err);
+        more = page.count > 0;
+        *any = *any || more;
+        if (!code && more)
+            code = check_gone(s, &page, &circle, err);
+        if (!code && more)
+            code = delete_page(s, &page, err);
+        ms_s3_page_fini(&page);
+    }
+    ms_s3_circle_fini(&circle);
+    return code;
+}
+
 int ms_s3_destroy(struct ms_backend *b, struct ms_error *err)
 {
-    MS_AUTO_FREE char *before = NULL;
     struct ms_s3 *s = ms_s3_self(b);
-    bool any = false;
     uint64_t aborted = 0;
-    for (bool more = true; more;) {
-        struct ms_s3_page page = {0};
-        int code = ms_s3_page_get(s, s->prefix, false, NULL, NULL, 1000, &page, err);
-        if (!code && page.count)
-            code = check_gone(s, &page, &before, err);
-        if (!code && page.count)
-            code = delete_page(s, &page, err);
-        any = any || page.count;
-        more = page.count > 0;
-        ms_s3_page_fini(&page);
-        if (code)
-            return code;
-    }
+    bool any;
+    int code = delete_all(s, &any, err);
+    if (code)
+        return code;
     (void)abort_uploads(s, INT64_MAX, &aborted, NULL);
     return any || !s->prefix[0]
                ? 0
@@ -168,6 +191,7 @@ struct uploads {
     int64_t begun_ns;
     bool truncated;
     uint64_t removed;
+    struct ms_s3_circle circle; /* of next_key and next_id */
     int code;
 };
 
@@ -225,6 +249,25 @@ static int take_upload(void *ctx, const char *path, struct ms_view text, struct 
     return 0;
 }
 
+/* Of the next page. */
+static int check_markers(struct uploads *u, struct ms_error *err)
+{
+    MS_AUTO_FREE char *both = NULL;
+    bool again = false;
+    if (!u->next_key || !u->next_key[0])
+        return ms_error_set(err, MS_ERR_PROTOCOL,
+                            "%s: a list of uploads says it goes on, but not where", u->s->base.url);
+    int size = asprintf(&both, "%s%c%s", u->next_key, 0, u->next_id ? u->next_id : "");
+    if (size < 0) {
+        both = NULL;
+        return no_memory(err);
+    }
+    int code = ms_s3_circle_step(&u->circle, ms_view(both, (size_t)size), &again, err);
+    return again ? ms_error_set(err, MS_ERR_PROTOCOL,
+                                "%s: a list of uploads goes round in a circle", u->s->base.url)
+                 : code;
+}
+
 static int upload_page(struct ms_s3 *s, struct uploads *u, struct ms_error *err)
 {
     struct ms_s3_call c = {
@@ -233,10 +276,10 @@ static int upload_page(struct ms_s3 *s, struct uploads *u, struct ms_error *err)
     MS_AUTO_FREE char *id = MS_TAKE(u->next_id);
     ms_s3_query_add(&c, "uploads", "");
     ms_s3_query_add(&c, "prefix", s->prefix);
-    if (key && id) {
+    if (key)
         ms_s3_query_add(&c, "key-marker", key);
+    if (key && id)
         ms_s3_query_add(&c, "upload-id-marker", id);
-    }
     struct ms_http_answer answer;
     int code = ms_s3_do(s, &c, &answer, err);
     if (code)
@@ -245,9 +288,8 @@ static int upload_page(struct ms_s3 *s, struct uploads *u, struct ms_error *err)
     if (answer.body)
         code = ms_xml_walk(ms_buf_view(answer.body), take_upload, u, err);
     ms_http_answer_fini(&answer);
-    if (u->truncated && (!u->next_key || (key && strcmp(key, u->next_key) == 0 && id &&
-                                          u->next_id && strcmp(id, u->next_id) == 0)))
-        u->truncated = false; /* it would go round in a circle */
+    if (!code && u->truncated)
+        code = check_markers(u, err);
     return code ? code : u->code;
 }
 
@@ -267,6 +309,7 @@ static int abort_uploads(struct ms_s3 *s, int64_t before_ns, uint64_t *removed,
     free(u.id);
     free(u.next_key);
     free(u.next_id);
+    ms_s3_circle_fini(&u.circle);
     return code;
 }
 

@@ -32,8 +32,7 @@ struct lister {
     struct waiting given; /* the entry that is out, and the greatest name given */
     char **absent;        /* directories known not to exist, prefixes of what waits */
     size_t absent_count, absent_room;
-    char *mark; /* the token of an earlier page: it must not come again */
-    uint64_t pages;
+    struct ms_s3_circle circle; /* of tokens */
 };
 
 static int no_memory(struct ms_error *err)
@@ -125,9 +124,12 @@ static int take_item(struct lister *l, const struct ms_s3_item *item, struct ms_
 static int fetch_page(struct lister *l, struct ms_error *err)
 {
     struct ms_s3_page page = {0};
+    bool again = false;
     int code = ms_s3_page_get(ms_s3_self(l->base.backend), l->prefix, true, l->start_after,
                               l->token, l->page_size, &page, err);
-    if (!code && page.token && l->mark && strcmp(page.token, l->mark) == 0)
+    if (!code && page.token)
+        code = ms_s3_circle_step(&l->circle, ms_str(page.token), &again, err);
+    if (again)
         code = ms_error_set(err, MS_ERR_PROTOCOL, "%s: a listing goes round in a circle",
                             l->base.backend->url);
     for (size_t i = 0; !code && i < page.count; i++)
@@ -137,13 +139,6 @@ static int fetch_page(struct lister *l, struct ms_error *err)
     l->token = MS_TAKE(page.token);
     l->ended = !l->token;
     l->page_size = 1000;
-    l->pages++;
-    if (!code && l->token && (l->pages & (l->pages - 1)) == 0) { /* Brent: finds any circle */
-        free(l->mark);
-        l->mark = strdup(l->token);
-        if (!l->mark)
-            code = ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a listing");
-    }
     ms_s3_page_fini(&page);
     return code;
 }
@@ -269,7 +264,7 @@ static void lister_close(struct ms_lister *base)
     free(l->start_after);
     free(l->behind);
     free(l->token);
-    free(l->mark);
+    ms_s3_circle_fini(&l->circle);
     free(l);
 }
 

@@ -166,12 +166,20 @@ static int parse_page(struct ms_view body, struct ms_s3_page *page, struct ms_er
     return code;
 }
 
-/* Nobody may take a stranger's key for one of the store's: destroy deletes what is listed. */
-static int check_prefix(const struct ms_s3_page *page, const char *prefix, struct ms_error *err)
+/* Nobody may take a stranger's key for one of the store's: destroy deletes what is listed. And what
+ * is called a directory has a name that ends in the delimiter. */
+static int check_keys(const struct ms_s3_page *page, const char *prefix, struct ms_error *err)
 {
-    for (size_t i = 0; i < page->count; i++)
-        if (!ms_starts_with(page->items[i].key, ms_str(prefix)))
+    for (size_t i = 0; i < page->count; i++) {
+        const struct ms_s3_item *item = &page->items[i];
+        if (!ms_starts_with(item->key, ms_str(prefix)))
             return ms_error_set(err, MS_ERR_PROTOCOL, "a listing has keys that were not asked for");
+        if (item->info.directory &&
+            (item->key.size <= strlen(prefix) || item->key.data[item->key.size - 1] != '/'))
+            return ms_error_set(err, MS_ERR_PROTOCOL,
+                                "a listing has a common prefix that is none: \"%s\"",
+                                MS_SHOW(item->key));
+    }
     return 0;
 }
 
@@ -200,7 +208,7 @@ int ms_s3_page_get(struct ms_s3 *s, const char *prefix, bool delimiter, const ch
     code = parse_page(answer.body ? ms_buf_view(answer.body) : ms_view("", 0), &page, err);
     ms_http_answer_fini(&answer);
     if (!code)
-        code = check_prefix(&page, prefix, err);
+        code = check_keys(&page, prefix, err);
     if (code) {
         ms_s3_page_fini(&page);
         return ms_error_prefix(err, code, "%s", s->base.url);

@@ -66,7 +66,13 @@ static int delete_key(void *arg, size_t index)
     struct ms_error err = {0};
     MS_AUTO_FREE char *text = strndup((const char *)d->key.data, d->key.size);
     struct ms_s3_call c = {.verb = MS_VERB_DELETE, .method = "DELETE", .key = text};
-    int code = text ? ms_s3_do_quiet(a->s, &c, &err) : no_memory(&err);
+    int code;
+    if (text && strlen(text) < d->key.size) /* another key's name would be left */
+        code = ms_error_set(&err, MS_ERR_NAME,
+                            "%s: \"%s\" has a NUL in its key: delete it with the provider's tools",
+                            a->s->base.url, MS_SHOW(d->key));
+    else
+        code = text ? ms_s3_do_quiet(a->s, &c, &err) : no_memory(&err);
     d->result = code && code != MS_ERR_NOT_FOUND ? err : (struct ms_error){0};
     return 0;
 }
@@ -151,6 +157,9 @@ static int failed(struct failures *f, struct ms_error *err)
     if (code != MS_ERR_NOT_FOUND)
         ms_error_set(&d->result, code ? code : MS_ERR_IO, "%s: %s: %s (%s)", f->s->base.url,
                      MS_SHOW(name), sentence, f->code);
+    for (size_t i = 0; i < f->count; i++) /* asked for twice, answered once */
+        if (ms_equal(f->keys[i].key, d->key))
+            f->keys[i].result = d->result;
     free(f->key);
     f->key = NULL;
     f->code[0] = 0;

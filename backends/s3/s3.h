@@ -5,6 +5,7 @@
  *   request.c      one signed request, retried  error.c        what an answer means
  *   object.c       values: info, load, store    copy.c         copy, move
  *   remove.c       deletes, one and many        page.c         one page of a listing
+ *   circle.c       listings without an end
  *   multipart.c    the writer of large values   reader.c       the reader of large values
  *   list.c         one level, sorted            life.c         create, open, destroy, sweep
  *   probe.c        what an endpoint can do
@@ -199,6 +200,17 @@ int ms_s3_read(struct ms_backend *b, struct ms_view name, struct ms_reader **out
 /* Fills `into` from several ranges at once. */
 int ms_s3_fetch(struct ms_s3 *s, struct ms_view name, const char *etag, uint64_t offset,
                 uint8_t *into, size_t size, struct ms_error *err);
+
+/* ---- circle.c ---- */
+struct ms_s3_circle {
+    uint8_t *mark;
+    size_t size;
+    uint64_t steps;
+};
+/* With what names each page, one after another. *again: it came before, and will for ever. */
+int ms_s3_circle_step(struct ms_s3_circle *c, struct ms_view mark, bool *again,
+                      struct ms_error *err);
+void ms_s3_circle_fini(struct ms_s3_circle *c);
 
 /* ---- list.c ---- */
 struct ms_s3_item {     /* of one page; both borrowed */

@@ -334,19 +334,19 @@ static const struct ms_backend_ops ops = {
 static int set_login(struct ms_s3 *s, struct ms_s3_place *p, struct ms_s3_credentials *found,
                      struct ms_error *err)
 {
-    if (p->id) {
-        s->id = MS_TAKE(p->id);
-        s->secret = MS_TAKE(p->secret);
-        return 0;
-    }
-    int code = ms_s3_credentials_find(p->profile, found, err);
+    bool said = p->id;
+    int code = said ? 0 : ms_s3_credentials_find(p->profile, found, err);
     if (code)
         return code;
-    s->id = MS_TAKE(found->id);
-    s->secret = MS_TAKE(found->secret);
+    s->id = MS_TAKE(*(said ? &p->id : &found->id));
+    s->secret = MS_TAKE(*(said ? &p->secret : &found->secret));
     s->token = MS_TAKE(found->token);
-    if (strpbrk(s->id, "\r\n ,/") || (s->token && strpbrk(s->token, "\r\n")))
-        return ms_error_set(err, MS_ERR_AUTH, "the S3 credentials have characters that none have");
+    /* they stand in headers, of which a line's end would begin another */
+    if (strpbrk(s->id, "\r\n ,/") || strpbrk(s->secret, "\r\n") ||
+        (s->token && strpbrk(s->token, "\r\n")))
+        return ms_error_set(err, MS_ERR_AUTH,
+                            "the S3 credentials have characters that none have (a blank or the end "
+                            "of a line?)");
     return 0;
 }
 

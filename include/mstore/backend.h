@@ -176,8 +176,10 @@ struct ms_backend {
     int state;               /* the wrapper's, and the next two */
     unsigned flags;          /* of the capabilities, learned when it was opened */
     unsigned name_max_bytes; /* likewise */
-    bool inner; /* something stands in front and counts the calls (bytes moved are still
-                   counted here) */
+    bool inner;    /* something stands in front and counts the calls (bytes moved are still
+                      counted here) */
+    bool no_place; /* the last open said NO_STORE, and create cannot help: what a store lies in (a
+                      bucket) is missing too, which no driver makes */
 };
 
 /* What a driver is made from. */

@@ -2,6 +2,7 @@
 to PORT-FILE, and which is not what one wants. Ends when its standard input does. MODE:
 
 refuse   answers every S3 request with "wrong key"         tls   the same with that certificate
+nobucket answers every S3 request with "no such bucket"
 mail     greets as a mail server                           noise  sends bytes without any meaning
 close    hangs up at once                                  stall  never says a word
 html     answers every request with a page                 unauthorized  with 401
@@ -10,28 +11,31 @@ ssh      greets as an SSH server and goes on with noise
 """
 import http.server, os, random, socketserver, ssl, sys, threading
 
-BODY = (
-    b'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>InvalidAccessKeyId</Code>'
-    b"<Message>The key does not exist.</Message></Error>"
-)
+ERROR = '<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>%s</Code><Message>%s</Message></Error>'
 
 
 class Refuse(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    status, said = 403, ("InvalidAccessKeyId", "The key does not exist.")
 
     def answer(self):
+        body = (ERROR % self.said).encode()
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self.send_response(403)
+        self.send_response(self.status)
         self.send_header("Content-Type", "application/xml")
-        self.send_header("Content-Length", str(len(BODY)))
+        self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(BODY)
+            self.wfile.write(body)
 
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = answer
 
     def log_message(self, *_):
         pass
+
+
+class NoBucket(Refuse):
+    status, said = 404, ("NoSuchBucket", "The bucket does not exist.")
 
 
 class Unauthorized(Refuse):
@@ -88,7 +92,13 @@ class Server(socketserver.ThreadingTCPServer):
         pass
 
 
-HANDLERS = {"refuse": Refuse, "tls": Refuse, "html": Page, "unauthorized": Unauthorized}
+HANDLERS = {
+    "refuse": Refuse,
+    "tls": Refuse,
+    "nobucket": NoBucket,
+    "html": Page,
+    "unauthorized": Unauthorized,
+}
 server = Server(("127.0.0.1", 0), HANDLERS.get(sys.argv[2], Speak))
 if sys.argv[2] == "tls":
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

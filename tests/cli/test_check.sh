@@ -136,6 +136,10 @@ stage 6 http "$port" authenticate 2 "key"
 expect 6 ls "s3:work@http://127.0.0.1:$port/bucket?region=x" # other commands as well
 one_line
 stop
+serve nobucket # which no create of ours makes
+stage 3 http "$port" store 3 "aws s3 mb s3://bucket --endpoint-url http://127.0.0.1:$port"
+ok "no advice that leads nowhere" test -z "$(grep -h 'mstore create' out err)"
+stop
 serve mail
 stage 1 http "$port" connect 1 "127.0.0.1"
 stop

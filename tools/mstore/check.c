@@ -48,7 +48,7 @@ static int open_all(struct ms_check *c, void (*report)(const struct ms_check_res
         if (i == far) {
             r.verdict = MS_CHECK_FAILED;
             r.code = code;
-            if (code == MS_ERR_NO_STORE)
+            if (code == MS_ERR_NO_STORE && !c->backend->no_place)
                 snprintf(r.note, sizeof r.note, "%s; make it with: mstore create %s", own.text,
                          c->create_hint);
             else
