@@ -165,15 +165,24 @@ static int parse_host(struct ms_url *url, struct ms_view text, struct ms_error *
     return host.size ? decode(host, "host", &url->host, err) : 0;
 }
 
+/* User or password. In a header or a question of a server the end of a line ends more than that. */
+static int decode_login(struct ms_view part, const char *what, char **out, struct ms_error *err)
+{
+    int code = decode(part, what, out, err);
+    if (!code && *out && strpbrk(*out, "\r\n"))
+        code = ms_error_set(err, MS_ERR_URL, "the URL's %s has the end of a line in it", what);
+    return code;
+}
+
 static int parse_authority(struct ms_url *url, struct ms_view text, struct ms_error *err)
 {
     const uint8_t *at = text.size ? memrchr(text.data, '@', text.size) : NULL;
     if (at) {
         struct ms_view login = ms_view(text.data, (size_t)(at - text.data));
         struct ms_view user = until(login, ':');
-        int code = decode(user, "user", &url->user, err);
+        int code = decode_login(user, "user", &url->user, err);
         if (!code && user.size < login.size)
-            code = decode(after(login, user.size + 1), "password", &url->password, err);
+            code = decode_login(after(login, user.size + 1), "password", &url->password, err);
         if (code)
             return code;
         text = after(text, login.size + 1);

@@ -260,13 +260,20 @@ static int check_http(const struct ms_url *url, struct ms_error *err)
 }
 
 /* user:password of the URL, else of the environment. */
-static void choose_login(const struct ms_url *url, struct ms_http_options *o)
+static int choose_login(const struct ms_url *url, struct ms_http_options *o, struct ms_error *err)
 {
     const char *password = getenv("BORGSTORE_REST_PASSWORD");
     o->user = url->user ? url->user : getenv("BORGSTORE_REST_USERNAME");
     o->password = url->user && url->password ? url->password : password;
     if (!o->user || !*o->user)
         o->user = o->password = NULL;
+    if (o->user && (strpbrk(o->user, ":\r\n") || (o->password && strpbrk(o->password, "\r\n"))))
+        return ms_error_set(
+            err, MS_ERR_AUTH,
+            "%s: the user has a colon, or user or password the end of a line in it: "
+            "HTTP cannot say that",
+            url->safe);
+    return 0;
 }
 
 static int make_http(struct ms_rest *r, const struct ms_url *url, const struct options *o,
@@ -283,12 +290,14 @@ static int make_http(struct ms_rest *r, const struct ms_url *url, const struct o
     print_peer(r->peer, sizeof r->peer, url);
     if (o->insecure)
         ms_http_warn_insecure(r->peer);
-    choose_login(url, &http);
+    int code = choose_login(url, &http, err);
+    if (code)
+        return code;
     r->root = make_root(url);
     r->parallelism = HTTP_PARALLELISM;
     if (!r->root)
         return no_memory(url, err);
-    int code = ms_http_new(&http, &r->http, err);
+    code = ms_http_new(&http, &r->http, err);
     http.stall_timeout_s *= PATIENCE;
     return code ? code : ms_http_new(&http, &r->patient_http, err);
 }
