@@ -1,0 +1,24 @@
+/* mstore/missing.h - which members a listing has to do without, in one sentence. One thread. */
+#ifndef MSTORE_MISSING_H
+#define MSTORE_MISSING_H
+
+#include <mstore/base.h>
+
+struct ms_missing { /* zero it */
+    size_t count, used;
+    int code;       /* of the first */
+    char text[400]; /* "nas: connection failed; disk: …", cut when longer */
+};
+
+void ms_missing_add(struct ms_missing *m, const char *member, const struct ms_error *why);
+/* "listing \"data\" could leave out keys, …: nas: …; disk: …"; `tolerated`: members that may be
+ * missing. Returns the code. */
+int ms_missing_error(const struct ms_missing *m, const char *what, size_t members, size_t tolerated,
+                     struct ms_error *err);
+/* Not a member's fault: the caller has cancelled, or there is no memory here. */
+static inline bool ms_missing_none(int code)
+{
+    return code == MS_ERR_CANCELLED || code == MS_ERR_NO_MEMORY;
+}
+
+#endif
