@@ -11,6 +11,12 @@
 #include <time.h>
 #include <unistd.h>
 
+/* A pipe that is ready takes a little at once; a long write would hold up Ctrl-C. */
+#define PIPE_PIECE ((size_t)64 << 10)
+/* The kernel caches a new file in pages as large as the writes. Large ones are made of memory that
+ * lay idle, which a virtual machine has to get back from its host first: several times the time. */
+#define FILE_PIECE ((size_t)32 << 10)
+
 static bool on_terminal(void)
 {
     static int known = -1;
@@ -121,8 +127,8 @@ int ms_fd_write(int fd, const char *what, struct ms_view bytes, struct ms_error 
         int code = wait_ready(fd, POLLOUT, err);
         if (code)
             return code;
-        /* a pipe that is ready takes a little at once; a long write would hold up Ctrl-C */
-        size_t size = file || bytes.size < 65536 ? bytes.size : 65536;
+        size_t most = file ? FILE_PIECE : PIPE_PIECE;
+        size_t size = bytes.size < most ? bytes.size : most;
         ssize_t n = write(fd, bytes.data, size);
         if (n < 0 && errno != EINTR && errno != EAGAIN)
             return fd == STDOUT_FILENO ? output_error(errno, err)
