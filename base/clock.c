@@ -1,6 +1,8 @@
 /* Clocks: the only place that asks the system for the time. Any thread. */
 #include "base/clock.h"
 
+#include "base/assert.h"
+
 #include <stdlib.h>
 #include <time.h>
 
@@ -36,18 +38,26 @@ void ms_clock_free(struct ms_clock *clock)
         free(clock);
 }
 
+void ms_clock_init_wrong(struct ms_clock *clock, struct ms_clock *source, int64_t wrong_by_ns)
+{
+    ms_assert(source->kind == MS_CLOCK_SIMULATED);
+    *clock = (struct ms_clock){.kind = MS_CLOCK_SIMULATED,
+                               .wall_offset_ns = source->wall_offset_ns + wrong_by_ns,
+                               .source = source};
+}
+
 uint64_t ms_clock_now(struct ms_clock *clock)
 {
     if (clock->kind == MS_CLOCK_REAL)
         return system_time(CLOCK_MONOTONIC);
-    return atomic_load(&clock->now_ns);
+    return atomic_load(&(clock->source ? clock->source : clock)->now_ns);
 }
 
 int64_t ms_clock_wall(struct ms_clock *clock)
 {
     if (clock->kind == MS_CLOCK_REAL)
         return (int64_t)system_time(CLOCK_REALTIME);
-    return (int64_t)atomic_load(&clock->now_ns) + clock->wall_offset_ns;
+    return (int64_t)ms_clock_now(clock) + clock->wall_offset_ns;
 }
 
 void ms_clock_advance(struct ms_clock *clock, uint64_t t)

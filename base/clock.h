@@ -12,9 +12,13 @@ struct ms_clock {
     enum ms_clock_kind kind;
     _Atomic uint64_t now_ns; /* virtual and simulated */
     int64_t wall_offset_ns;  /* wall = now + offset, virtual and simulated */
+    struct ms_clock *source; /* simulated: tells the time; NULL: now_ns does */
 };
 
 /* Moves a virtual clock forward to t, never back. */
 void ms_clock_advance(struct ms_clock *clock, uint64_t t);
+/* A simulated clock in place, of the same time as `source`, whose wall clock is wrong by so much;
+ * for one of several clients in a simulation. */
+void ms_clock_init_wrong(struct ms_clock *clock, struct ms_clock *source, int64_t wrong_by_ns);
 
 #endif

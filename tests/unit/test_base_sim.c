@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "base/fiber.h"
 #include "base/pool.h"
 #include "base/sim.h"
@@ -698,6 +699,32 @@ static void a_virtual_clock_inside_is_its_own(void **state)
     ms_clock_free(clock);
 }
 
+struct wrong_clock {
+    uint64_t now_ns, slept_until_ns;
+    int64_t wrong_by_ns;
+};
+
+static int sleep_on_a_wrong_clock(void *arg)
+{
+    struct wrong_clock *seen = arg;
+    struct ms_clock clock;
+    ms_clock_init_wrong(&clock, ms_sim_clock(), -7200 * (int64_t)MS);
+    int code = ms_sleep(&clock, 70 * MS, NULL);
+    seen->now_ns = ms_clock_now(&clock);
+    seen->slept_until_ns = ms_clock_now(ms_sim_clock());
+    seen->wrong_by_ns = ms_clock_wall(&clock) - ms_clock_wall(ms_sim_clock());
+    return code;
+}
+
+static void a_wrong_wall_clock_sleeps_the_right_time(void **state)
+{
+    (void)state;
+    struct wrong_clock seen = {0};
+    assert_int_equal(simulate(1, sleep_on_a_wrong_clock, &seen, NULL), 0);
+    assert_true(seen.now_ns == 70 * MS && seen.slept_until_ns == 70 * MS);
+    assert_true(seen.wrong_by_ns == -7200 * (int64_t)MS);
+}
+
 static int look_around(void *arg)
 {
     bool *inside = arg;
@@ -749,6 +776,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_static_mutex_guards_short_sections),
         cmocka_unit_test(each_task_has_its_errno),
         cmocka_unit_test(a_virtual_clock_inside_is_its_own),
+        cmocka_unit_test(a_wrong_wall_clock_sleeps_the_right_time),
         cmocka_unit_test(inside_and_outside_are_told_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
