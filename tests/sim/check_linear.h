@@ -1,0 +1,23 @@
+/* tests/sim/check_linear.h - is a history linearizable?
+ *
+ * Wing and Gong's search with Lowe's memo of configurations that lead nowhere ("Testing for
+ * linearizability", 2017), key by key (linearizability is local: Herlihy and Wing, 1990). A key is
+ * a pair of registers, the live and the soft-deleted value. An operation without answer may take
+ * its place anywhere after its beginning, or nowhere.
+ */
+#ifndef TESTS_SIM_CHECK_LINEAR_H
+#define TESTS_SIM_CHECK_LINEAR_H
+
+#include "tests/sim/history.h"
+
+enum sim_verdict { SIM_HOLDS, SIM_BROKEN, SIM_UNDECIDED };
+
+#define SIM_LINEAR_STEPS 500000 /* configurations; undecided beyond */
+#define SIM_LINEAR_OPS   512    /* operations of one key; undecided beyond */
+
+/* The history of one key. BROKEN: `why` gets a sentence, *at the last place of the history that
+ * matters. */
+enum sim_verdict sim_check_linear(const struct sim_history *h, unsigned key, uint64_t max_steps,
+                                  char *why, size_t why_size, uint64_t *at);
+
+#endif

@@ -1,0 +1,29 @@
+/* tests/sim/clients.h - clients that do what the seed says, and note what they were told.
+ *
+ * A client is a task with a Store of its own. It works on few keys, so that clients get into each
+ * other's way; it checks each answer by itself (bytes, order of a listing) and leaves the rest to
+ * the history. When it dies (world.h) its operation stays without an answer and a new client takes
+ * over its work.
+ */
+#ifndef TESTS_SIM_CLIENTS_H
+#define TESTS_SIM_CLIENTS_H
+
+#include "tests/sim/system.h"
+
+struct sim_run {
+    const struct sim_scenario *scenario;
+    struct sim_world *world;
+    struct sim_history history;
+    char keys[SIM_KEYS_MAX][24]; /* without the namespace, sorted */
+    uint32_t last_id;
+    unsigned ops_left;
+};
+
+void sim_keys_init(struct sim_run *run);
+/* Forks the scenario's clients, which share ops_left. */
+int sim_clients_start(struct sim_run *run, struct ms_group *group,
+                      struct ms_error *err) MS_MUST_CHECK;
+/* After all is well: a new client reads every key in every way; nothing may fail. */
+void sim_clients_read_all(struct sim_run *run);
+
+#endif

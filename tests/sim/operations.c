@@ -1,0 +1,326 @@
+/* One operation of one client: see operations.h.
+ *
+ * An answer is "done", "not found" or "exists"; every other error says nothing about what is there
+ * and leaves the operation open in the history. So does the death of the client meanwhile. */
+#include "tests/sim/operations.h"
+
+#include "tests/sim/values.h"
+
+#include "base/cleanup.h"
+#include "base/sim.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define PIECE 1000 /* bytes that a writer is given at once */
+
+/* ---- noting ---- */
+
+static uint64_t now(const struct sim_actor *a)
+{
+    return ms_clock_now(a->run->world->clock);
+}
+
+static size_t begin(const struct sim_actor *a, const struct sim_op *op)
+{
+    size_t index = sim_history_begin(&a->run->history, op, now(a));
+    ms_sim_note("client %u begins %d of key %u%s, id %u", op->client, (int)op->verb, op->key,
+                op->deleted ? " deleted" : "", op->id);
+    return index;
+}
+
+static enum sim_answer answer_of(enum sim_verb verb, int code)
+{
+    if (code == 0)
+        return SIM_DONE;
+    if (code == MS_ERR_NOT_FOUND && verb != SIM_STORE)
+        return SIM_NOT_FOUND;
+    return code == MS_ERR_EXISTS && verb == SIM_UNDELETE ? SIM_EXISTS : SIM_NO_ANSWER;
+}
+
+/* Within the tolerance, and when all is well, an error is a broken promise. */
+static void judge_failure(const struct sim_actor *a, const struct sim_op *op,
+                          const struct ms_error *err)
+{
+    if (!a->must_succeed && !a->run->scenario->available)
+        return;
+    char text[256];
+    sim_op_print(text, sizeof text, op);
+    sim_broken(a->run->world, "%s, this failed: %s: %s",
+               a->must_succeed ? "when the faults had stopped" : "though enough members were well",
+               text, err->text);
+}
+
+static void end(const struct sim_actor *a, size_t index, int code, const struct ms_error *err)
+{
+    struct sim_history *h = &a->run->history;
+    if (index >= h->count || sim_client_dead(a->run->world, a->client))
+        return;
+    enum sim_answer answer = answer_of(h->ops[index].verb, code);
+    sim_history_end(h, index, answer, code, now(a));
+    ms_sim_note("client %u ends %d: %s, id %u", a->client, (int)h->ops[index].verb,
+                ms_code_name(code), h->ops[index].id);
+    if (answer == SIM_NO_ANSWER)
+        judge_failure(a, &h->ops[index], err);
+}
+
+/* The key with its namespace, in `text`. */
+static struct ms_view key_name(const struct sim_actor *a, unsigned key, char *text, size_t size)
+{
+    const char *ns = a->run->scenario->system->ns;
+    snprintf(text, size, "%s%s%s", ns, *ns ? "/" : "", a->run->keys[key]);
+    return ms_str(text);
+}
+#define KEY(a, key) key_name(a, key, (char[64]){0}, 64)
+
+/* ---- storing ---- */
+
+static int store_in_pieces(const struct sim_actor *a, struct ms_view name, struct ms_view value,
+                           struct ms_error *err)
+{
+    struct ms_store_writer *w;
+    int code = ms_store_write(a->store, name, value.size, NULL, &w, err);
+    if (code)
+        return code;
+    for (size_t at = 0; at < value.size; at += PIECE) {
+        size_t size = value.size - at < PIECE ? value.size - at : PIECE;
+        code = ms_store_writer_append(w, ms_view(value.data + at, size), err);
+        if (code) {
+            ms_store_writer_abort(w);
+            return code;
+        }
+    }
+    return ms_store_writer_commit(w, NULL, err);
+}
+
+static void do_store(const struct sim_actor *a, unsigned key)
+{
+    const struct sim_scenario *sc = a->run->scenario;
+    uint32_t id = sc->system->one_value_per_key ? key + 1 : ++a->run->last_id;
+    MS_AUTO_BUF struct ms_buf *value = sim_value_make(key, id, sc->value_max);
+    if (!value)
+        return;
+    struct ms_error err = {0};
+    size_t index = begin(a, &(struct sim_op){.client = a->client,
+                                             .key = key,
+                                             .verb = SIM_STORE,
+                                             .id = id,
+                                             .size = ms_buf_size(value)});
+    int code = sim_below(a->run->world, 4)
+                   ? ms_store_store(a->store, KEY(a, key), value, NULL, NULL, &err)
+                   : store_in_pieces(a, KEY(a, key), ms_buf_view(value), &err);
+    end(a, index, code, &err);
+}
+
+/* ---- loading ---- */
+
+/* Sets what was seen, after checking every byte of it. wanted: bytes asked for. */
+static void check_loaded(const struct sim_actor *a, size_t index, struct ms_view bytes,
+                         uint64_t offset, uint64_t wanted)
+{
+    const struct sim_scenario *sc = a->run->scenario;
+    struct sim_op *op = &a->run->history.ops[index];
+    char why[160] = "", text[256];
+    bool fine = sim_value_check(op->key, sc->value_max, bytes, offset, &op->id, why, sizeof why);
+    if (fine && op->id) {
+        op->size = sim_value_size(op->key, op->id, sc->value_max);
+        uint64_t there = offset < op->size ? op->size - offset : 0;
+        fine = bytes.size == (wanted < there ? wanted : there);
+        snprintf(why, sizeof why,
+                 "%zu bytes from %llu came, %llu were asked for and %llu are there", bytes.size,
+                 (unsigned long long)offset, (unsigned long long)wanted, (unsigned long long)there);
+    }
+    if (fine)
+        return;
+    struct sim_op shown = *op;
+    shown.code = 0;
+    shown.end_ns = now(a);
+    sim_op_print(text, sizeof text, &shown);
+    sim_broken(a->run->world, "wrong bytes were loaded: %s: %s", text, why);
+}
+
+static int read_through(const struct sim_actor *a, struct ms_view name, bool deleted,
+                        struct ms_buf **out, struct ms_error *err)
+{
+    struct ms_store_reader *r;
+    int code = ms_store_read(a->store, name, deleted, &r, err);
+    if (code)
+        return code;
+    uint64_t size = ms_store_reader_info(r)->size_bytes;
+    size_t got = 0, at = 0;
+    struct ms_buf *value = size <= SIM_VALUE_MAX ? ms_buf_new((size_t)size) : NULL;
+    if (!value)
+        code =
+            ms_error_set(err, MS_ERR_TOO_LARGE, "a value of %llu bytes", (unsigned long long)size);
+    while (!code && at < size) {
+        size_t piece = size - at < PIECE ? (size_t)size - at : PIECE;
+        code = ms_store_reader_read(r, at, ms_buf_data(value) + at, piece, &got, err);
+        if (!code && got == 0)
+            code = ms_error_set(err, MS_ERR_RANGE, "the reader ended early");
+        at += got;
+    }
+    ms_store_reader_close(r);
+    if (code)
+        ms_buf_unref(value);
+    else
+        *out = value;
+    return code;
+}
+
+static void do_load(const struct sim_actor *a, unsigned key, bool deleted)
+{
+    struct sim_world *w = a->run->world;
+    size_t max = a->run->scenario->value_max;
+    struct ms_load_options options = MS_LOAD_OPTIONS_INIT;
+    options.deleted = deleted;
+    bool range = !a->must_succeed && sim_below(w, 3) == 0;
+    if (range) {
+        options.offset = (int64_t)sim_below(w, max);
+        options.size = 16 + sim_below(w, max);
+    }
+    struct ms_error err = {0};
+    MS_AUTO_BUF struct ms_buf *value = NULL;
+    size_t index = begin(a, &(struct sim_op){.client = a->client,
+                                             .key = key,
+                                             .verb = SIM_LOAD,
+                                             .deleted = deleted,
+                                             .size = UINT64_MAX});
+    bool whole = !range && sim_below(w, 4) == 0;
+    int code = whole ? read_through(a, KEY(a, key), deleted, &value, &err) : MS_ERR_CONFLICT;
+    /* A reader may say that its version is gone; a load may not. */
+    if (code == MS_ERR_CONFLICT)
+        code = ms_store_load(a->store, KEY(a, key), &options, &value, &err);
+    if (!code && index < a->run->history.count)
+        check_loaded(a, index, ms_buf_view(value), (uint64_t)options.offset, options.size);
+    end(a, index, code, &err);
+}
+
+static void do_info(const struct sim_actor *a, unsigned key, bool deleted)
+{
+    struct ms_error err = {0};
+    struct ms_item_info info = {0};
+    size_t index = begin(a, &(struct sim_op){.client = a->client,
+                                             .key = key,
+                                             .verb = SIM_INFO,
+                                             .deleted = deleted,
+                                             .size = UINT64_MAX});
+    int code = ms_store_info(a->store, KEY(a, key), deleted, &info, &err);
+    if (!code && info.exists && index < a->run->history.count)
+        a->run->history.ops[index].size = info.size_bytes;
+    end(a, index, code ? code : info.exists ? 0 : MS_ERR_NOT_FOUND, &err);
+}
+
+/* ---- listing ---- */
+
+struct listing {
+    bool seen[SIM_KEYS_MAX];
+    uint64_t size[SIM_KEYS_MAX];
+    int last; /* number of the last key; -1: none yet */
+};
+
+/* Keys are numbered in their order, so each must have a higher number than the one before. */
+static void take_item(const struct sim_actor *a, const struct ms_item *item, struct listing *l)
+{
+    const struct sim_run *run = a->run;
+    unsigned i = 0;
+    while (i < run->scenario->keys && (strlen(run->keys[i]) != item->key.size ||
+                                       memcmp(run->keys[i], item->key.data, item->key.size) != 0))
+        i++;
+    if (i == run->scenario->keys) {
+        sim_broken(run->world, "a listing of client %u shows %.*s, which nobody stored", a->client,
+                   (int)item->key.size, (const char *)item->key.data);
+        return;
+    }
+    if ((int)i <= l->last)
+        sim_broken(run->world, "a listing of client %u shows key %u after key %d", a->client, i,
+                   l->last);
+    l->last = (int)i;
+    l->seen[i] = true;
+    l->size[i] = item->info.size_bytes;
+}
+
+static int list(const struct sim_actor *a, bool deleted, struct listing *l, struct ms_error *err)
+{
+    struct ms_list_options options = MS_LIST_OPTIONS_INIT;
+    options.deleted = deleted ? MS_LIST_DELETED : MS_LIST_LIVE;
+    struct ms_store_lister *lister;
+    int code = ms_store_list(a->store, a->run->scenario->system->ns, &options, &lister, err);
+    if (code)
+        return code;
+    const struct ms_item *item = NULL;
+    while (!(code = ms_store_lister_next(lister, &item, err)) && item)
+        take_item(a, item, l);
+    ms_store_lister_close(lister);
+    return code;
+}
+
+static void do_list(const struct sim_actor *a, bool deleted)
+{
+    struct sim_run *run = a->run;
+    struct listing l = {.last = -1};
+    struct ms_error err = {0};
+    struct sim_op op = {.client = a->client,
+                        .verb = SIM_LIST,
+                        .deleted = deleted,
+                        .begin_seq = sim_history_now(&run->history),
+                        .begin_ns = now(a)};
+    ms_sim_note("client %u begins to list%s", a->client, deleted ? " deleted" : "");
+    int code = list(a, deleted, &l, &err);
+    ms_sim_note("client %u ends to list: %s", a->client, ms_code_name(code));
+    if (sim_client_dead(run->world, a->client))
+        return;
+    op.code = code;
+    if (code) {
+        op.end_ns = now(a);
+        judge_failure(a, &op, &err);
+        return;
+    }
+    for (op.key = 0; op.key < run->scenario->keys; op.key++) {
+        op.answer = l.seen[op.key] ? SIM_DONE : SIM_NOT_FOUND;
+        op.code = l.seen[op.key] ? 0 : MS_ERR_NOT_FOUND;
+        op.size = l.seen[op.key] ? l.size[op.key] : UINT64_MAX;
+        sim_history_add(&run->history, &op, now(a));
+    }
+}
+
+/* ---- the rest ---- */
+
+static void do_change(const struct sim_actor *a, enum sim_verb verb, unsigned key, bool deleted)
+{
+    struct ms_error err = {0};
+    size_t index = begin(
+        a, &(struct sim_op){.client = a->client, .key = key, .verb = verb, .deleted = deleted});
+    int code;
+    if (verb == SIM_DELETE)
+        code = ms_store_delete(a->store, KEY(a, key), deleted, &err);
+    else
+        code =
+            ms_store_move(a->store, verb == SIM_UNDELETE ? MS_MOVE_UNDELETE : MS_MOVE_SOFT_DELETE,
+                          KEY(a, key), ms_view(NULL, 0), false, &err);
+    end(a, index, code, &err);
+}
+
+void sim_operate(const struct sim_actor *a, enum sim_verb verb, unsigned key, bool deleted)
+{
+    switch (verb) {
+    case SIM_STORE:
+        do_store(a, key);
+        break;
+    case SIM_LOAD:
+        do_load(a, key, deleted);
+        break;
+    case SIM_INFO:
+        do_info(a, key, deleted);
+        break;
+    case SIM_LIST:
+        do_list(a, deleted);
+        break;
+    case SIM_DELETE:
+    case SIM_SOFT_DELETE:
+    case SIM_UNDELETE:
+        do_change(a, verb, key, verb == SIM_DELETE && deleted);
+        break;
+    case SIM_VERB_COUNT:
+        break;
+    }
+}

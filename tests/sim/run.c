@@ -1,0 +1,174 @@
+/* One run: see run.h. The world lives inside the simulation, the history outlives it. */
+#include "tests/sim/run.h"
+
+#include "tests/sim/check_values.h"
+#include "tests/sim/clients.h"
+
+#include "base/sim.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define STEPS_MAX  20000000
+#define LAST_OPS   24
+#define WALL_START INT64_C(1800000000000000000) /* some day in 2027 */
+
+/* ---- inside the simulation ---- */
+
+static int create(struct sim_run *run, struct ms_error *err)
+{
+    unsigned client = 0;
+    struct sim_world *w = run->world;
+    w->calm = true;
+    int code = sim_client_new(w, false, &client, err);
+    if (!code)
+        code = run->scenario->system->create(w, client, err);
+    w->calm = false;
+    return code;
+}
+
+/* A client that comes to heal, and goes. */
+static int heal(struct sim_world *w, void *ctx, struct ms_error *err)
+{
+    const struct sim_run *run = ctx;
+    unsigned client = 0;
+    int code = sim_client_new(w, false, &client, err);
+    struct ms_store *s = NULL;
+    if (!code)
+        code = run->scenario->system->open(w, client, &s, err);
+    if (!code)
+        code = run->scenario->system->heal(w, client, s, err);
+    ms_sim_note("heal by client %u: %s", client, ms_code_name(code));
+    ms_store_free(s);
+    return code;
+}
+
+static int disaster(struct sim_run *run, struct ms_error *err)
+{
+    struct ms_group *group;
+    int code = ms_group_new(&group, err);
+    if (code)
+        return code;
+    code = sim_clients_start(run, group, err);
+    if (!code)
+        code = sim_disturb(run->world, group, err);
+    ms_group_join_all(group, NULL);
+    ms_group_release(group);
+    return code;
+}
+
+static void aftermath(struct sim_run *run)
+{
+    const struct sim_system *system = run->scenario->system;
+    struct ms_error err = {0};
+    sim_world_calm(run->world);
+    if (system->heal && heal(run->world, run, &err))
+        sim_broken(run->world, "when the faults had stopped the store could not be healed: %s",
+                   err.text);
+    sim_clients_read_all(run);
+    if (system->check && system->check(run->world, &err))
+        sim_broken(run->world, "when the faults had stopped and all was healed: %s", err.text);
+}
+
+struct inside {
+    struct sim_run run;
+    struct sim_world world;
+    uint64_t seed;
+    struct ms_error err;
+};
+
+static int inside_main(void *arg)
+{
+    struct inside *in = arg;
+    struct sim_run *run = &in->run;
+    const struct sim_system *system = run->scenario->system;
+    int code =
+        sim_world_init(run->world, in->seed, system->members, &run->scenario->faults, &in->err);
+    if (code)
+        return code;
+    if (system->heal) {
+        run->world->heal = heal;
+        run->world->heal_ctx = run;
+    }
+    code = create(run, &in->err);
+    if (!code)
+        code = disaster(run, &in->err);
+    if (!code)
+        aftermath(run);
+    sim_world_fini(run->world);
+    return code;
+}
+
+/* ---- outside ---- */
+
+static void keep_history(struct sim_result *out, const struct sim_history *h, unsigned key,
+                         uint64_t at)
+{
+    size_t size;
+    FILE *text = open_memstream(&out->history, &size);
+    if (!text)
+        return;
+    sim_history_print(text, h, key, at, LAST_OPS);
+    fclose(text);
+}
+
+static void check_key(const struct sim_run *run, unsigned key, struct sim_result *out)
+{
+    uint64_t at = 0;
+    enum sim_verdict verdict = sim_check_values(&run->history, key, out->why, sizeof out->why, &at);
+    if (verdict == SIM_HOLDS && run->scenario->system->linearizable)
+        verdict =
+            sim_check_linear(&run->history, key, SIM_LINEAR_STEPS, out->why, sizeof out->why, &at);
+    out->undecided += verdict == SIM_UNDECIDED;
+    if (verdict != SIM_BROKEN)
+        return;
+    out->broken = true;
+    keep_history(out, &run->history, key, at);
+}
+
+static void count(struct sim_result *out, const struct ms_sim_result *sim, const struct inside *in)
+{
+    out->trace_hash = sim->trace_hash;
+    out->steps = sim->steps;
+    out->end_ns = sim->end_ns;
+    out->ops = in->run.history.count;
+    out->calls = in->world.calls;
+    out->faults = in->world.faults_struck;
+    out->delayed = in->world.delayed_effects;
+    out->disturbances = in->world.disturbances_done;
+    out->deaths = in->world.deaths;
+}
+
+void sim_run(const struct sim_scenario *scenario, uint64_t seed,
+             void (*trace)(void *ctx, const char *line), void *trace_ctx, struct sim_result *out)
+{
+    struct inside *in = calloc(1, sizeof *in);
+    *out = (struct sim_result){0};
+    if (!in) {
+        out->broken = true;
+        snprintf(out->why, sizeof out->why, "no memory for a simulation");
+        return;
+    }
+    in->seed = seed;
+    in->run =
+        (struct sim_run){.scenario = scenario, .world = &in->world, .ops_left = scenario->ops};
+    sim_keys_init(&in->run);
+    struct ms_sim_options options = {.seed = seed,
+                                     .start_wall_ns = WALL_START,
+                                     .max_steps = STEPS_MAX,
+                                     .trace = trace,
+                                     .trace_ctx = trace_ctx};
+    struct ms_sim_result sim = {0};
+    int code = ms_sim_run(&options, inside_main, in, &sim, &in->err);
+    count(out, &sim, in);
+    if (in->world.broken[0] || code) {
+        out->broken = true;
+        snprintf(out->why, sizeof out->why, "%s",
+                 in->world.broken[0] ? in->world.broken : in->err.text);
+        keep_history(out, &in->run.history, SIM_ANY_KEY, SIM_NEVER);
+    }
+    for (unsigned key = 0; !out->broken && key < scenario->keys; key++)
+        check_key(&in->run, key, out);
+    sim_history_fini(&in->run.history);
+    free(in);
+}

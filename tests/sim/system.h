@@ -1,0 +1,61 @@
+/* tests/sim/system.h - what is simulated: a system under test, and the scenarios it is put into.
+ *
+ * A system says how a Store is made from the world's members. Everything else (clients, faults,
+ * checks) is the harness's. A new system adds one struct to systems.c and its scenarios to
+ * scenarios.c.
+ */
+#ifndef TESTS_SIM_SYSTEM_H
+#define TESTS_SIM_SYSTEM_H
+
+#include "tests/sim/history.h"
+#include "tests/sim/world.h"
+
+#include <mstore/store.h>
+
+#define SIM_KEYS_MAX 32
+
+struct sim_system {
+    const char *name;
+    unsigned members;
+    const char *ns;          /* namespace of all keys; "": the root */
+    bool linearizable;       /* promised for each key */
+    bool one_value_per_key;  /* the key determines the value */
+    bool one_writer_per_key; /* no two clients change the same key */
+    unsigned verbs;          /* 1 << SIM_STORE and so on: what clients do */
+    /* Before any fault: lays out the members for this client. */
+    int (*create)(struct sim_world *w, unsigned client, struct ms_error *err);
+    /* A Store, open, of this client's own, with its clock. */
+    int (*open)(struct sim_world *w, unsigned client, struct ms_store **out, struct ms_error *err);
+    /* Repairs what can be repaired; NULL: there is no such thing. */
+    int (*heal)(struct sim_world *w, unsigned client, struct ms_store *s, struct ms_error *err);
+    /* After faults have stopped and all is healed: looks at the disks (sim_disk_walk), whether
+     * every key has its full redundancy and nothing else is left. Fails with the sentence that
+     * says what is wrong. NULL: nothing is promised about disks. */
+    int (*check)(struct sim_world *w, struct ms_error *err);
+};
+
+struct sim_scenario {
+    const char *name, *what;
+    const struct sim_system *system;
+    unsigned clients, ops, keys; /* at once; of all clients together */
+    size_t value_max;
+    struct sim_faults faults;
+    bool available; /* within the tolerance nothing may fail */
+    bool broken;    /* it must be found to break its promise: kept out of "all" */
+};
+
+/* By name; NULL: there is none. NULL after the last. */
+const struct sim_scenario *sim_scenario_named(const char *name);
+const struct sim_scenario *sim_scenario_at(size_t index);
+
+extern const struct sim_system sim_single; /* the plain Store over one member */
+/* The plain Store behind a small lie, for proof that lies are found: mutants.c. */
+extern const struct sim_system sim_mutant_stale, sim_mutant_undead, sim_mutant_blind,
+    sim_mutant_mixed, sim_mutant_forgetful, sim_mutant_shifted, sim_mutant_hasty, sim_mutant_split;
+/* What mutants are made of: the plain Store over that member, opened or (create) laid out. */
+int sim_single_open(struct sim_world *w, unsigned client, unsigned member, struct ms_store **out,
+                    struct ms_error *err) MS_MUST_CHECK;
+int sim_single_create(struct sim_world *w, unsigned client, unsigned member,
+                      struct ms_error *err) MS_MUST_CHECK;
+
+#endif

@@ -1,0 +1,69 @@
+/* The systems under test: see system.h.
+ *
+ * The plain Store over one member promises what its storage does: each operation is one call there,
+ * so keys are linearizable as long as the storage keeps its word, whatever is lost on the way and
+ * however late a request takes effect. */
+#include "tests/sim/system.h"
+
+#define ALL_VERBS ((1u << SIM_VERB_COUNT) - 1)
+
+static int single_new(struct sim_world *w, unsigned client, unsigned member, struct ms_store **out,
+                      struct ms_error *err)
+{
+    struct ms_backend *backend;
+    int code = sim_member_handle(w, client, member, &backend, err);
+    if (code)
+        return code;
+    struct ms_store_options options = MS_STORE_OPTIONS_INIT;
+    options.clock = &w->clients[client].clock;
+    options.seed = 1 + client;
+    options.ignore_environment = true;
+    return ms_store_new_over(backend, &options, out, err);
+}
+
+int sim_single_create(struct sim_world *w, unsigned client, unsigned member, struct ms_error *err)
+{
+    struct ms_store *s;
+    int code = single_new(w, client, member, &s, err);
+    if (code)
+        return code;
+    code = ms_store_create(s, err);
+    ms_store_free(s);
+    return code;
+}
+
+int sim_single_open(struct sim_world *w, unsigned client, unsigned member, struct ms_store **out,
+                    struct ms_error *err)
+{
+    struct ms_store *s;
+    int code = single_new(w, client, member, &s, err);
+    if (code)
+        return code;
+    code = ms_store_open(s, err);
+    if (code)
+        ms_store_free(s);
+    else
+        *out = s;
+    return code;
+}
+
+static int single_create(struct sim_world *w, unsigned client, struct ms_error *err)
+{
+    return sim_single_create(w, client, 0, err);
+}
+
+static int single_open(struct sim_world *w, unsigned client, struct ms_store **out,
+                       struct ms_error *err)
+{
+    return sim_single_open(w, client, 0, out, err);
+}
+
+const struct sim_system sim_single = {
+    .name = "single",
+    .members = 1,
+    .ns = "",
+    .linearizable = true,
+    .verbs = ALL_VERBS,
+    .create = single_create,
+    .open = single_open,
+};
