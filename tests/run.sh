@@ -136,7 +136,7 @@ suite() {
 sources() { git ls-files '*.c' '*.h' 2>/dev/null || find . -name build -prune -o -name '*.[ch]' -print; }
 scripts() { git ls-files '*.sh' .ci/run 2>/dev/null || find . -name build -prune -o -name '*.sh' -print; }
 
-slow='^(conformance_(swift|sftp2|.*_h2|.*_emulated)|network_.*)$' # minutes of waiting: once is enough
+slow='^(conformance_(swift|sftp2|.*_h2|.*_ssh|.*_emulated)|network_.*)$' # minutes of waiting: once is enough
 alone='^(cli|stats|fuzz|test_cli|test_fault_(alloc|full|power|rest|s3))|_memory$' # nothing runs beside another there
 
 stage_static() {

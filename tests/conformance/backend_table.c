@@ -38,6 +38,7 @@ const struct candidate candidates[] = {
     {"REST of BorgStore", "$BORGSTORE_SERVER", false, REST, true}, /* see docs/rest.md */
     {"S3 of Ceph over HTTP/2", "$MS_TEST_S3_H2_URL", false, OBJECTS, true},
     {"rest over HTTP/2", "$MS_TEST_REST_H2_URL", false, REST, true},
+    {"rest over ssh", "$MS_TEST_REST_SSH_URL", false, REST, true},
     {"S3 of Swift", "$MS_TEST_SWIFT_URL", false, SWIFT, true},
     {"SFTP of OpenSSH", "$MS_TEST_SFTP_URL", false, COMMON | MS_CAP_COPY | MS_CAP_COMPOSE, true},
     {"SFTP of OpenSSH behind the emulator", "$MS_TEST_SFTP_URL?emulate.latency=1ms", false,

@@ -14,6 +14,7 @@ const struct place places[] = {
     {"swift", "MS_TEST_SWIFT_URL", 1, NULL},
     {"rest", "MS_TEST_REST_URL", 4, "MS_TEST_REST_ROOT"},
     {"s3-h2", "MS_TEST_S3_H2_URL", 1, NULL},
+    {"rest-ssh", "MS_TEST_REST_SSH_URL", 1, "MS_TEST_REST_ROOT"},
     {"rest-h2", "MS_TEST_REST_H2_URL", 2, "MS_TEST_REST_ROOT"},
     {0},
 };

@@ -1,6 +1,7 @@
 #!/bin/bash
 # sshd.sh up DIR [PORT] | down DIR - a throw-away OpenSSH server, SFTP alone, the login is whoever
-# starts it, by key. Package: openssh-server. Data: DIR/data. See lib.sh.
+# starts it, by key. Package: openssh-server. Data: DIR/data. With MS_SSHD_PATH it runs commands
+# instead, found in the folders of that variable. See lib.sh.
 set -eu
 # shellcheck source=tests/servers/lib.sh
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
@@ -29,6 +30,8 @@ for known in $port '*'; do
     echo "[127.0.0.1]:$known $(cut -d' ' -f1,2 "$dir/host_key.pub")"
 done >"$dir/known_hosts"
 
+purpose="ForceCommand internal-sftp -d $dir/data"
+[ -z "${MS_SSHD_PATH:-}" ] || purpose="SetEnv PATH=$MS_SSHD_PATH"
 cat >"$dir/sshd_config" <<CONF
 ListenAddress 127.0.0.1:$port
 HostKey $dir/host_key
@@ -45,7 +48,7 @@ PrintMotd no
 MaxStartups 200
 MaxSessions 200
 Subsystem sftp internal-sftp -d $dir/data
-ForceCommand internal-sftp -d $dir/data
+$purpose
 CONF
 # Run as root it wants its (empty) directory for the separation of privileges.
 [ "$(id -u)" != 0 ] || mkdir -p /run/sshd
