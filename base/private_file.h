@@ -1,4 +1,5 @@
-/* base/private_file.h - reading a small file that may hold secrets.
+/* base/private_file.h - small files of the user's own: reading one that may hold secrets, the
+ * folder that nobody else may write to, replacing a file in it.
  *
  * The caller wipes what it got (ms_private_file_free does) and refuses the file when it holds a
  * secret and others than its owner have any right to it (ms_private_file_check does).
@@ -7,6 +8,7 @@
 #define BASE_PRIVATE_FILE_H
 
 #include <mstore/base.h>
+#include <sys/types.h>
 
 struct ms_private_file {
     struct ms_buf *text;
@@ -27,5 +29,17 @@ static inline struct ms_view ms_private_file_view(const struct ms_private_file *
 {
     return ms_buf_view(file->text);
 }
+
+/* Opens the folder at an absolute path, made (0700, not its parents) when `make`; `what` as in
+ * "statistics". A descriptor, or MS_ERR_ACCESS: it is somebody else's, or others may write to it; a
+ * symbolic link is not followed. */
+int ms_private_folder_open(const char *path, const char *what, bool make,
+                           struct ms_error *err) MS_MUST_CHECK;
+/* The file has either its old content or this one, also after a power cut; only the user may read
+ * it. One at a time for each name: the new one is NAME.tmp meanwhile. */
+int ms_private_file_replace(int folder, const char *name, struct ms_view text,
+                            struct ms_error *err) MS_MUST_CHECK;
+/* All of buf at offset, in spite of interruptions. False: errno says why. */
+bool ms_pwrite_all(int fd, const void *buf, size_t size, off_t offset);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "base/private_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -36,22 +37,6 @@ void ms_stats_file_forget(void)
     file.folder[0] = '\0';
 }
 
-/* All of buf at offset, in spite of interruptions. */
-static bool write_all(int fd, const void *buf, size_t size, off_t offset)
-{
-    for (size_t done = 0; done < size;) {
-        ssize_t n = pwrite(fd, (const char *)buf + done, size - done, offset + (off_t)done);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0) {
-            errno = n == 0 ? ENOSPC : errno;
-            return false;
-        }
-        done += (size_t)n;
-    }
-    return true;
-}
-
 /* A file with the region's content and storage under all of it that is in use. 0 or an errno. */
 static int fill(int fd, const struct ms_stats_region *region)
 {
@@ -59,7 +44,7 @@ static int fill(int fd, const struct ms_stats_region *region)
     int failed = posix_fallocate(fd, 0, used);
     if (failed)
         return failed;
-    if (ftruncate(fd, sizeof *region) != 0 || !write_all(fd, region, (size_t)used, 0))
+    if (ftruncate(fd, sizeof *region) != 0 || !ms_pwrite_all(fd, region, (size_t)used, 0))
         return errno;
     return 0;
 }

@@ -3,6 +3,7 @@
 #include "base/stats_file.h"
 
 #include "base/cleanup.h"
+#include "base/private_file.h"
 #include "base/text.h"
 
 #include <dirent.h>
@@ -29,25 +30,7 @@ const char *ms_stats_folder(char *buf, size_t size)
 
 int ms_stats_folder_open(const char *path, bool make, struct ms_error *err)
 {
-    if (*path != '/')
-        return ms_error_set(err, MS_ERR_INVALID,
-                            "the statistics folder \"%s\" must be an absolute path",
-                            MS_SHOW(ms_str(path)));
-    if (make && mkdir(path, 0700) != 0 && errno != EEXIST)
-        return ms_error_errno(err, errno, "make the statistics folder %s", path);
-    MS_AUTO_CLOSE int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0)
-        return ms_error_errno(err, errno, "open the statistics folder %s", path);
-    struct stat st;
-    if (fstat(fd, &st) != 0)
-        return ms_error_errno(err, errno, "look at the statistics folder %s", path);
-    if (st.st_uid != geteuid())
-        return ms_error_set(err, MS_ERR_ACCESS, "the statistics folder %s belongs to somebody else",
-                            path);
-    if (st.st_mode & (S_IWGRP | S_IWOTH))
-        return ms_error_set(err, MS_ERR_ACCESS,
-                            "others may write to the statistics folder %s: chmod 700 it", path);
-    return ms_take_fd(&fd);
+    return ms_private_folder_open(path, "statistics", make, err);
 }
 
 uint64_t ms_stats_start_ticks(int64_t pid)
