@@ -1,0 +1,57 @@
+/* mstore/state.h - what a user's processes know of a store and keep on the local machine: the
+ * members' breakers, so that a dead member does not cost each process a time-out, and the highest
+ * layout epoch ever seen, so that an old layout is refused by the next process too.
+ *
+ * The folder is $MSTORE_STATE_DIR, else $XDG_STATE_HOME/mstore, else $HOME/.local/state/mstore. It
+ * must be the user's own. When there is none ("" asks for that, without a word) everything works
+ * within the process, and one warning says what is lost. One file a store, UUID.state, INI text
+ * (docs/formats.md) without URLs, names or sentences.
+ *
+ * Processes that save at once. A save holds flock(2) on the folder, reads what others have written
+ * since, merges, and replaces the file: written beside it, synced, renamed. So nothing is lost
+ * between reading and renaming; the kernel frees the lock of a process that dies. Merging: of a
+ * member, what changed last wins, unless it claims to be of the future (a clock was wrong); the
+ * higher epoch wins. What this process did not change is the file's.
+ *
+ * A file that is damaged is ignored with one warning, and replaced at the next save, but its epoch
+ * is kept: it is there twice with a check of its own, and either will do. A newer program's file is
+ * never replaced.
+ *
+ * Any thread. The lock within the process is not held during input and output.
+ */
+#ifndef MSTORE_STATE_H
+#define MSTORE_STATE_H
+
+#include "mstore/health.h"
+#include "mstore/uuid.h"
+
+#define MS_STATE_MEMBERS 512 /* of one store, also such as have long gone; the oldest make room */
+
+struct ms_state;
+
+/* folder NULL: as above. Fails for want of memory, or when the folder that was given cannot be
+ * used. */
+int ms_state_open(const struct ms_uuid *store, const char *folder, struct ms_state **out,
+                  struct ms_error *err) MS_MUST_CHECK;
+/* Saves nothing. */
+void ms_state_free(struct ms_state *s);
+/* Where it is kept; NULL: in memory only. */
+const char *ms_state_path(const struct ms_state *s);
+
+/* What is known of the member, by this process or another. False: nothing. */
+bool ms_state_get(const struct ms_state *s, const struct ms_uuid *member,
+                  struct ms_health_saved *out);
+/* saved->changed_wall_ns 0 (a breaker that never changed) is not kept. */
+void ms_state_put(struct ms_state *s, const struct ms_uuid *member,
+                  const struct ms_health_saved *saved);
+uint64_t ms_state_epoch(const struct ms_state *s); /* 0: none seen */
+/* True: it is higher than any before, and worth saving at once. */
+bool ms_state_raise_epoch(struct ms_state *s, uint64_t epoch);
+
+/* Writes what has changed, if anything has, and learns what others wrote. wall_ns: now. On failure
+ * it stays to be saved. MS_ERR_BUSY: another process held the lock for a second. */
+int ms_state_save(struct ms_state *s, int64_t wall_ns, struct ms_error *err) MS_MUST_CHECK;
+/* Only learns what others wrote. */
+int ms_state_reload(struct ms_state *s, struct ms_error *err) MS_MUST_CHECK;
+
+#endif
