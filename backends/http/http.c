@@ -3,6 +3,7 @@
  *
  * Any thread. What a callback needs is in the request's own `struct transfer`. */
 #include "backends/http/explain.h"
+#include "backends/http/pace.h"
 
 #include "base/cleanup.h"
 #include "base/log.h"
@@ -51,6 +52,8 @@ struct transfer {
     size_t dropped; /* bytes of a mapped body or of a mapped `into` that were given back */
     int failed;     /* a code of ours that ended it */
     bool begun;     /* the request went out */
+    struct ms_pace pace;
+    uint64_t patience_ns; /* window of the pace */
 };
 
 static struct ms_mutex global_mutex = MS_MUTEX_STATIC;
@@ -336,16 +339,26 @@ static void drop_sent(struct transfer *t, size_t sent)
     t->dropped = until;
 }
 
-/* curl asks about once a second, and whenever bytes move. */
-static int look_at_token(void *ctx, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t sent)
+/* curl's own watch counts what the kernel took: a line that needs longer for that would seem dead.
+ */
+static bool too_slow(struct transfer *t, int64_t received, int64_t sent)
 {
-    (void)a, (void)b, (void)c;
+    return t->begun &&
+           ms_pace_too_slow(&t->pace, ms_clock_now(ms_clock_real()),
+                            received + sent - ms_pace_held(t->handle->fd), t->patience_ns);
+}
+
+/* curl asks about once a second, and whenever bytes move. */
+static int watch(void *ctx, curl_off_t a, curl_off_t received, curl_off_t b, curl_off_t sent)
+{
+    (void)a, (void)b;
     struct transfer *t = ctx;
     drop_sent(t, (size_t)sent);
-    if (ms_check_cancelled(NULL) == 0)
-        return 0;
-    t->failed = MS_ERR_CANCELLED;
-    return 1;
+    if (ms_check_cancelled(NULL))
+        t->failed = MS_ERR_CANCELLED;
+    else if (too_slow(t, received, sent))
+        t->failed = MS_ERR_TIMEOUT;
+    return t->failed != 0;
 }
 
 /* When a kept connection turns out to be dead, curl sends the request again by itself. That may be
@@ -371,8 +384,6 @@ static void set_connection(const struct ms_http *http, CURL *c)
     curl_easy_setopt(c, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
     curl_easy_setopt(c, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, (long)o->connect_timeout_s);
-    curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, 1L);
-    curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, (long)o->stall_timeout_s);
     curl_easy_setopt(c, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(c, CURLOPT_TCP_NODELAY, 1L);
     if (http->ca_file)
@@ -416,7 +427,7 @@ static void set_callbacks(struct transfer *t)
     curl_easy_setopt(c, CURLOPT_HEADERDATA, t);
     curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, take_body);
     curl_easy_setopt(c, CURLOPT_WRITEDATA, t);
-    curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, look_at_token);
+    curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, watch);
     curl_easy_setopt(c, CURLOPT_XFERINFODATA, t);
     curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L);
     curl_easy_setopt(c, CURLOPT_PREREQFUNCTION, before_sending);
@@ -452,6 +463,8 @@ static int own_failure(const struct ms_http *http, int code, struct ms_error *er
 {
     if (code == MS_ERR_CANCELLED)
         return ms_error_set(err, code, "cancelled");
+    if (code == MS_ERR_TIMEOUT)
+        return ms_http_explain(http->host, NULL, CURLE_OPERATION_TIMEDOUT, "", err);
     if (code == MS_ERR_NO_MEMORY)
         return ms_error_set(err, code, "no memory for an answer of %s", http->host);
     return ms_error_set(err, code, "%s sent an answer that is longer than it may be", http->host);
@@ -497,7 +510,10 @@ int ms_http_do(struct ms_http *http, const struct ms_http_request *request,
     int code = ms_check_cancelled(err);
     if (code)
         return code;
-    struct transfer t = {.request = request, .answer = &answer, .handle = take_handle(http)};
+    struct transfer t = {.request = request,
+                         .answer = &answer,
+                         .handle = take_handle(http),
+                         .patience_ns = http->options.stall_timeout_s * UINT64_C(1000000000)};
     struct curl_slist *headers = request_headers(request);
     CURLcode result = CURLE_OUT_OF_MEMORY;
     if (t.handle && headers) {

@@ -17,7 +17,7 @@ struct ms_http_options {
     const char *ca_file;         /* PEM; NULL: the system's */
     bool no_verify;              /* TLS is not verified: only when the user says so */
     unsigned connect_timeout_s;  /* 0: 10 */
-    unsigned stall_timeout_s;    /* no byte for so long ends a request; 0: 30 */
+    unsigned stall_timeout_s;    /* a request so long too slow (pace.h) is ended; 0: 30 */
     const char *user, *password; /* Basic authentication; NULL: none */
     const char *resolve;         /* "HOST:PORT:ADDRESS" instead of DNS, NULL: none */
 };

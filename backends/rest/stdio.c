@@ -8,6 +8,7 @@
  * works. */
 #include "backends/rest/stdio.h"
 
+#include "backends/http/pace.h"
 #include "backends/rest/wire.h"
 #include "base/cleanup.h"
 #include "base/sync.h"
@@ -23,6 +24,12 @@
 #define SLICE_MS     100 /* so often the cancellation is looked at */
 #define POLITE_MS    3000
 #define DROP_BYTES   ((size_t)8 << 20)
+#define SECOND       UINT64_C(1000000000)
+
+/* What ssh takes before the server does (the window of a channel), and how slow a line may be that
+ * it waits for. */
+#define SSH_HOLDS_MAX         ((size_t)2 << 20)
+#define SLOW_LINE_BYTES_PER_S 8192
 
 struct ms_rest_pool {
     struct ms_rest_pool_options options;
@@ -49,6 +56,7 @@ struct exchange {
     uint8_t *to; /* the answer's body */
     uint64_t got, wanted, sent, received;
     size_t dropped; /* bytes of a mapped body or of a mapped `into` that were given back */
+    struct ms_pace pace;
 };
 
 /* ---- pool ---- */
@@ -314,16 +322,31 @@ static bool wait_for(struct exchange *x, struct pollfd fds[3])
     return poll(fds, 3, SLICE_MS) > 0;
 }
 
+/* When all is sent, ssh may still hold some of it, of which nobody here sees how it goes on. */
+static uint64_t window_ns(const struct exchange *x, unsigned patience)
+{
+    bool unsent = x->unsent[0].size || x->unsent[1].size;
+    size_t held = unsent || x->received                   ? 0
+                  : x->request->body.size < SSH_HOLDS_MAX ? x->request->body.size
+                                                          : SSH_HOLDS_MAX;
+    uint64_t seconds = (uint64_t)x->pool->options.stall_timeout_s * patience;
+    return (seconds + held / SLOW_LINE_BYTES_PER_S) * SECOND;
+}
+
+static bool too_slow(struct exchange *x, unsigned patience)
+{
+    int64_t moved = (int64_t)(x->sent + x->received) - ms_pace_held(x->child->in);
+    return ms_pace_too_slow(&x->pace, ms_clock_now(ms_clock_real()), moved, window_ns(x, patience));
+}
+
 static int converse(struct exchange *x, unsigned patience, struct ms_error *err)
 {
-    uint64_t limit_ms = (uint64_t)x->pool->options.stall_timeout_s * 1000 * patience, idle_ms = 0;
     bool ended = false;
     while (!complete(x) && !ended) {
         struct pollfd fds[3];
         int code = ms_check_cancelled(err);
         if (code)
             return code;
-        uint64_t before = x->sent + x->received;
         bool deaf = false;
         if (wait_for(x, fds)) {
             if (fds[1].revents)
@@ -332,8 +355,6 @@ static int converse(struct exchange *x, unsigned patience, struct ms_error *err)
                 code = transmit(x, &deaf);
             if (!code && fds[0].revents)
                 code = receive(x, &ended, err);
-        } else {
-            idle_ms += SLICE_MS;
         }
         if (deaf) { /* what it still says comes, its input is closed */
             x->unsent[0] = x->unsent[1] = ms_view("", 0);
@@ -341,9 +362,7 @@ static int converse(struct exchange *x, unsigned patience, struct ms_error *err)
         }
         if (code)
             return code;
-        if (x->sent + x->received != before)
-            idle_ms = 0;
-        if (idle_ms >= limit_ms)
+        if (!complete(x) && too_slow(x, patience))
             return ms_error_set(err, MS_ERR_TIMEOUT, "%s does not answer in time", x->pool->peer);
     }
     return complete(x) ? 0 : MS_ERR_CONNECTION; /* the child's end says more */

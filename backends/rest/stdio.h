@@ -18,7 +18,7 @@ struct ms_rest_pool_options {
     const char *variable;       /* for messages: what could name another command; static */
     const char *peer;           /* for messages: "user@host", "borgstore-server-rest" */
     unsigned children;          /* at most */
-    unsigned stall_timeout_s;   /* no byte for so long ends a request */
+    unsigned stall_timeout_s;   /* a request so long too slow (pace.h) is ended */
 };
 
 int ms_rest_pool_new(const struct ms_rest_pool_options *options, struct ms_rest_pool **out,

@@ -331,6 +331,45 @@ static void a_child_that_does_not_want_to_end_is_ended(void **state)
     rig_stop(&rig);
 }
 
+#define HEARS "while read -r l && [ \"$l\" != \"$(printf \"\\r\")\" ]; do :; done; "
+#define SAYS(size)                                                                                 \
+    "printf \"HTTP/1.1 200 OK\\r\\nX-BorgStore-Is-Directory: true\\r\\n"                           \
+    "Content-Length: " size "\\r\\n\\r\\n\"; "
+
+/* It dribbles its answer, which would take half a minute. */
+static void a_child_that_drags_on_is_ended(void **state)
+{
+    struct rig rig;
+    struct ms_buf *got = NULL;
+    (void)state;
+    start_program(&rig,
+                  "sh -c '" HEARS SAYS("0")
+                      HEARS SAYS("300") "for i in $(seq 300); do printf x; sleep 0.1; done'",
+                  "retries=0&timeout=1s");
+    check_ok(ms_backend_open(rig.b, &rig.err), rig.err);
+    check_code(ms_backend_load(rig.b, ms_str("v"), 0, MS_SIZE_TO_END, &got, NULL, &rig.err),
+               MS_ERR_TIMEOUT, rig.err);
+    check_text(rig.err, "does not answer in time");
+    rig_stop(&rig);
+}
+
+/* It needs three times the time-out for its answer, and never stops. */
+static void a_child_that_is_slow_is_waited_for(void **state)
+{
+    struct rig rig;
+    struct ms_buf *got = NULL;
+    (void)state;
+    start_program(&rig,
+                  "sh -c '" HEARS SAYS("0") HEARS SAYS(
+                      "1500") "for i in $(seq 30); do printf %50s x; sleep 0.1; done; read a'",
+                  "retries=0&timeout=1s");
+    check_ok(ms_backend_open(rig.b, &rig.err), rig.err);
+    check_ok(ms_backend_load(rig.b, ms_str("v"), 0, MS_SIZE_TO_END, &got, NULL, &rig.err), rig.err);
+    assert_int_equal(ms_buf_size(got), 1500);
+    ms_buf_unref(got);
+    rig_stop(&rig);
+}
+
 static void a_program_that_is_not_there_is_named(void **state)
 {
     (void)state;
@@ -395,6 +434,8 @@ int main(void)
         cmocka_unit_test(large_values_that_do_not_hold_still),
         cmocka_unit_test(a_child_that_stops_listening_says_why),
         cmocka_unit_test(a_child_that_does_not_want_to_end_is_ended),
+        cmocka_unit_test(a_child_that_drags_on_is_ended),
+        cmocka_unit_test(a_child_that_is_slow_is_waited_for),
         cmocka_unit_test(a_program_that_is_not_there_is_named),
         cmocka_unit_test(a_writer_without_a_folder_for_its_file_says_so),
     };
