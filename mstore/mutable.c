@@ -1,0 +1,407 @@
+/* mstore/mutable.c - see mstore/mutable.h. Each verb is a few steps of mstore/versions.h: list,
+ * settle on the newest version, put a higher one, let go of what lies below. */
+#include "mstore/mutable.h"
+
+#include "backends/range.h"
+#include "base/cleanup.h"
+#include "base/sync.h"
+#include "base/text.h"
+#include "mstore/versions.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define ROUNDS      16 /* a version that vanishes has made room for a newer one: somebody is busy */
+#define WRITER_HIGH (UINT64_C(1) << 63)
+
+struct ms_mutable {
+    struct ms_mutex mutex;
+    struct ms_random random; /* guarded by mutex */
+};
+
+int ms_mutable_new(uint64_t seed, struct ms_mutable **out, struct ms_error *err)
+{
+    struct ms_mutable *m = calloc(1, sizeof *m);
+    if (!m)
+        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for mutable keys");
+    ms_mutex_init(&m->mutex);
+    ms_random_seed(&m->random, seed);
+    *out = m;
+    return 0;
+}
+
+void ms_mutable_free(struct ms_mutable *m)
+{
+    if (!m)
+        return;
+    ms_mutex_fini(&m->mutex);
+    free(m);
+}
+
+/* One for each write, so that two at once by one client differ. What copies a value that it has
+ * read loses against a store which saw the same versions. */
+static uint64_t new_writer(struct ms_mutable *m, bool copies)
+{
+    MS_HOLD(&m->mutex);
+    uint64_t random = ms_random_u64(&m->random);
+    return copies ? random & ~WRITER_HIGH : random | WRITER_HIGH;
+}
+
+/* "config/x", for messages. */
+struct shown {
+    char text[2 * MS_SHOW_SIZE];
+};
+static const char *show_site(const struct ms_site *site, struct shown *to)
+{
+    snprintf(to->text, sizeof to->text, "\"%s%s%s\"", MS_SHOW(site->space_path),
+             site->space_path.size ? "/" : "", MS_SHOW(site->key));
+    return to->text;
+}
+#define SHOW_SITE(site) show_site((site), &(struct shown){{0}})
+
+/* ---- the newest version -------------------------------------------------------------------- */
+
+/* What an operation reads: it owns what it has seen. */
+struct newest {
+    struct ms_versions *seen;
+    struct ms_version version;
+    bool found;
+    struct ms_buf *value; /* when it was wanted or had to be copied; else NULL */
+};
+
+static void newest_end(struct newest *n)
+{
+    ms_versions_free(n->seen);
+    ms_buf_unref(n->value);
+    *n = (struct newest){0};
+}
+
+static int open_versions(const struct ms_site *site, bool times, struct ms_versions **out,
+                         struct ms_error *err)
+{
+    struct ms_versions *v = NULL;
+    int code = ms_versions_new(site, &v, err);
+    if (code)
+        return code;
+    v->times = times;
+    code = ms_versions_list(v, v->majority, err);
+    if (code)
+        ms_versions_free(v);
+    else
+        *out = v;
+    return code;
+}
+
+/* Copies the version to voters that lack it until it is complete: nobody may see an older one after
+ * us. */
+static int write_back(struct newest *n, struct ms_error *err)
+{
+    struct ms_frames frames;
+    struct ms_view value = n->value ? ms_buf_view(n->value) : ms_view(NULL, 0);
+    bool zstd = n->seen->site->space->compress;
+    int code = ms_frames_make(&n->version, zstd, value, &frames, err);
+    if (code)
+        return code;
+    code = ms_versions_put(n->seen, &n->version, &frames, false, err);
+    ms_frames_free(&frames);
+    return code ? ms_error_prefix(err, code, "the newest version is not on enough members") : 0;
+}
+
+/* Makes sure that n->version is complete, and loads it if wanted. *unreadable: its data cannot be
+ * had. NOT_FOUND: it vanished. */
+static int confirm(struct newest *n, bool want_value, bool *unreadable, struct ms_error *err)
+{
+    bool complete = ms_versions_complete(n->seen, &n->version);
+    bool data = n->version.mark != MS_OWN_DELETED && (want_value || !complete);
+    *unreadable = false;
+    if (data) {
+        int code = ms_versions_load(n->seen, &n->version, &n->value, err);
+        *unreadable = code && code != MS_ERR_NOT_FOUND && code != MS_ERR_CANCELLED &&
+                      code != MS_ERR_NO_MEMORY;
+        if (code)
+            return code;
+    }
+    return complete ? 0 : write_back(n, err);
+}
+
+/* The newest version in n->seen that may be complete, made so. One that certainly was not complete
+ * when we began, and whose data cannot be had, is passed over: nobody has been shown it. */
+static int settle_seen(struct newest *n, bool want_value, struct ms_error *err)
+{
+    struct ms_write_id passed;
+    const struct ms_write_id *below = NULL;
+    int code = 0;
+    while (ms_versions_newest(n->seen, below, &n->version)) {
+        if (!ms_versions_complete(n->seen, &n->version)) {
+            code = ms_versions_look(n->seen, &n->version, err);
+            if (!code && !ms_versions_newest(n->seen, below, &n->version))
+                break;
+        }
+        bool unreadable = false;
+        if (!code)
+            code = confirm(n, want_value, &unreadable, err);
+        n->found = !code;
+        if (!unreadable || !ms_versions_incomplete(n->seen, &n->version))
+            return code;
+        passed = n->version.id;
+        below = &passed;
+        code = 0;
+    }
+    return code;
+}
+
+/* n->found false: no member of a majority holds any version. */
+static int settle(const struct ms_site *site, bool want_value, bool times, struct newest *n,
+                  struct ms_error *err)
+{
+    int code = MS_ERR_NOT_FOUND;
+    for (unsigned round = 0; round < ROUNDS && code == MS_ERR_NOT_FOUND; round++) {
+        newest_end(n);
+        code = open_versions(site, times, &n->seen, err);
+        if (!code)
+            code = settle_seen(n, want_value, err);
+    }
+    if (code == MS_ERR_NOT_FOUND)
+        code = ms_error_set(err, MS_ERR_BUSY, "others store it faster than it can be read");
+    if (code)
+        newest_end(n);
+    return code ? ms_error_prefix(err, code, "%s", SHOW_SITE(site)) : 0;
+}
+
+/* After the answer is known. */
+static void tidy(struct newest *n)
+{
+    if (n->found && ms_versions_has_debris(n->seen, &n->version))
+        ms_versions_sweep(n->seen, &n->version, false);
+}
+
+static int not_found(const struct ms_site *site, struct ms_error *err)
+{
+    return ms_error_set(err, MS_ERR_NOT_FOUND, "%s not found", SHOW_SITE(site));
+}
+
+static enum ms_own_mark mark_of(bool deleted)
+{
+    return deleted ? MS_OWN_SOFT_DELETED : MS_OWN_LIVE;
+}
+
+/* Settles on an item of that mark, or NOT_FOUND. */
+static int settle_item(const struct ms_site *site, enum ms_own_mark mark, bool want_value,
+                       bool times, struct newest *n, struct ms_error *err)
+{
+    int code = settle(site, want_value, times, n, err);
+    if (code || (n->found && n->version.mark == mark))
+        return code;
+    tidy(n);
+    newest_end(n);
+    return not_found(site, err);
+}
+
+/* ---- putting a higher one ------------------------------------------------------------------ */
+
+static void set_tag(const struct ms_version *version, struct ms_tag *tag)
+{
+    if (tag)
+        snprintf(tag->text, sizeof tag->text, "%016" PRIx64 "-%016" PRIx64, version->id.counter,
+                 version->id.writer);
+}
+
+/* Above all that `seen` has. */
+static int next_version(struct ms_mutable *m, const struct ms_versions *seen, uint64_t size,
+                        enum ms_own_mark mark, bool copies, struct ms_version *out,
+                        struct ms_error *err)
+{
+    const struct ms_layout_space *space = seen->site->space;
+    struct ms_version top = {0};
+    (void)ms_versions_newest(seen, NULL, &top);
+    if (top.id.counter == UINT64_MAX)
+        return ms_error_set(err, MS_ERR_CORRUPT, "its counter of versions is used up");
+    *out = (struct ms_version){
+        .id = {top.id.counter + 1, new_writer(m, copies)}, .size = size, .mark = mark};
+    if (mark == MS_OWN_DELETED)
+        return 0;
+    out->k = space->redundancy == MS_REDUNDANCY_EC ? space->k : 1;
+    out->m = space->redundancy == MS_REDUNDANCY_EC ? space->m : 0;
+    return 0;
+}
+
+/* Puts a version above what `seen` has. MS_ERR_TIMEOUT and *begun false: list again. */
+static int put_above(struct ms_mutable *m, struct ms_versions *seen, struct ms_buf *value,
+                     enum ms_own_mark mark, bool copies, struct ms_tag *tag, struct ms_error *err)
+{
+    struct ms_version version;
+    struct ms_frames frames;
+    uint64_t size = value ? ms_buf_size(value) : 0;
+    struct ms_view bytes = value ? ms_buf_view(value) : ms_view(NULL, 0);
+    int code = next_version(m, seen, size, mark, copies, &version, err);
+    if (!code)
+        code = ms_frames_make(&version, seen->site->space->compress, bytes, &frames, err);
+    if (code)
+        return ms_error_prefix(err, code, "%s: nothing was changed", SHOW_SITE(seen->site));
+    code = ms_versions_put(seen, &version, &frames, true, err);
+    ms_frames_free(&frames);
+    if (code)
+        return ms_error_prefix(err, code, "%s: it may have been %s or not (load it to see)",
+                               SHOW_SITE(seen->site),
+                               mark == MS_OWN_DELETED ? "deleted" : "stored");
+    ms_versions_sweep(seen, &version, false);
+    set_tag(&version, tag);
+    return 0;
+}
+
+static int list_for_write(const struct ms_site *site, struct ms_versions **out,
+                          struct ms_error *err)
+{
+    int code = open_versions(site, false, out, err);
+    return code ? ms_error_prefix(err, code, "%s: nothing was changed", SHOW_SITE(site)) : 0;
+}
+
+/* ---- verbs --------------------------------------------------------------------------------- */
+
+int ms_mutable_store(struct ms_mutable *m, const struct ms_site *site, struct ms_buf *value,
+                     const struct ms_store_value_options *options, struct ms_tag *tag,
+                     struct ms_error *err)
+{
+    struct ms_versions *seen = NULL;
+    if (options && options->precondition.kind != MS_ALWAYS)
+        return ms_error_set(err, MS_ERR_UNSUPPORTED,
+                            "%s: a condition on a mutable key needs its members to agree, which "
+                            "they cannot yet; store without one",
+                            SHOW_SITE(site));
+    int code = list_for_write(site, &seen, err);
+    if (!code)
+        code = put_above(m, seen, value, mark_of(options && options->deleted), false, tag, err);
+    ms_versions_free(seen);
+    return code;
+}
+
+int ms_mutable_load(struct ms_mutable *m, const struct ms_site *site,
+                    const struct ms_load_options *options, struct ms_buf **out,
+                    struct ms_error *err)
+{
+    static const struct ms_load_options all = MS_LOAD_OPTIONS_INIT;
+    const struct ms_load_options *o = options ? options : &all;
+    struct newest n = {0};
+    uint64_t start, count;
+    (void)m;
+    int code = settle_item(site, mark_of(o->deleted), true, false, &n, err);
+    if (code)
+        return code;
+    ms_range_clip(n.version.size, o->offset, o->size, &start, &count);
+    struct ms_buf *part = ms_buf_slice(n.value, (size_t)start, (size_t)count);
+    if (part)
+        *out = part;
+    else
+        code = ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a value");
+    tidy(&n);
+    newest_end(&n);
+    return code;
+}
+
+/* The time that a member gave to it. */
+static int64_t time_of(const struct newest *n)
+{
+    int64_t latest = 0;
+    for (unsigned i = 0; i < n->seen->count; i++) {
+        const struct ms_held *held = ms_versions_held(n->seen, i, &n->version);
+        if (held && held->mtime_ns > latest)
+            latest = held->mtime_ns;
+    }
+    return latest;
+}
+
+int ms_mutable_info(struct ms_mutable *m, const struct ms_site *site, bool deleted,
+                    struct ms_item_info *out, struct ms_error *err)
+{
+    struct newest n = {0};
+    (void)m;
+    int code = settle(site, false, true, &n, err);
+    if (code)
+        return code;
+    *out = (struct ms_item_info){0};
+    if (n.found && n.version.mark == mark_of(deleted)) {
+        out->exists = true;
+        out->size_bytes = n.version.size;
+        out->mtime_ns = time_of(&n);
+        set_tag(&n.version, &out->tag);
+    }
+    tidy(&n);
+    newest_end(&n);
+    return 0;
+}
+
+int ms_mutable_delete(struct ms_mutable *m, const struct ms_site *site, bool deleted,
+                      struct ms_error *err)
+{
+    struct newest n = {0};
+    int code = list_for_write(site, &n.seen, err);
+    if (!code && (!ms_versions_newest(n.seen, NULL, &n.version) ||
+                  n.version.mark != mark_of(deleted))) /* to say so it must be certain */
+        code = settle_item(site, mark_of(deleted), false, false, &n, err);
+    if (!code)
+        code = put_above(m, n.seen, NULL, MS_OWN_DELETED, false, NULL, err);
+    newest_end(&n);
+    return code;
+}
+
+/* Puts the item once more, under another mark. */
+static int change_mark(struct ms_mutable *m, const struct ms_site *site, enum ms_own_mark from,
+                       enum ms_own_mark to, struct ms_error *err)
+{
+    struct newest n = {0};
+    int code = settle(site, true, false, &n, err);
+    if (!code && n.found && n.version.mark == to && to == MS_OWN_LIVE)
+        code = ms_error_set(err, MS_ERR_EXISTS, "%s already exists", SHOW_SITE(site));
+    if (!code && (!n.found || n.version.mark != from))
+        code = not_found(site, err);
+    if (!code)
+        code = put_above(m, n.seen, n.value, to, true, NULL, err);
+    newest_end(&n);
+    return code;
+}
+
+static bool same_key(const struct ms_site *a, const struct ms_site *b)
+{
+    return ms_equal(a->space_path, b->space_path) && ms_equal(a->key, b->key);
+}
+
+static int rename_item(struct ms_mutable *m, const struct ms_site *site, const struct ms_site *to,
+                       enum ms_own_mark mark, struct ms_error *err)
+{
+    struct newest n = {0};
+    struct ms_versions *target = NULL;
+    int code = settle_item(site, mark, true, false, &n, err);
+    if (code || same_key(site, to)) {
+        newest_end(&n);
+        return code;
+    }
+    code = list_for_write(to, &target, err);
+    if (!code)
+        code = put_above(m, target, n.value, mark, false, NULL, err);
+    if (!code)
+        code = put_above(m, n.seen, NULL, MS_OWN_DELETED, true, NULL, err);
+    ms_versions_free(target);
+    newest_end(&n);
+    return code;
+}
+
+int ms_mutable_move(struct ms_mutable *m, enum ms_move how, const struct ms_site *site,
+                    const struct ms_site *to, bool deleted, struct ms_error *err)
+{
+    struct newest n = {0};
+    switch (how) {
+    case MS_MOVE_SOFT_DELETE:
+        return change_mark(m, site, MS_OWN_LIVE, MS_OWN_SOFT_DELETED, err);
+    case MS_MOVE_UNDELETE:
+        return change_mark(m, site, MS_OWN_SOFT_DELETED, MS_OWN_LIVE, err);
+    case MS_MOVE_RENAME:
+        return rename_item(m, site, to, mark_of(deleted), err);
+    case MS_MOVE_CHANGE_LEVEL: /* names have one level: nothing to do */
+    default: {
+        int code = settle_item(site, mark_of(deleted), false, false, &n, err);
+        newest_end(&n);
+        return code;
+    }
+    }
+}

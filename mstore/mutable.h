@@ -1,0 +1,43 @@
+/* mstore/mutable.h - the verbs of mutable namespaces: any key, any number of writers, overwritable.
+ *
+ * Loads, stores, deletes of one key by any number of clients look as if done one at a time
+ * (mstore/versions.h says how). One that ended in an error may have happened or not, unless its
+ * sentence says that nothing was changed. A key is live, soft-deleted, or neither; its newest
+ * version says which.
+ *
+ * soft delete, undelete and rename first read and then write. A store at the same time wins over
+ * them, but nobody takes back what they saw: of two of them at once both may succeed; so may two
+ * deletes. A store with a condition is MS_ERR_UNSUPPORTED: that is consensus among members.
+ *
+ * A site is the caller's, made of one roster, which the call uses to its end. Any thread. */
+#ifndef MSTORE_MUTABLE_H
+#define MSTORE_MUTABLE_H
+
+#include "mstore/roster.h"
+
+#include <mstore/store.h>
+
+struct ms_mutable;
+
+/* seed: different for every client of a store, ever: write ids are made of it. */
+int ms_mutable_new(uint64_t seed, struct ms_mutable **out, struct ms_error *err) MS_MUST_CHECK;
+void ms_mutable_free(struct ms_mutable *m);
+
+/* options NULL: live, without a condition. tag may be NULL. */
+int ms_mutable_store(struct ms_mutable *m, const struct ms_site *site, struct ms_buf *value,
+                     const struct ms_store_value_options *options, struct ms_tag *tag,
+                     struct ms_error *err) MS_MUST_CHECK;
+/* options NULL: all of the live value. Ranges are clipped. NOT_FOUND. */
+int ms_mutable_load(struct ms_mutable *m, const struct ms_site *site,
+                    const struct ms_load_options *options, struct ms_buf **out,
+                    struct ms_error *err) MS_MUST_CHECK;
+int ms_mutable_info(struct ms_mutable *m, const struct ms_site *site, bool deleted,
+                    struct ms_item_info *out, struct ms_error *err) MS_MUST_CHECK;
+/* For good. NOT_FOUND. */
+int ms_mutable_delete(struct ms_mutable *m, const struct ms_site *site, bool deleted,
+                      struct ms_error *err) MS_MUST_CHECK;
+/* As ms_store_move; `to` only for RENAME: while it runs both names may be there, never neither. */
+int ms_mutable_move(struct ms_mutable *m, enum ms_move how, const struct ms_site *site,
+                    const struct ms_site *to, bool deleted, struct ms_error *err) MS_MUST_CHECK;
+
+#endif

@@ -1,0 +1,128 @@
+/* mstore/versions.h - the versions of one mutable key: a register that is linearizable over
+ * storages which can only put, list, get and delete.
+ *
+ * Each version is an object of its own, whose name carries counter, writer, size and mark
+ * (mstore/names.h), so that two writers never touch the same object. Voters are the key's targets,
+ * and a witness (names without data) when those are even in number. Whoever writes lists a
+ * majority, takes a counter above all it saw, and puts at all voters. Whoever reads lists a
+ * majority, takes the highest version, and makes sure that it is complete before answering. After
+ * Attiya, Bar-Noy and Dolev, "Sharing memory robustly in message-passing systems" (J. ACM 1995),
+ * with many writers, on storages as of Basescu et al., "Robust data sharing with key-value stores"
+ * (DSN 2012). docs/mstore.md says why it works.
+ *
+ * Complete: a majority of the voters holds it, and of its data as much as may get lost and one can
+ * still read (ms_versions_needed). Below a complete version another may go from a voter that holds
+ * the complete one itself: so the highest version of a voter never gets lower.
+ *
+ * A `struct ms_versions` is what one operation has seen of one key. One thread at a time; what it
+ * leaves running holds references of its own. */
+#ifndef MSTORE_VERSIONS_H
+#define MSTORE_VERSIONS_H
+
+#include "mstore/names.h"
+#include "mstore/roster.h"
+
+/* No put is begun later than this after the listing that it rests on: with the time that a call's
+ * effect may be delayed it stays below the 15 minutes that an operation may live. */
+#define MS_VERSIONS_LIFE_NS (UINT64_C(5) * 60 * 1000000000)
+/* Versions of one key on one member; more are taken for damage. */
+#define MS_VERSIONS_MAX 65536u
+
+struct ms_version {
+    struct ms_write_id id;
+    uint64_t size;
+    enum ms_own_mark mark;
+    unsigned k, m; /* how its data is cut: copies 1+0; a deletion has none, 0+0 */
+};
+
+struct ms_held { /* an object of a voter's */
+    struct ms_version version;
+    unsigned index; /* of the shard */
+    int64_t mtime_ns;
+};
+
+struct ms_voter {
+    struct ms_member *member; /* borrowed from the roster; NULL: not to be had */
+    bool witness;
+    bool asked, answered;
+    struct ms_held *held;
+    size_t count, room;
+    struct ms_error why; /* of the last call that failed; code 0: it did not */
+};
+
+struct ms_versions {
+    const struct ms_site *site; /* borrowed */
+    uint64_t listed_ns;         /* when the listing began */
+    bool times;                 /* mtime_ns is known */
+    unsigned count, targets, majority;
+    struct ms_voter voter[];
+};
+
+/* The voters of a key, none asked. MS_ERR_CONFIG: it has none. */
+int ms_versions_new(const struct ms_site *site, struct ms_versions **out,
+                    struct ms_error *err) MS_MUST_CHECK;
+void ms_versions_free(struct ms_versions *v);
+
+/* ---- what was seen; pure ------------------------------------------------------------------- */
+
+bool ms_version_equal(const struct ms_version *a, const struct ms_version *b);
+/* The highest version below an id (NULL: of all). False: none. */
+bool ms_versions_newest(const struct ms_versions *v, const struct ms_write_id *below,
+                        struct ms_version *out);
+/* The object of that version on that voter; NULL: it holds none. */
+const struct ms_held *ms_versions_held(const struct ms_versions *v, unsigned voter,
+                                       const struct ms_version *version);
+/* How many shards must lie on targets before it is complete. Copies: one. ec K+M: K + ceil(M/2),
+ * so that stores go on without floor(M/2) members and what they acknowledged survives the loss of
+ * ceil(M/2). A deletion: none. */
+unsigned ms_versions_needed(const struct ms_version *version);
+/* It is certain that it is complete; that it was not when the listing began (more voters with
+ * neither it nor a higher one have answered than a complete version leaves). Neither may be
+ * certain. */
+bool ms_versions_complete(const struct ms_versions *v, const struct ms_version *version);
+bool ms_versions_incomplete(const struct ms_versions *v, const struct ms_version *version);
+/* Notes that a voter holds it. */
+int ms_versions_add(struct ms_versions *v, unsigned voter, const struct ms_held *held,
+                    struct ms_error *err) MS_MUST_CHECK;
+/* "1 of 3 members answered (2 are needed): nas: …; usb: …". Returns code. */
+int ms_versions_refuse(const struct ms_versions *v, int code, const char *what,
+                       struct ms_error *err);
+
+/* ---- calls on members ---------------------------------------------------------------------- */
+
+/* Lists at voters not asked yet, the fastest first, until `wanted` have answered in all; a late one
+ * is hedged by the next. One code and sentence when fewer can. */
+int ms_versions_list(struct ms_versions *v, unsigned wanted, struct ms_error *err) MS_MUST_CHECK;
+/* Asks all that were not asked yet, until `version` is complete or all have ended. */
+int ms_versions_look(struct ms_versions *v, const struct ms_version *version,
+                     struct ms_error *err) MS_MUST_CHECK;
+
+/* Frames by shard index: objects of one version as they lie on targets; borrowed. */
+struct ms_frames {
+    unsigned count; /* k + m; a deletion: 0 */
+    struct ms_buf **frame;
+};
+/* Puts at all voters that are not known to hold it. 0: it is complete; with `wait` the others got
+ * as long as is normal, too (1 s, or four times what counts as late). Otherwise the sentence says
+ * how many hold it and why not more, and it may become complete later or not. MS_ERR_TIMEOUT: the
+ * listing is too old, nothing was put. */
+int ms_versions_put(struct ms_versions *v, const struct ms_version *version,
+                    const struct ms_frames *frames, bool wait, struct ms_error *err) MS_MUST_CHECK;
+/* Of a complete version: whether a voter holds something lower. */
+bool ms_versions_has_debris(const struct ms_versions *v, const struct ms_version *version);
+/* Begins to delete what is below a complete version wherever that one is known to lie. Waits for
+ * nothing unless `wait`; failures are left to the next one that passes. */
+void ms_versions_sweep(struct ms_versions *v, const struct ms_version *version, bool wait);
+
+/* ---- data ---------------------------------------------------------------------------------- */
+
+/* The whole value of a version from voters known to hold it. MS_ERR_NOT_FOUND: at least one that
+ * held it does so no more: list again. */
+int ms_versions_load(struct ms_versions *v, const struct ms_version *version, struct ms_buf **out,
+                     struct ms_error *err) MS_MUST_CHECK;
+/* Frames for a value; unref each and free the array with ms_frames_free. */
+int ms_frames_make(const struct ms_version *version, bool zstd, struct ms_view value,
+                   struct ms_frames *out, struct ms_error *err) MS_MUST_CHECK;
+void ms_frames_free(struct ms_frames *frames);
+
+#endif

@@ -1,0 +1,213 @@
+/* mstore/versions_put.c - putting a version at voters, and deleting what lies below it. */
+#include "mstore/versions_parts.h"
+
+#include "base/sync.h"
+
+#include <stdio.h>
+
+#define SECOND UINT64_C(1000000000)
+
+static int put_leg(void *shared, unsigned leg, struct ms_error *err)
+{
+    struct ms_errand *e = shared;
+    struct ms_errand_leg *one = &e->leg[leg];
+    struct ms_name name;
+    int code = ms_errand_name(e, one->held, &name, err);
+    if (!code)
+        code = ms_member_store(one->member, ms_name_view(&name), one->value, NULL, NULL, err);
+    return code;
+}
+
+/* What voter i keeps of a version: a witness and a deletion are names alone. */
+static int load_leg(struct ms_errand *e, const struct ms_versions *v, unsigned i,
+                    const struct ms_version *version, const struct ms_frames *frames,
+                    struct ms_error *err)
+{
+    struct ms_held held = {.version = *version};
+    bool data = !v->voter[i].witness && frames->count > 0;
+    if (data)
+        held.index = frames->count == 1 ? 0 : i;
+    else
+        held.version.k = held.version.m = 0;
+    int code = ms_errand_add(&e->leg[i], &held, err);
+    if (code)
+        return code;
+    e->leg[i].value = data ? ms_buf_ref(frames->frame[held.index]) : ms_buf_new(0);
+    return e->leg[i].value ? 0 : ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a version");
+}
+
+/* Starts the legs of all voters that lack it. */
+static int put_begin(struct ms_versions *v, const struct ms_version *version,
+                     const struct ms_frames *frames, struct ms_errand **e, struct ms_fan **fan,
+                     struct ms_error *err)
+{
+    int code = ms_errand_new(v, put_leg, e, fan, err);
+    if (code)
+        return code;
+    for (unsigned i = 0; i < v->count && !code; i++)
+        if (v->voter[i].member && !ms_versions_held(v, i, version))
+            code = load_leg(*e, v, i, version, frames, err);
+    if (code) {
+        ms_fan_release(*fan);
+        return code;
+    }
+    for (unsigned i = 0; i < v->count; i++) {
+        if (!(*e)->leg[i].count)
+            continue;
+        v->voter[i].why.code = 0;
+        ms_fan_start(*fan, i);
+    }
+    return 0;
+}
+
+static void take_put(struct ms_versions *v, struct ms_errand *e, struct ms_fan *fan, unsigned leg)
+{
+    ms_errand_note(v, leg, fan);
+    /* without memory to note it, it counts as not put */
+    if (!v->voter[leg].why.code)
+        (void)!ms_versions_add(v, leg, e->leg[leg].held, &v->voter[leg].why);
+}
+
+/* How long a call may take before it is plainly not normal. */
+static uint64_t patience_ns(const struct ms_versions *v, const struct ms_frames *frames)
+{
+    uint64_t longest = SECOND, bytes = frames->count ? ms_buf_size(frames->frame[0]) : 0;
+    for (unsigned i = 0; i < v->count; i++) {
+        if (!v->voter[i].member)
+            continue;
+        uint64_t late = 4 * ms_health_late_ns(ms_member_health(v->voter[i].member), bytes);
+        longest = late > longest ? late : longest;
+    }
+    return longest;
+}
+
+static unsigned holders(const struct ms_versions *v, const struct ms_version *version)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < v->count; i++)
+        count += ms_versions_held(v, i, version) != NULL;
+    return count;
+}
+
+static int refuse_put(const struct ms_versions *v, const struct ms_version *version,
+                      struct ms_error *err)
+{
+    char what[128];
+    unsigned needed = ms_versions_needed(version);
+    if (needed > v->majority)
+        snprintf(what, sizeof what, "%u of %u members have it and %u with data are needed",
+                 holders(v, version), v->count, needed);
+    else
+        snprintf(what, sizeof what, "%u of %u members have it and %u are needed",
+                 holders(v, version), v->count, v->majority);
+    return ms_versions_refuse(v, MS_ERR_CONNECTION, what, err);
+}
+
+int ms_versions_put(struct ms_versions *v, const struct ms_version *version,
+                    const struct ms_frames *frames, bool wait, struct ms_error *err)
+{
+    struct ms_clock *clock = v->site->roster->clock;
+    struct ms_errand *e;
+    struct ms_fan *fan;
+    unsigned leg;
+    if (ms_clock_now(clock) - v->listed_ns > MS_VERSIONS_LIFE_NS)
+        return ms_error_set(err, MS_ERR_TIMEOUT, "the members' listings took too long");
+    int code = put_begin(v, version, frames, &e, &fan, err);
+    if (code)
+        return code;
+    while (!ms_versions_complete(v, version) && ms_fan_next(fan, clock, UINT64_MAX, &leg))
+        take_put(v, e, fan, leg);
+    bool complete = ms_versions_complete(v, version);
+    uint64_t until = ms_clock_now(clock) + (complete && wait ? patience_ns(v, frames) : 0);
+    while (wait && complete && ms_fan_next(fan, clock, until, &leg))
+        take_put(v, e, fan, leg);
+    ms_fan_release(fan);
+    return complete ? 0 : refuse_put(v, version, err);
+}
+
+/* ---- what lies below ---- */
+
+static int sweep_leg(void *shared, unsigned leg, struct ms_error *err)
+{
+    struct ms_errand *e = shared;
+    struct ms_errand_leg *one = &e->leg[leg];
+    int worst = 0;
+    for (size_t i = 0; i < one->count; i++) {
+        struct ms_name name;
+        int code = ms_errand_name(e, &one->held[i], &name, err);
+        if (!code)
+            code = ms_member_delete(one->member, ms_name_view(&name), err);
+        worst = code && code != MS_ERR_NOT_FOUND ? code : worst;
+    }
+    return worst;
+}
+
+static bool below(const struct ms_held *held, const struct ms_version *version)
+{
+    return ms_write_id_compare(&held->version.id, &version->id) < 0;
+}
+
+bool ms_versions_has_debris(const struct ms_versions *v, const struct ms_version *version)
+{
+    for (unsigned i = 0; i < v->count; i++)
+        for (size_t h = 0; h < v->voter[i].count; h++)
+            if (below(&v->voter[i].held[h], version) && ms_versions_held(v, i, version))
+                return true;
+    return false;
+}
+
+/* What voter `from` holds below, as voter `to`, who has not been listed, would call it. */
+static int guess_names(const struct ms_versions *v, unsigned from, unsigned to,
+                       const struct ms_version *version, struct ms_errand_leg *leg,
+                       struct ms_error *err)
+{
+    int code = 0;
+    for (size_t h = 0; h < v->voter[from].count && !code; h++) {
+        struct ms_held held = v->voter[from].held[h];
+        if (!below(&held, version) || v->voter[from].witness)
+            continue;
+        if (v->voter[to].witness)
+            held.version.k = held.version.m = held.index = 0;
+        else if (held.version.k + held.version.m > 1)
+            held.index = to;
+        code = ms_errand_add(leg, &held, err);
+    }
+    return code;
+}
+
+/* Lists what voter i, which holds the version, may lose: what was listed there, or else what the
+ * first data member that was listed holds. */
+static int sweep_names(const struct ms_versions *v, unsigned i, const struct ms_version *version,
+                       struct ms_errand_leg *leg, struct ms_error *err)
+{
+    int code = 0;
+    if (!v->voter[i].answered) {
+        for (unsigned from = 0; from < v->count; from++)
+            if (v->voter[from].answered && !v->voter[from].witness)
+                return guess_names(v, from, i, version, leg, err);
+        return 0;
+    }
+    for (size_t h = 0; h < v->voter[i].count && !code; h++)
+        if (below(&v->voter[i].held[h], version))
+            code = ms_errand_add(leg, &v->voter[i].held[h], err);
+    return code;
+}
+
+void ms_versions_sweep(struct ms_versions *v, const struct ms_version *version, bool wait)
+{
+    struct ms_errand *e;
+    struct ms_fan *fan;
+    unsigned leg;
+    if (!ms_versions_complete(v, version) || ms_errand_new(v, sweep_leg, &e, &fan, NULL))
+        return;
+    bool failed = false;
+    for (unsigned i = 0; i < v->count && !failed; i++)
+        if (ms_versions_held(v, i, version))
+            failed = sweep_names(v, i, version, &e->leg[i], NULL);
+    for (unsigned i = 0; i < v->count && !failed; i++)
+        if (e->leg[i].count)
+            ms_fan_start(fan, i);
+    while (wait && ms_fan_next(fan, v->site->roster->clock, UINT64_MAX, &leg))
+        ;
+    ms_fan_release(fan);
+}
