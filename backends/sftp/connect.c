@@ -89,7 +89,7 @@ static int set(struct ms_sftp_wire *w, enum ssh_options_e option, const void *va
                         MS_SHOW(ms_str(ssh_get_error(w->session))));
 }
 
-/* What stands in the ssh configuration comes after the defaults and before the URL's. */
+/* What stands in the ssh configuration comes after the defaults and before the rest of the URL. */
 static int read_config(struct ms_sftp_wire *w, struct ms_error *err)
 {
     const char *file = w->options->ssh_config;
@@ -124,10 +124,10 @@ static int configure(struct ms_sftp_wire *w, struct ms_error *err)
         code = set(w, SSH_OPTIONS_CIPHERS_C_S, ciphers, "ciphers", err);
     if (!code)
         code = set(w, SSH_OPTIONS_CIPHERS_S_C, ciphers, "ciphers", err);
+    if (!code) /* libssh takes none from the configuration then, and knows it in "Match user" */
+        code = set(w, SSH_OPTIONS_USER, o->user, "user", err);
     if (!code)
         code = read_config(w, err);
-    if (!code)
-        code = set(w, SSH_OPTIONS_USER, o->user, "user", err);
     if (!code && o->port > 0)
         code = set(w, SSH_OPTIONS_PORT, &o->port, "port", err);
     if (!code)
