@@ -227,6 +227,29 @@ static void a_healthy_call_asks_a_majority(void **state)
     play(THREE, costs);
 }
 
+/* A voter that could not take the new version keeps the old one: a reader that lists it, and the
+ * others before the store, still sees what was complete when it began. */
+static void kept(struct scene *s)
+{
+    check_ok(put(s, "config/x", "old"), s->err);
+    rest();
+    s->client.wires.full = 1;
+    check_ok(put(s, "config/x", "new"), s->err);
+    rest();
+    assert_objects(s, 1);
+    s->client.wires.full = 0;
+    check_ok(put(s, "config/x", "newer"), s->err);
+    rest();
+    assert_objects(s, 1);
+    assert_value(s, "config/x", "newer");
+}
+
+static void a_version_goes_only_where_a_higher_one_is(void **state)
+{
+    (void)state;
+    play(THREE, kept);
+}
+
 /* ---- members away ---- */
 
 static void minority(struct scene *s)
@@ -332,6 +355,7 @@ int main(void)
         cmocka_unit_test(each_verb_does_what_it_says),
         cmocka_unit_test(sizes_times_tags_and_ranges_come_from_the_newest),
         cmocka_unit_test(a_healthy_call_asks_a_majority),
+        cmocka_unit_test(a_version_goes_only_where_a_higher_one_is),
         cmocka_unit_test(with_a_minority_away_everything_works),
         cmocka_unit_test(a_witness_tells_old_from_new),
         cmocka_unit_test(with_a_majority_away_one_sentence_says_so),
