@@ -181,6 +181,13 @@ int ms_health_admit(struct ms_health *h, const char *member, uint64_t now_ns, bo
     return 0;
 }
 
+void ms_health_try_now(struct ms_health *h, uint64_t now_ns)
+{
+    MS_HOLD(&h->mutex);
+    if (h->state == MS_HEALTH_OPEN && between(now_ns, h->next_ns) > 0)
+        h->next_ns = now_ns;
+}
+
 /* ---- what came of a call ---- */
 
 static uint64_t late(const struct ms_health *h, uint64_t bytes)
@@ -206,6 +213,7 @@ static enum verdict judge(const struct ms_health *h, int code, uint64_t spent_ns
     case MS_ERR_TIMEOUT:
     case MS_ERR_AUTH:
     case MS_ERR_UNTRUSTED:
+    case MS_ERR_NO_STORE:
         return SICK;
     case MS_ERR_BUSY:
     case MS_ERR_PROTOCOL:
@@ -215,10 +223,9 @@ static enum verdict judge(const struct ms_health *h, int code, uint64_t spent_ns
     case MS_ERR_NO_SPACE:
     case MS_ERR_QUOTA:
     case MS_ERR_ACCESS:
-    case MS_ERR_NO_STORE:
     case MS_ERR_CORRUPT:
         return ANSWERS;
-    case MS_ERR_CANCELLED: /* bytes: what it was to move; 0: not known */
+    case MS_ERR_CANCELLED:
         return bytes && bytes != MS_HEALTH_UNMEASURED && spent_ns >= late(h, bytes) ? SOFT
                                                                                     : NOTHING;
     case MS_ERR_NO_MEMORY:
@@ -248,7 +255,7 @@ static void note_speed(struct ms_health *h, enum verdict verdict, int code, uint
     if (bytes == MS_HEALTH_UNMEASURED)
         return;
     if (verdict == HEALTHY)
-        ms_speed_note(&h->speed, spent_ns, bytes);
+        ms_speed_note(&h->speed, spent_ns, code ? 0 : bytes);
     else if (code == MS_ERR_CANCELLED && bytes)
         ms_speed_note_least(&h->speed, spent_ns, bytes);
     h->passed = 0;

@@ -4,10 +4,11 @@
  * Breaker (Nygard, "Release It!", 2007). It guards against waiting, not against errors: an error
  * that comes at once costs nothing and is answered by asking another member.
  *
- *     closed      calls go through. CONNECTION, TIMEOUT, AUTH, UNTRUSTED open it at once, so that a
- *                 dead member costs one time-out (repeated bad logins may lock an account); so does
- *                 any error of the member's that took very long. BUSY, PROTOCOL, and calls that
- *                 were cancelled when already late open it when several follow each other.
+ *     closed      calls go through. CONNECTION and TIMEOUT open it at once, so that a dead member
+ *                 costs one time-out; so do AUTH (repeated bad logins may lock an account),
+ *                 UNTRUSTED and NO_STORE, which are about all keys alike, and IO, BUSY or PROTOCOL
+ *                 when it took very long. BUSY, PROTOCOL, and calls that were cancelled when
+ *                 already late open it when several follow each other.
  *     open        nobody calls, for a pause: as long as the call that opened it, at least 2 s;
  *                 doubled each time a probe fails; at most 5 minutes; then shortened by chance, by
  *                 a quarter at most, so that many clients do not knock at once.
@@ -54,12 +55,16 @@ void ms_health_free(struct ms_health *h);
 int ms_health_admit(struct ms_health *h, const char *member, uint64_t now_ns, bool *probe,
                     struct ms_error *err) MS_MUST_CHECK;
 
+/* Ends a pause: somebody who waits for the answer wants to know now (`heal`, `status`). */
+void ms_health_try_now(struct ms_health *h, uint64_t now_ns);
+
 #define MS_HEALTH_UNMEASURED UINT64_MAX
-/* After each admitted call: what came of it and how long it took. bytes: moved by it, of a
- * cancelled one those it was to move (0: not known, then nothing follows from it);
- * MS_HEALTH_UNMEASURED for calls whose duration says nothing about a load's (stores, which wait for
- * a disk; listings): these still count for the breaker. What is wrong with the key and not with the
- * member (NOT_FOUND, EXISTS, RANGE, …) is health. sentence may be NULL. */
+/* After each admitted call: what came of it and how long it took. bytes: moved by it, of one that
+ * failed or was cancelled those it was to move (0 of a cancelled one: not known, then nothing
+ * follows from it); MS_HEALTH_UNMEASURED for calls whose duration says nothing about a load's
+ * (stores, which wait for a disk; listings): these still count for the breaker. What is wrong with
+ * the key and not with the member (NOT_FOUND, EXISTS, RANGE, …) is health; CANCELLED is neither.
+ * sentence may be NULL. */
 void ms_health_note(struct ms_health *h, bool probe, int code, const char *sentence,
                     uint64_t now_ns, uint64_t spent_ns, uint64_t bytes);
 

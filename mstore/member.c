@@ -269,5 +269,8 @@ int ms_member_create(struct ms_member *m, struct ms_error *err)
         return code;
     code = create_and_mark(m, &why);
     end_opening(m, code, &why);
-    return code ? ms_error_set(err, code, "member %s: %s", m->name, why.text) : 0;
+    if (code)
+        return ms_error_set(err, code, "member %s: %s", m->name, why.text);
+    ms_health_try_now(m->health, ms_clock_now(m->clock)); /* whatever it was before */
+    return 0;
 }
