@@ -34,7 +34,7 @@ int ms_member_load(struct ms_member *m, struct ms_view name, int64_t offset, uin
                    struct ms_buf **out, struct ms_info *info, struct ms_error *err)
 {
     struct ms_buf *loaded = NULL;
-    int code = CALL(m, err, loaded ? ms_buf_size(loaded) : 0,
+    int code = CALL(m, err, loaded ? ms_buf_size(loaded) : size, /* what it was to move */
                     ms_backend_load(m->backend, name, offset, size, &loaded, info, why));
     if (!code)
         *out = loaded;
