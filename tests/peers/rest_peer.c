@@ -1,6 +1,7 @@
 /* rest_peer (--backend URL|FILE:PATH | --stores FOLDER) (--stdio | --port N) [--username U
  * --password P] [--quota BYTES]
  *           [--fault KIND[:COUNT][@PART]]… [--state FILE] [--log FILE] [--no-atime]
+ *           [--body-max BYTES]                 of a request, 1 GiB unless told
  *
  * A server of BorgStore's REST protocol v1 for tests. On a port (0: any) it prints the port's
  * number and serves each connection in a thread; on standard input and output it serves one. */
@@ -16,14 +17,16 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #define HEAD_MAX 65536u
 #define BODY_MAX (1u << 30)
+#define MAP_MIN  (16u << 20) /* a body from here on lies in a file */
 
-struct settings settings = {.quota = -1, .port = -1};
+struct settings settings = {.quota = -1, .port = -1, .body_max = BODY_MAX};
 
 struct connection {
     int in, out;
@@ -85,7 +88,29 @@ static void request_free(struct request *r)
 {
     free(r->method);
     free(r->head);
-    free(r->body);
+    if (r->body_mapped)
+        munmap(r->body, r->body_size);
+    else
+        free(r->body);
+}
+
+static bool make_body(struct request *r, size_t size)
+{
+    if (size < MAP_MIN) {
+        r->body = malloc(size + 1);
+        return r->body != NULL;
+    }
+    const char *folder = getenv("TMPDIR");
+    int fd = open(folder ? folder : "/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    void *place = MAP_FAILED;
+    if (fd >= 0 && ftruncate(fd, (off_t)size) == 0)
+        place = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (fd >= 0)
+        close(fd);
+    r->body_mapped = place != MAP_FAILED;
+    r->body = r->body_mapped ? place : NULL;
+    r->body_size = size; /* for munmap, also when the body does not come whole */
+    return r->body_mapped;
 }
 
 static bool take_body(struct connection *c, struct request *r)
@@ -93,7 +118,7 @@ static bool take_body(struct connection *c, struct request *r)
     char *length = request_header(r, "content-length");
     unsigned long long size = length ? strtoull(length, NULL, 10) : 0;
     free(length);
-    if (size > BODY_MAX || !(r->body = malloc((size_t)size + 1)))
+    if (size > settings.body_max || !make_body(r, (size_t)size))
         return false;
     r->body_size = (size_t)size;
     for (size_t got = 0; got < size;) {
@@ -345,10 +370,19 @@ static void set_backend(const char *text)
 static bool take_options(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"backend", 1, NULL, 'b'},  {"stdio", 0, NULL, 's'},    {"port", 1, NULL, 'p'},
-        {"username", 1, NULL, 'u'}, {"password", 1, NULL, 'w'}, {"quota", 1, NULL, 'q'},
-        {"fault", 1, NULL, 'f'},    {"state", 1, NULL, 't'},    {"log", 1, NULL, 'l'},
-        {"stores", 1, NULL, 'd'},   {"no-atime", 0, NULL, 'a'}, {0},
+        {"backend", 1, NULL, 'b'},
+        {"stdio", 0, NULL, 's'},
+        {"port", 1, NULL, 'p'},
+        {"username", 1, NULL, 'u'},
+        {"password", 1, NULL, 'w'},
+        {"quota", 1, NULL, 'q'},
+        {"fault", 1, NULL, 'f'},
+        {"state", 1, NULL, 't'},
+        {"log", 1, NULL, 'l'},
+        {"stores", 1, NULL, 'd'},
+        {"no-atime", 0, NULL, 'a'},
+        {"body-max", 1, NULL, 'm'},
+        {0},
     };
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         if (c == 'b')
@@ -365,6 +399,8 @@ static bool take_options(int argc, char **argv)
             settings.quota = atoll(optarg);
         else if (c == 't')
             settings.state = optarg;
+        else if (c == 'm')
+            settings.body_max = strtoull(optarg, NULL, 10);
         else if (c == 'a')
             settings.no_atime = true;
         else if (c == 'l')

@@ -11,6 +11,7 @@ struct settings {
     const char *stores; /* a folder: the first part of a path names a store in it; NULL: one */
     const char *user, *password;
     int64_t quota; /* -1: none */
+    unsigned long long body_max;
     const char *state, *log;
     bool stdio, no_atime;
     int port;
@@ -22,6 +23,7 @@ struct request {
     char *head;                  /* the lines of headers */
     uint8_t *body;
     size_t body_size;
+    bool body_mapped; /* in a nameless file, not in memory */
 };
 /* The value of a header without blanks around it, malloc'ed; NULL: absent. */
 char *request_header(const struct request *r, const char *name);

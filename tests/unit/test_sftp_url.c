@@ -99,7 +99,7 @@ static void refusals(void **state)
         {"sftp://-l@h/x", "may not be empty or begin with -"},
         {"sftp://@h/x", "may not be empty"},
         {"sftp://a%24(id)@h/x", "a user may not hold"},
-        {"sftp://a%0ab@h/x", "a user may not hold"},
+        {"sftp://a%0ab@h/x", "the end of a line in it"},
         {"sftp://h%3bid/x", "a host has only the letters"},
         {"sftp://a%40b/x", "a host has only the letters"},
         {"sftp://h/x?connections=0", "connections is a number from 1 to 16"},
