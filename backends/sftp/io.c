@@ -7,8 +7,9 @@
 
 #include <stdlib.h>
 
-#define COMPLAINTS  64                /* pieces of them taken in a row */
-#define WINDOW_STEP ((size_t)2 << 20) /* received since the window was last widened */
+#define OTHER_MAX   ((size_t)256 << 10) /* bytes of an answer that is neither names nor data */
+#define COMPLAINTS  64                  /* pieces of them taken in a row */
+#define WINDOW_STEP ((size_t)2 << 20)   /* received since the window was last widened */
 #define SMALL_READ  ((size_t)512 << 10)
 #define IDLE_NS     (30 * SECOND)
 #define LINGER_NS   (2 * SECOND)
@@ -67,20 +68,42 @@ static int dispatch(struct ms_sftp_conn *c, struct ms_error *err)
     return 0;
 }
 
-static int begin_body(struct ms_sftp_conn *c, struct ms_error *err)
+static int check_size(struct ms_sftp_conn *c, struct ms_error *err)
 {
     struct ms_sftp_in in = ms_sftp_in(ms_view(c->head, 4));
     c->body_size = ms_sftp_get_u32(&in);
-    c->body_got = 0;
-    if (c->body_size < 5 || c->body_size > MS_SFTP_ANSWER_MAX)
+    if (c->body_size >= 5 && c->body_size <= MS_SFTP_ANSWER_MAX)
+        return 0;
+    return ms_error_set(err, MS_ERR_PROTOCOL,
+                        "%s does not speak SFTP: a packet of %zu bytes came in", c->wire.where,
+                        c->body_size);
+}
+
+/* What the packet may hold: names as many as there are, data as much as was asked for. */
+static size_t most_bytes(const struct ms_sftp_conn *c)
+{
+    struct ms_sftp_in in = ms_sftp_in(ms_view(c->head + 4, 5));
+    uint8_t type = ms_sftp_get_u8(&in);
+    uint32_t id = ms_sftp_get_u32(&in);
+    const struct ms_sftp_request *r = c->sent[id & (SLOTS - 1)];
+    if (type == MS_FXP_NAME)
+        return MS_SFTP_ANSWER_MAX;
+    return type == MS_FXP_DATA && r && r->id == id && r->wanted ? 9 + r->wanted : OTHER_MAX;
+}
+
+static int begin_body(struct ms_sftp_conn *c, struct ms_error *err)
+{
+    if (c->body_size > most_bytes(c))
         return ms_error_set(err, MS_ERR_PROTOCOL,
-                            "%s does not speak SFTP: a packet of %zu bytes came in", c->wire.where,
-                            c->body_size);
+                            "%s sends more than it was asked for: an answer of %zu bytes",
+                            c->wire.where, c->body_size);
     c->body = malloc(c->body_size);
     if (!c->body) /* what the answer would have told is found out on another connection */
         return ms_error_set(err, MS_ERR_CONNECTION,
                             "the connection to %s was given up: no memory for an answer",
                             c->wire.where);
+    memcpy(c->body, c->head + 4, 5);
+    c->body_got = 5;
     return 0;
 }
 
@@ -88,10 +111,12 @@ static int ingest(struct ms_sftp_conn *c, const uint8_t *bytes, size_t size, str
 {
     while (size) {
         int code = 0;
-        if (c->head_size < 4) {
+        if (c->head_size < sizeof c->head) {
             c->head[c->head_size++] = *bytes++;
             size--;
             if (c->head_size == 4)
+                code = check_size(c, err);
+            else if (c->head_size == sizeof c->head)
                 code = begin_body(c, err);
         } else {
             size_t n = c->body_size - c->body_got;
@@ -101,9 +126,9 @@ static int ingest(struct ms_sftp_conn *c, const uint8_t *bytes, size_t size, str
             c->body_got += n;
             bytes += n;
             size -= n;
-            if (c->body_got == c->body_size)
-                code = dispatch(c, err);
         }
+        if (!code && c->body && c->body_got == c->body_size)
+            code = dispatch(c, err);
         if (code)
             return code;
     }

@@ -47,7 +47,7 @@ struct ms_sftp_conn {
     struct ms_sftp_request *sent[SLOTS];
     size_t outstanding, slow;
     uint32_t next_id;
-    uint8_t head[4]; /* of the packet that comes in */
+    uint8_t head[9]; /* of the packet that comes in: length, type, id */
     size_t head_size;
     uint8_t *body;
     size_t body_size, body_got;

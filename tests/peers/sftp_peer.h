@@ -23,6 +23,7 @@ enum sftp_act {
     SFTP_TYPE,      /* the answer's type is `value` */
     SFTP_CUT_BODY,  /* the answer lacks its last `value` bytes */
     SFTP_SHORT,     /* of a READ: `value` bytes at most are read */
+    SFTP_LONG,      /* of a READ: `value` bytes are read, and sent if there are so many */
     SFTP_EARLY,     /* of a WRITE among such of one size: the one that the line has no room for
                        is answered while half of it is still to come; then the connection ends */
     SFTP_LIMITS,    /* the answer is that all limits are `value` */

@@ -322,6 +322,8 @@ static void request(struct pump *p, uint8_t *packet, size_t size)
     }
     if (rule.type && rule.act == SFTP_SHORT && get(packet + size - 4) > rule.value)
         put(packet + size - 4, rule.value);
+    if (rule.type && rule.act == SFTP_LONG)
+        put(packet + size - 4, rule.value);
     p->pending[id % PENDING] = rule;
     pass_on(p, packet, size);
 }

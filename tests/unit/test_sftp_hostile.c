@@ -1,5 +1,5 @@
 /* The SFTP driver against a server that means harm: listings without an end, names that are none,
- * links shown as folders. */
+ * more than was asked for, links shown as folders. */
 #include "peers/sftp_rig.h"
 
 #include "base/text.h"
@@ -108,6 +108,32 @@ static void names_that_are_none(void **state)
     rig_down(&rig);
 }
 
+/* ---- data ---- */
+
+/* No more is taken in, let alone held, than was asked for. */
+static void an_answer_longer_than_asked_is_refused(void **state)
+{
+    struct ms_buf *got = NULL;
+    char bytes[1000];
+    (void)state;
+    up();
+    memset(bytes, 'x', sizeof bytes);
+    check_ok(rig_put(&rig, "a", ms_view(bytes, sizeof bytes), NULL), rig.err);
+    err_from_now_on(MS_FXP_READ, SFTP_LONG, 100, 0);
+    check_ok(ms_backend_load(rig.b, ms_str("a"), 0, 100, &got, NULL, &rig.err), rig.err);
+    assert_int_equal(ms_buf_size(got), 100);
+    ms_buf_unref(got);
+    got = NULL;
+    err_from_now_on(MS_FXP_READ, SFTP_LONG, 101, 0);
+    check_code(ms_backend_load(rig.b, ms_str("a"), 0, 100, &got, NULL, &rig.err), MS_ERR_PROTOCOL,
+               rig.err);
+    check_text(rig.err, "sends more than it was asked for: an answer of 110 bytes");
+    assert_null(got);
+    sftp_peer_rules(NULL, 0);
+    rig_holds(&rig, "a", ms_view(bytes, sizeof bytes));
+    rig_down(&rig);
+}
+
 /* ---- links ---- */
 
 static void make_outside(void)
@@ -145,6 +171,7 @@ int main(void)
         cmocka_unit_test(a_listing_without_an_end_is_left),
         cmocka_unit_test(folders_within_folders_share_the_bound),
         cmocka_unit_test(names_that_are_none),
+        cmocka_unit_test(an_answer_longer_than_asked_is_refused),
         cmocka_unit_test(destroy_stays_within_the_store),
     };
     return sftp_peer_program() ? cmocka_run_group_tests(tests, NULL, NULL) : 77;
