@@ -304,6 +304,18 @@ static void drop_received(struct transfer *t)
     t->dropped = until;
 }
 
+static uint64_t body_limit(const struct transfer *t)
+{
+    const struct ms_http_request *r = t->request;
+    long status = 0;
+    curl_off_t announced = -1;
+    curl_easy_getinfo(t->handle->curl, CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_getinfo(t->handle->curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &announced);
+    if (r->whole_max_bytes && status == 200 && announced > 0)
+        return r->whole_max_bytes;
+    return r->body_max_bytes ? r->body_max_bytes : 1u << 20;
+}
+
 static size_t take_body(char *bytes, size_t one, size_t size, void *ctx)
 {
     struct transfer *t = ctx;
@@ -319,7 +331,7 @@ static size_t take_body(char *bytes, size_t one, size_t size, void *ctx)
         drop_received(t);
         return size;
     }
-    t->failed = make_room(t, size, r->body_max_bytes ? r->body_max_bytes : 1u << 20);
+    t->failed = make_room(t, size, body_limit(t));
     if (t->failed)
         return 0;
     memcpy(ms_buf_data(t->body) + t->got, bytes, size);

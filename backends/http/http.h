@@ -30,10 +30,11 @@ struct ms_http_request {
     const char *headers[MS_HTTP_HEADERS_MAX]; /* "Name: value", ended by NULL */
     struct ms_view body;                      /* sent with a Content-Length when has_body */
     bool has_body;                            /* also an empty one */
-    bool body_mapped;        /* from a file, page by page: what was sent is dropped from memory */
-    uint64_t body_max_bytes; /* of an answer; more is PROTOCOL. 0: 1 MiB */
-    uint8_t *into;           /* a 2xx answer's body goes here instead of into a buffer … */
-    size_t into_size;        /* … of so many bytes; more is PROTOCOL */
+    bool body_mapped;         /* from a file, page by page: what was sent is dropped from memory */
+    uint64_t body_max_bytes;  /* of an answer; more is PROTOCOL. 0: 1 MiB */
+    uint64_t whole_max_bytes; /* of a 200 with a Content-Length instead; 0: the same */
+    uint8_t *into;            /* a 2xx answer's body goes here instead of into a buffer … */
+    size_t into_size;         /* … of so many bytes; more is PROTOCOL */
     bool into_mapped; /* … which is a shared mapping of a file: what came may leave memory */
 };
 

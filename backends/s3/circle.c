@@ -30,3 +30,8 @@ void ms_s3_circle_fini(struct ms_s3_circle *c)
     free(c->mark);
     *c = (struct ms_s3_circle){0};
 }
+
+int ms_s3_circle_error(const struct ms_s3 *s, const char *what, struct ms_error *err)
+{
+    return ms_error_set(err, MS_ERR_PROTOCOL, "%s: %s goes round in a circle", s->base.url, what);
+}

@@ -1,5 +1,5 @@
-/* Copies where the data is, by CopyObject up to 5 GiB and by UploadPartCopy beyond; a move is a
- * copy and a delete. */
+/* Copies where the data is, by CopyObject up to 5 GiB and by UploadPartCopy beyond, of the version
+ * that a HEAD saw; a move is a copy and a delete of that version, where the server can tell. */
 #include "backends/s3/s3.h"
 
 #include "backends/fallback.h"
@@ -9,6 +9,8 @@
 #include "base/text.h"
 
 #include <stdio.h>
+
+#define TRIES 5 /* when others replace the source meanwhile */
 
 /* "/BUCKET/KEY", encoded. */
 static char *source_of(const struct ms_s3 *s, struct ms_view name)
@@ -34,13 +36,16 @@ static int see_result(void *ctx, const char *path, struct ms_view text, struct m
 }
 
 /* A 200 alone says nothing: it comes before the work, and a move deletes the source behind it. */
-static int copy_small(struct ms_s3 *s, const char *source, struct ms_view to, struct ms_error *err)
+static int copy_small(struct ms_s3 *s, const char *source, const struct ms_info *info,
+                      struct ms_view to, struct ms_error *err)
 {
     bool copied = false;
     struct ms_http_answer answer;
     struct ms_s3_call c = {
         .verb = MS_VERB_COPY, .method = "PUT", .name = to, .late_error = true, .has_body = true};
     ms_s3_header_add(&c, "x-amz-copy-source", source);
+    if (info->tag.text[0])
+        ms_s3_header_add(&c, "x-amz-copy-source-if-match", info->tag.text);
     int code = ms_s3_do(s, &c, &answer, err);
     if (code)
         return code;
@@ -125,42 +130,62 @@ static int copy_large(struct ms_s3 *s, const char *source, const struct ms_info 
     return code;
 }
 
-static int copy(struct ms_s3 *s, struct ms_view from, struct ms_view to, struct ms_error *err)
+/* *seen: the version that was copied. CONFLICT: the source is another by now. */
+static int copy_once(struct ms_s3 *s, struct ms_view from, struct ms_view to, struct ms_info *seen,
+                     struct ms_error *err)
 {
-    struct ms_info info;
-    int code = ms_s3_head(s, from, &info, NULL, err);
+    int code = ms_s3_head(s, from, seen, NULL, err);
     if (code)
         return code;
-    if (!info.exists)
+    if (!seen->exists)
         return ms_error_set(err, MS_ERR_NOT_FOUND, "%s not found", MS_SHOW(from));
     if (ms_equal(from, to))
         return 0;
     MS_AUTO_FREE char *source = source_of(s, from);
     if (!source)
         return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory to copy %s", MS_SHOW(from));
-    return info.size_bytes <= s->copy_max_bytes ? copy_small(s, source, to, err)
-                                                : copy_large(s, source, &info, to, err);
+    return seen->size_bytes <= s->copy_max_bytes ? copy_small(s, source, seen, to, err)
+                                                 : copy_large(s, source, seen, to, err);
+}
+
+static int copy(struct ms_s3 *s, struct ms_view from, struct ms_view to, struct ms_info *seen,
+                struct ms_error *err)
+{
+    int code = MS_ERR_CONFLICT;
+    for (int tries = 0; code == MS_ERR_CONFLICT && tries < TRIES; tries++)
+        code = copy_once(s, from, to, seen, err);
+    return code;
 }
 
 int ms_s3_copy(struct ms_backend *b, struct ms_view from, struct ms_view to,
                const struct ms_precondition *pre, struct ms_error *err)
 {
+    struct ms_info seen;
     /* a copy at the server overwrites; bytes that pass through here are put only if absent */
-    return pre->kind == MS_ALWAYS ? copy(ms_s3_self(b), from, to, err)
+    return pre->kind == MS_ALWAYS ? copy(ms_s3_self(b), from, to, &seen, err)
                                   : ms_fallback_copy(b, from, to, pre, err);
+}
+
+/* A newer version than the copied one stays: it came behind the move. */
+static int remove_source(struct ms_s3 *s, struct ms_view from, const struct ms_info *seen,
+                         struct ms_error *err)
+{
+    struct ms_s3_call c = {.verb = MS_VERB_MOVE, .method = "DELETE", .name = from};
+    bool pinned = s->quirks->delete_if_match && seen->tag.text[0];
+    if (pinned)
+        ms_s3_header_add(&c, "if-match", seen->tag.text);
+    int code = ms_s3_do_quiet(s, &c, err);
+    return code == MS_ERR_NOT_FOUND || (pinned && code == MS_ERR_CONFLICT) ? 0 : code;
 }
 
 int ms_s3_move(struct ms_backend *b, struct ms_view from, struct ms_view to,
                const struct ms_precondition *pre, struct ms_error *err)
 {
     struct ms_s3 *s = ms_s3_self(b);
+    struct ms_info seen;
     if (pre->kind != MS_ALWAYS)
         return ms_error_set(err, MS_ERR_UNSUPPORTED, "%s cannot move only if the target is absent",
                             b->url);
-    int code = copy(s, from, to, err);
-    if (code || ms_equal(from, to))
-        return code;
-    struct ms_s3_call c = {.verb = MS_VERB_MOVE, .method = "DELETE", .name = from};
-    code = ms_s3_do_quiet(s, &c, err);
-    return code == MS_ERR_NOT_FOUND ? 0 : code;
+    int code = copy(s, from, to, &seen, err);
+    return code || ms_equal(from, to) ? code : remove_source(s, from, &seen, err);
 }

@@ -263,9 +263,7 @@ static int check_markers(struct uploads *u, struct ms_error *err)
         return no_memory(err);
     }
     int code = ms_s3_circle_step(&u->circle, ms_view(both, (size_t)size), &again, err);
-    return again ? ms_error_set(err, MS_ERR_PROTOCOL,
-                                "%s: a list of uploads goes round in a circle", u->s->base.url)
-                 : code;
+    return again ? ms_s3_circle_error(u->s, "a list of uploads", err) : code;
 }
 
 static int upload_page(struct ms_s3 *s, struct uploads *u, struct ms_error *err)
@@ -319,5 +317,6 @@ int ms_s3_sweep(struct ms_backend *b, uint64_t age_ns, uint64_t *removed, struct
 {
     int64_t now = ms_clock_wall(b->clock);
     int64_t before = age_ns > (uint64_t)now ? 0 : now - (int64_t)age_ns;
-    return abort_uploads(ms_s3_self(b), before, removed, err);
+    int code = abort_uploads(ms_s3_self(b), before, removed, err);
+    return code ? code : ms_s3_probe_sweep(ms_s3_self(b), before, removed, err);
 }

@@ -130,8 +130,7 @@ static int fetch_page(struct lister *l, struct ms_error *err)
     if (!code && page.token)
         code = ms_s3_circle_step(&l->circle, ms_str(page.token), &again, err);
     if (again)
-        code = ms_error_set(err, MS_ERR_PROTOCOL, "%s: a listing goes round in a circle",
-                            l->base.backend->url);
+        code = ms_s3_circle_error(ms_s3_self(l->base.backend), "a listing", err);
     for (size_t i = 0; !code && i < page.count; i++)
         code = take_item(l, &page.items[i], err);
     sort_rows(l);

@@ -140,18 +140,21 @@ static int check_whole(struct ms_s3 *s, struct ms_view name, struct ms_view want
     return code;
 }
 
-/* GET of what `range` says (NULL: all). A range behind the end gives no bytes. The digest that the
+/* GET of what `range` says, at most `most` bytes; `whole`: of all of it, should the server ignore
+ * the range and announce the length. A range behind the end gives no bytes. The digest that the
  * whole value was stored with goes to `digest`, "" for none. */
 static int get(struct ms_s3 *s, struct ms_view name, const char *range, uint64_t most,
-               struct ms_buf **out, struct ms_info *info, char digest[MS_SHA256_HEX],
-               struct ms_error *err)
+               uint64_t whole, struct ms_buf **out, struct ms_info *info,
+               char digest[MS_SHA256_HEX], struct ms_error *err)
 {
     digest[0] = 0;
-    struct ms_s3_call c = {
-        .verb = MS_VERB_LOAD, .method = "GET", .name = name, .body_max_bytes = most};
+    struct ms_s3_call c = {.verb = MS_VERB_LOAD,
+                           .method = "GET",
+                           .name = name,
+                           .body_max_bytes = most,
+                           .whole_max_bytes = whole};
     struct ms_http_answer answer;
-    if (range)
-        ms_s3_header_add(&c, "range", range);
+    ms_s3_header_add(&c, "range", range);
     int code = ms_s3_do(s, &c, &answer, err);
     if (code == MS_ERR_RANGE && c.status == 416) {
         code = ms_s3_head(s, name, info, NULL, err);
@@ -171,10 +174,10 @@ static int get(struct ms_s3 *s, struct ms_view name, const char *range, uint64_t
         answer.body = ms_buf_new(0);
     if (!answer.body)
         code = ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a value");
-    else if (range && answer.status == 200 && info->size_bytes != ms_buf_size(answer.body))
+    else if (answer.status == 200 && info->size_bytes != ms_buf_size(answer.body))
         code = ms_error_set(err, MS_ERR_PROTOCOL, "%s: the server sent half of %s", s->base.url,
                             MS_SHOW(name));
-    else if (range && !ms_s3_range_is_ours(&answer, range))
+    else if (!ms_s3_range_is_ours(&answer, range))
         code = ms_error_set(err, MS_ERR_PROTOCOL,
                             "%s: the server sent another range of %s than it was asked for",
                             s->base.url, MS_SHOW(name));
@@ -212,16 +215,21 @@ static int load_whole(struct ms_s3 *s, struct ms_view name, struct ms_buf **out,
     char range[64], digest[MS_SHA256_HEX];
     struct ms_buf *first = NULL;
     snprintf(range, sizeof range, "bytes=0-%llu", (unsigned long long)s->part_bytes - 1);
-    int code = get(s, name, range, SIZE_MAX / 2, &first, info, digest, err);
+    int code = get(s, name, range, s->part_bytes, s->load_max_bytes, &first, info, digest, err);
     if (code || ms_buf_size(first) == info->size_bytes) {
         *out = first;
         return code;
     }
     size_t got = ms_buf_size(first);
-    struct ms_buf *whole = info->size_bytes <= SIZE_MAX / 2 && got < info->size_bytes
-                               ? ms_buf_new((size_t)info->size_bytes)
-                               : NULL;
-    if (!whole)
+    struct ms_buf *whole = NULL;
+    if (info->size_bytes > s->load_max_bytes)
+        code = ms_error_set(err, MS_ERR_TOO_LARGE,
+                            "the %llu bytes of %s are more than a load takes into memory: read it "
+                            "in parts",
+                            (unsigned long long)info->size_bytes, MS_SHOW(name));
+    else if (got < info->size_bytes)
+        whole = ms_buf_new((size_t)info->size_bytes);
+    if (!code && !whole)
         code = ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for the %llu bytes of %s",
                             (unsigned long long)info->size_bytes, MS_SHOW(name));
     if (!code) {
@@ -252,10 +260,10 @@ static int load_part(struct ms_s3 *s, struct ms_view name, int64_t offset, uint6
     else
         snprintf(range, sizeof range, "bytes=%lld-%llu", (long long)offset,
                  (unsigned long long)last);
-    if (most > SIZE_MAX / 2)
-        most = SIZE_MAX / 2;
+    if (most > s->load_max_bytes)
+        most = s->load_max_bytes;
     struct ms_buf *value = NULL;
-    int code = get(s, name, range, most, &value, info, digest, err);
+    int code = get(s, name, range, most, 0, &value, info, digest, err);
     if (!code)
         code = cut(&value, info, offset, size, err);
     if (code)

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 
 #define WRITERS 4
+#define PROBE   "probe-" /* PATH/probe-ID.tmp, which no listing shows */
 
 struct race {
     struct ms_s3 *s;
@@ -55,7 +56,7 @@ static int probe(struct ms_s3 *s, bool *works, bool *sure, struct ms_error *err)
     char id[33];
     MS_AUTO_FREE char *key = NULL;
     ms_s3_new_id(s, id);
-    if (asprintf(&key, "%sprobe-%s.tmp", s->prefix, id) < 0) {
+    if (asprintf(&key, "%s" PROBE "%s.tmp", s->prefix, id) < 0) {
         key = NULL;
         return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a probe");
     }
@@ -76,9 +77,71 @@ static int probe(struct ms_s3 *s, bool *works, bool *sure, struct ms_error *err)
     *sure = !code && won + refused + unable == WRITERS + 1;
     struct ms_cancel *token = ms_cancel_swap(NULL);
     struct ms_s3_call c = {.verb = MS_VERB_OTHER, .method = "DELETE", .key = key};
-    if (won)
+    if (won || !*sure) /* an answer that was lost may have been a yes */
         (void)ms_s3_do_quiet(s, &c, NULL);
     ms_cancel_swap(token);
+    return code;
+}
+
+/* ---- what was left behind ---- */
+
+static bool is_probe(const struct ms_s3 *s, struct ms_view key)
+{
+    size_t head = strlen(s->prefix) + strlen(PROBE);
+    if (key.size != head + 32 + 4 || !ms_ends_with(key, ms_str(".tmp")))
+        return false;
+    for (size_t i = head; i < head + 32; i++)
+        if (!strchr("0123456789abcdef", key.data[i]))
+            return false;
+    return true;
+}
+
+/* Those of a page that are old enough. */
+static int sweep_page(struct ms_s3 *s, const struct ms_s3_page *page, int64_t before_ns,
+                      uint64_t *removed, struct ms_error *err)
+{
+    int code = 0;
+    for (size_t i = 0; i < page->count && !code; i++) {
+        const struct ms_s3_item *item = &page->items[i];
+        bool old = item->info.mtime_ns && item->info.mtime_ns <= before_ns;
+        if (!old || !is_probe(s, item->key))
+            continue;
+        MS_AUTO_FREE char *key = strndup((const char *)item->key.data, item->key.size);
+        struct ms_s3_call c = {.verb = MS_VERB_OTHER, .method = "DELETE", .key = key};
+        code = key ? ms_s3_do_quiet(s, &c, err)
+                   : ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a probe");
+        *removed += code == 0;
+        if (code == MS_ERR_NOT_FOUND)
+            code = 0;
+    }
+    return code;
+}
+
+int ms_s3_probe_sweep(struct ms_s3 *s, int64_t before_ns, uint64_t *removed, struct ms_error *err)
+{
+    MS_AUTO_FREE char *token = NULL;
+    MS_AUTO_FREE char *prefix = NULL;
+    struct ms_s3_circle circle = {0};
+    bool again = false;
+    int code = 0;
+    if (asprintf(&prefix, "%s" PROBE, s->prefix) < 0) {
+        prefix = NULL;
+        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a probe");
+    }
+    do {
+        struct ms_s3_page page = {0};
+        code = ms_s3_page_get(s, prefix, false, NULL, token, 1000, &page, err);
+        if (!code)
+            code = sweep_page(s, &page, before_ns, removed, err);
+        free(token);
+        token = MS_TAKE(page.token);
+        ms_s3_page_fini(&page);
+        if (!code && token)
+            code = ms_s3_circle_step(&circle, ms_str(token), &again, err);
+        if (again)
+            code = ms_s3_circle_error(s, "a listing", err);
+    } while (!code && token);
+    ms_s3_circle_fini(&circle);
     return code;
 }
 

@@ -8,17 +8,18 @@
 
 static const struct ms_s3_quirks table[] = {
     /* provider, host, region, virtual host, if absent, delete many, checksum, complete if absent,
-     * replaces in one step (Swift has moments without the value) */
-    {"aws", ".amazonaws.com", "us-east-1", true, Y, true, true, true, true},
-    {"b2", ".backblazeb2.com", "us-west-002", false, N, true, false, false, true},
-    {"r2", ".r2.cloudflarestorage.com", "auto", false, P, true, false, false, true},
-    {"gcs", "storage.googleapis.com", "auto", false, N, false, false, false, true},
-    {"wasabi", ".wasabisys.com", "us-east-1", false, P, true, false, false, true},
-    {"digitalocean", ".digitaloceanspaces.com", "us-east-1", false, P, true, false, false, true},
-    {"ceph", NULL, "us-east-1", false, P, true, true, false, true},
-    {"minio", NULL, "us-east-1", false, P, true, true, false, true},
-    {"swift", NULL, "us-east-1", false, N, true, false, false, false},
-    {"other", NULL, "us-east-1", false, P, true, false, false, true},
+     * replaces in one step (Swift has moments without the value), delete if match */
+    {"aws", ".amazonaws.com", "us-east-1", true, Y, true, true, true, true, true},
+    {"b2", ".backblazeb2.com", "us-west-002", false, N, true, false, false, true, false},
+    {"r2", ".r2.cloudflarestorage.com", "auto", false, P, true, false, false, true, false},
+    {"gcs", "storage.googleapis.com", "auto", false, N, false, false, false, true, false},
+    {"wasabi", ".wasabisys.com", "us-east-1", false, P, true, false, false, true, false},
+    {"digitalocean", ".digitaloceanspaces.com", "us-east-1", false, P, true, false, false, true,
+     false},
+    {"ceph", NULL, "us-east-1", false, P, true, true, false, true, false},
+    {"minio", NULL, "us-east-1", false, P, true, true, false, true, false},
+    {"swift", NULL, "us-east-1", false, N, true, false, false, false, false},
+    {"other", NULL, "us-east-1", false, P, true, false, false, true, false},
 };
 #define COUNT (sizeof table / sizeof *table)
 

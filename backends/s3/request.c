@@ -246,6 +246,7 @@ static int once(struct ms_s3 *s, struct ms_s3_call *c, struct attempt *a,
                                 .body = c->body,
                                 .has_body = c->has_body,
                                 .body_max_bytes = c->body_max_bytes,
+                                .whole_max_bytes = c->whole_max_bytes,
                                 .into = c->into,
                                 .into_size = c->into_size};
     struct ms_http_answer answer = {0};

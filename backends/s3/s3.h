@@ -28,6 +28,7 @@
 #define MS_S3_COPY_MAX  (UINT64_C(5) << 30) /* CopyObject's limit */
 #define MS_S3_COPY_PART (UINT64_C(512) << 20)
 #define MS_S3_PARTS_MAX 10000
+#define MS_S3_LOAD_MAX  (UINT64_C(16) << 30) /* of a value that is loaded into memory */
 
 enum ms_s3_answer { MS_S3_NO, MS_S3_YES, MS_S3_PROBE };
 
@@ -42,6 +43,7 @@ struct ms_s3_quirks {
     bool checksum;               /* takes x-amz-checksum-sha256 */
     bool complete_if_absent;     /* If-None-Match at the end of a multipart upload too */
     bool replaces;               /* a value is there all the time while it is replaced */
+    bool delete_if_match;        /* DELETE with If-Match */
 };
 const struct ms_s3_quirks *ms_s3_quirks_at(size_t index); /* NULL behind the last */
 /* The provider of that name, else the one whose suffix the host has, else "other". NULL: the name
@@ -72,6 +74,7 @@ struct ms_s3 {
     enum ms_s3_answer if_absent; /* PROBE until it was opened */
     uint64_t part_bytes;
     uint64_t copy_max_bytes, copy_part_bytes; /* in one piece; else in such parts */
+    uint64_t load_max_bytes;
     unsigned parallel;
     struct ms_retry_policy retry;
     atomic_bool no_delete_many; /* the server said so */
@@ -105,7 +108,7 @@ struct ms_s3_call {
     size_t query_count, header_count;
     struct ms_view body;
     bool has_body;
-    uint64_t body_max_bytes;
+    uint64_t body_max_bytes, whole_max_bytes; /* as of an HTTP request */
     uint8_t *into;
     size_t into_size;
     bool late_error; /* a 200 may carry an error in its body */
@@ -211,6 +214,8 @@ struct ms_s3_circle {
 int ms_s3_circle_step(struct ms_s3_circle *c, struct ms_view mark, bool *again,
                       struct ms_error *err);
 void ms_s3_circle_fini(struct ms_s3_circle *c);
+/* That `what` does. */
+int ms_s3_circle_error(const struct ms_s3 *s, const char *what, struct ms_error *err);
 
 /* ---- list.c ---- */
 struct ms_s3_item {     /* of one page; both borrowed */
@@ -240,5 +245,7 @@ int ms_s3_rmdir(struct ms_backend *b, struct ms_view name, struct ms_error *err)
 int ms_s3_sweep(struct ms_backend *b, uint64_t age_ns, uint64_t *removed, struct ms_error *err);
 /* Whether racing writers of one absent key are told apart. */
 int ms_s3_probe_if_absent(struct ms_s3 *s, bool *works, struct ms_error *err);
+/* Removes what probes that were killed have left; adds to *removed. */
+int ms_s3_probe_sweep(struct ms_s3 *s, int64_t before_ns, uint64_t *removed, struct ms_error *err);
 
 #endif

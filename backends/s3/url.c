@@ -412,6 +412,7 @@ static int set_ways(struct ms_s3 *s, const struct options *o, const char *said_r
                                                       : MS_S3_PROBE;
     s->part_bytes = o->part_bytes;
     s->copy_max_bytes = MS_S3_COPY_MAX;
+    s->load_max_bytes = MS_S3_LOAD_MAX < SIZE_MAX / 2 ? MS_S3_LOAD_MAX : SIZE_MAX / 2;
     s->copy_part_bytes = MS_S3_COPY_PART;
     s->parallel = (unsigned)o->parallel;
     return 0;

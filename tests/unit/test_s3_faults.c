@@ -398,7 +398,8 @@ static void sweeps_no_upload_of_unknown_age(void **state)
               "<Upload><Key>p/b</Key><UploadId>B</UploadId></Upload>"
               "<Upload><Key>p/c</Key><UploadId>C</UploadId>"
               "<Initiated>9999-01-01T00:00:00.000Z</Initiated></Upload>"
-              "</ListMultipartUploadsResult>"));
+              "</ListMultipartUploadsResult>"),
+          PAGE("false", ""));
     assert_int_equal(ms_backend_sweep(t.b, 0, &removed, &t.err), 0);
     assert_int_equal(removed, 0);
     end(&t);

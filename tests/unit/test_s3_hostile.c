@@ -1,5 +1,5 @@
 /* The S3 driver against a server that means harm, or has lost its wits: listings that go round in
- * circles, keys that are none. */
+ * circles, keys that are none, more than was asked for, values replaced in the middle of a move. */
 #include "support/s3_script.h"
 
 /* ---- circles ---- */
@@ -152,6 +152,109 @@ static void keys_that_come_twice_share_their_fate(void **state)
     end(&t);
 }
 
+/* ---- sizes ---- */
+
+static int load(struct bed *t)
+{
+    struct ms_buf *value = NULL;
+    int code = ms_backend_load(t->b, ms_str("v"), 0, MS_SIZE_TO_END, &value, NULL, &t->err);
+    ms_buf_unref(value);
+    return code;
+}
+
+/* Parts of 4 bytes, values of 100 at most: what was asked for and what was announced count. */
+static void no_more_is_loaded_than_was_asked_for(void **state)
+{
+    (void)state;
+#define RANGE(range, length, text)                                                                 \
+    "HTTP/1.1 206 OK\r\nContent-Range: bytes " range "\r\n" CLOSE length "\r\n" text
+    static const struct {
+        const char *answer;
+        int code;
+        const char *word;
+    } cases[] = {
+        {RANGE("0-3/4", "Content-Length: 4\r\n", "abcd"), 0, ""},
+        {RANGE("0-9/10", "Content-Length: 10\r\n", "0123456789"), MS_ERR_PROTOCOL, "longer"},
+        {RANGE("0-9/10", "", "0123456789"), MS_ERR_PROTOCOL, "longer"},
+        {RANGE("0-3/101", "Content-Length: 4\r\n", "abcd"), MS_ERR_TOO_LARGE, "read it in parts"},
+        {RANGE("0-3/9999999999999999", "Content-Length: 4\r\n", "abcd"), MS_ERR_TOO_LARGE,
+         "the 9999999999999999 bytes of v"},
+        /* these servers ignore the range */
+        {"HTTP/1.1 200 OK\r\n" CLOSE "Content-Length: 10\r\n\r\n0123456789", 0, ""},
+        {"HTTP/1.1 200 OK\r\n" CLOSE "Content-Length: 101\r\n\r\n0123456789", MS_ERR_PROTOCOL,
+         "longer"},
+        {"HTTP/1.1 200 OK\r\n" CLOSE "\r\n0123456789", MS_ERR_PROTOCOL, "longer"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct bed t;
+        BEGIN(&t, cases[i].answer);
+        assert_int_equal(ms_s3_self(t.b)->load_max_bytes, UINT64_C(16) << 30);
+        ms_s3_self(t.b)->load_max_bytes = 100;
+        ms_s3_self(t.b)->part_bytes = 4;
+        check_code(load(&t), cases[i].code, t.err);
+        check_text(t.err, cases[i].word);
+        end(&t);
+    }
+}
+
+/* ---- moves ---- */
+
+#define SEEN(tag) "HTTP/1.1 200 OK\r\n" CLOSE "ETag: \"" tag "\"\r\nContent-Length: 5\r\n\r\n"
+#define COPIED    XML("200 OK", "<CopyObjectResult></CopyObjectResult>")
+#define CHANGED   FAULT("412 Precondition Failed", "PreconditionFailed")
+
+/* The version that was seen is copied, and no other deleted; others' newer one stays. */
+static void moves_delete_what_they_copied(void **state)
+{
+    (void)state;
+    struct bed t;
+    BEGIN(&t, SEEN("one"), CHANGED, SEEN("two"), COPIED, EMPTY("204 No"));
+    check_ok(ms_backend_move(t.b, ms_str("v"), ms_str("w"), NULL, &t.err), t.err);
+    assert_non_null(strstr(t.server.seen[2], "x-amz-copy-source-if-match: \"one\""));
+    assert_non_null(strstr(t.server.seen[4], "x-amz-copy-source-if-match: \"two\""));
+    assert_non_null(strstr(t.server.seen[5], "DELETE /bucket/p/v"));
+    assert_non_null(strstr(t.server.seen[5], "if-match: \"two\""));
+    end(&t);
+    BEGIN(&t, SEEN("one"), COPIED, CHANGED);
+    check_ok(ms_backend_move(t.b, ms_str("v"), ms_str("w"), NULL, &t.err), t.err);
+    end(&t);
+    BEGIN(&t, SEEN("1"), CHANGED, SEEN("2"), CHANGED, SEEN("3"), CHANGED, SEEN("4"), CHANGED,
+          SEEN("5"), CHANGED);
+    check_code(ms_backend_move(t.b, ms_str("v"), ms_str("w"), NULL, &t.err), MS_ERR_CONFLICT,
+               t.err);
+    end(&t);
+}
+
+/* ---- what a killed probe left ---- */
+
+static void sweeps_probes(void **state)
+{
+    (void)state;
+    struct bed t;
+    uint64_t removed = 7;
+#define ID       "0123456789abcdef0123456789abcdef"
+#define AT(date) "<LastModified>" date "</LastModified>"
+#define OLD      AT("1999-01-01T00:00:00.000Z")
+    BEGIN(&t,
+          XML("200 OK", "<ListMultipartUploadsResult><IsTruncated>false</IsTruncated>"
+                        "</ListMultipartUploadsResult>"),
+          PAGE("true", "<Contents><Key>p/probe-" ID ".tmp</Key>" OLD "</Contents>"
+                       "<Contents><Key>p/probe-" ID "0.tmp</Key>" OLD "</Contents>"
+                       "<Contents><Key>p/probe-x" ID ".tmp</Key>" OLD "</Contents>"
+                       "<Contents><Key>p/probe-g123456789abcdef0123456789abcdef.tmp</Key>" OLD
+                       "</Contents><Contents><Key>p/probe-" ID ".txt</Key>" OLD "</Contents>"
+                       "<Contents><Key>p/probe-" ID ".tmp</Key></Contents>" TOKEN),
+          EMPTY("204 No"),
+          PAGE("false", "<Contents><Key>p/probe-f" ID ".tmp</Key>" OLD "</Contents>"
+                        "<Contents><Key>p/probe-" ID
+                        ".tmp</Key>" AT("9999-01-01T00:00:00.000Z") "</Contents>"));
+    check_ok(ms_backend_sweep(t.b, 0, &removed, &t.err), t.err);
+    assert_int_equal(removed, 1);
+    assert_non_null(strstr(t.server.seen[2], "prefix=p%2Fprobe-"));
+    assert_non_null(strstr(t.server.seen[3], "DELETE /bucket/p/probe-" ID ".tmp"));
+    end(&t);
+}
+
 /* ---- places and logins ---- */
 
 static void a_missing_bucket_is_made_elsewhere(void **state)
@@ -207,6 +310,9 @@ int main(void)
         cmocka_unit_test(names_come_once_and_without_nul),
         cmocka_unit_test(destroy_does_not_cut_keys),
         cmocka_unit_test(keys_that_come_twice_share_their_fate),
+        cmocka_unit_test(no_more_is_loaded_than_was_asked_for),
+        cmocka_unit_test(moves_delete_what_they_copied),
+        cmocka_unit_test(sweeps_probes),
         cmocka_unit_test(a_missing_bucket_is_made_elsewhere),
         cmocka_unit_test(no_login_begins_a_line),
     };
