@@ -2,6 +2,7 @@
  * are, watches the time. The only one that enters libssh. */
 #include "backends/sftp/state.h"
 
+#include "base/assert.h"
 #include "base/log.h"
 #include "base/text.h"
 
@@ -119,6 +120,7 @@ static int ingest(struct ms_sftp_conn *c, const uint8_t *bytes, size_t size, str
             else if (c->head_size == sizeof c->head)
                 code = begin_body(c, err);
         } else {
+            ms_assert(c->body);
             size_t n = c->body_size - c->body_got;
             if (n > size)
                 n = size;
