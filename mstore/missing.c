@@ -3,15 +3,16 @@
 
 #include <stdio.h>
 
-static bool names(const char *text, const char *member)
+bool ms_missing_names(const char *text, const char *member)
 {
+    text += strncmp(text, "member ", 7) == 0 ? 7 : 0;
     size_t size = strlen(member);
     return strncmp(text, member, size) == 0 && text[size] == ':';
 }
 
 void ms_missing_add(struct ms_missing *m, const char *member, const struct ms_error *why)
 {
-    bool named = names(why->text, member);
+    bool named = ms_missing_names(why->text, member);
     int n = snprintf(m->text + m->used, sizeof m->text - m->used, "%s%s%s%s", m->count ? "; " : "",
                      named ? "" : member, named ? "" : ": ",
                      why->text[0] ? why->text : ms_code_text(why->code));

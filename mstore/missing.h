@@ -10,6 +10,8 @@ struct ms_missing { /* zero it */
     char text[400]; /* "nas: connection failed; disk: …", cut when longer */
 };
 
+/* The sentence begins with the member's name already: "member nas: …" or "nas: …". */
+bool ms_missing_names(const char *text, const char *member);
 void ms_missing_add(struct ms_missing *m, const char *member, const struct ms_error *why);
 /* "listing \"data\" could leave out keys, …: nas: …; disk: …"; `tolerated`: members that may be
  * missing. Returns the code. */

@@ -63,7 +63,7 @@ static bool add_space(struct ms_name *o, struct ms_view space)
     return size <= PIECE_MAX && add_part(o, "/n.", escaped, size, '!');
 }
 
-static size_t piece_max(enum ms_own_kind kind)
+size_t ms_own_piece(enum ms_own_kind kind)
 {
     return kind == MS_OWN_VALUE ? FLAT_MAX : PIECE_MAX;
 }
@@ -72,7 +72,7 @@ static size_t piece_max(enum ms_own_kind kind)
 static bool add_folders(struct ms_name *o, const struct ms_own_name *n,
                         char escaped[MS_ESCAPED_MAX], struct ms_view *rest)
 {
-    size_t size = ms_escape(n->key, escaped), at = 0, piece = piece_max(n->kind);
+    size_t size = ms_escape(n->key, escaped), at = 0, piece = ms_own_piece(n->kind);
     bool fits = true;
     for (unsigned level = 0; level < n->level && fits; level++) {
         size_t from = 2 * level < size ? 2 * level : size;

@@ -93,6 +93,8 @@ int ms_own_folder(const struct ms_own_name *name, enum ms_own_depth depth, unsig
 #define MS_OWN_BEGIN_MAX 83
 int ms_own_begin(const struct ms_own_name *name, char out[MS_OWN_BEGIN_MAX], size_t *size,
                  struct ms_error *err) MS_MUST_CHECK;
+/* Characters of a piece of a key. */
+size_t ms_own_piece(enum ms_own_kind kind);
 /* False: not what ms_own_format writes (somebody else's, or a later version's). */
 bool ms_own_parse(struct ms_view text, struct ms_own_parsed *out) MS_MUST_CHECK;
 /* Begins like the name of an object of any MStore: no user's key may. */

@@ -212,6 +212,11 @@ uint64_t ms_pages_skipped(const struct ms_pages *p)
     return p->front.skipped;
 }
 
+uint64_t ms_pages_took_ns(const struct ms_pages *p)
+{
+    return p->front.took_ns;
+}
+
 void ms_pages_free(struct ms_pages *p)
 {
     if (!p)

@@ -44,6 +44,8 @@ int ms_pages_first(struct ms_pages *p, struct ms_record *out, struct ms_error *e
 void ms_pages_pop(struct ms_pages *p);
 /* Records left out so far, those that `skipped` told and those out of order. */
 uint64_t ms_pages_skipped(const struct ms_pages *p);
+/* How long reading the page that is in use took. */
+uint64_t ms_pages_took_ns(const struct ms_pages *p);
 /* Waits for the task, cancelled; then the source is nobody's. NULL is safe. */
 void ms_pages_free(struct ms_pages *p);
 
