@@ -26,8 +26,8 @@ struct ms_value_shape {
     enum ms_own_mark mark;
     unsigned k, m; /* 1, 0: copies */
     bool zstd;     /* of what is written */
-    /* Of the frames. A load that does not know it takes any (copies only: shards of two writes
-     * never mix); a store that has none makes one up. */
+    /* Of the frames. A store needs it; a load that does not know it takes any (copies only: shards
+     * of two writes never mix). */
     bool has_write_id;
     uint8_t write_id[MS_FRAME_WRITE_ID];
 };
@@ -97,7 +97,7 @@ struct ms_value_query {
     const struct ms_value_shape *shape;
     struct ms_value_place *places; /* states are set */
     size_t count;
-    const uint8_t *sha256; /* NULL, or what a whole value must have */
+    const char *sha256; /* NULL, or what a whole value must have: 64 lower-case hex digits */
 };
 struct ms_value_info {
     uint64_t size;                 /* of the whole value */

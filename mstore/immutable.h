@@ -1,0 +1,34 @@
+/* mstore/immutable.h - the verbs of an immutable namespace: a key determines its value, so a copy
+ * is as good as any other, and storing a key again changes nothing.
+ *
+ *     copies, or verify = sha256   names follow from the key: a load is one call (k calls)
+ *     ec without verify            names have an ID of their own and the size: a load lists first
+ *
+ * With `verify = sha256` a key must be the value's digest, and what is loaded whole is held against
+ * it. Without, two clients may store different values under one key, which is a mistake of theirs:
+ * a load returns one of them, whole and never a mixture; scrub reports it as a conflict and keeps
+ * what most copies hold. A load under way notices when it gets to see two lengths (CONFLICT).
+ *
+ * Any thread. */
+#ifndef MSTORE_IMMUTABLE_H
+#define MSTORE_IMMUTABLE_H
+
+#include "mstore/ids.h"
+#include "mstore/roster.h"
+#include "store/store.h"
+
+/* Objects that a write needs to count: a majority of copies, k and half of the m. */
+unsigned ms_immutable_needs(const struct ms_site *site);
+
+/* pre: ALWAYS only; others are UNSUPPORTED as long as clients cannot agree on who was first. With
+ * verify: MS_ERR_INVALID when the key is not the value's SHA-256. */
+int ms_immutable_store(const struct ms_site *site, struct ms_ids *ids, struct ms_buf *value,
+                       const struct ms_precondition *pre, struct ms_error *err) MS_MUST_CHECK;
+/* NOT_FOUND only when too few members are out of reach to hold an acknowledged value; else the
+ * error of the one that is. */
+int ms_immutable_load(const struct ms_site *site, int64_t offset, uint64_t size,
+                      struct ms_buf **out, struct ms_error *err) MS_MUST_CHECK;
+int ms_immutable_info(const struct ms_site *site, struct ms_item_info *out,
+                      struct ms_error *err) MS_MUST_CHECK;
+
+#endif

@@ -1,0 +1,43 @@
+/* mstore/immutable_parts.h - inside of mstore/immutable.h: what its files share. */
+#ifndef MSTORE_IMMUTABLE_PARTS_H
+#define MSTORE_IMMUTABLE_PARTS_H
+
+#include "mstore/immutable.h"
+#include "mstore/value.h"
+
+/* Names follow from the key alone. */
+bool ms_immutable_is_direct(const struct ms_site *site);
+/* As far as it follows from policy and key. */
+int ms_immutable_shape(const struct ms_site *site, struct ms_value_shape *out,
+                       struct ms_error *err) MS_MUST_CHECK;
+/* Of a new write; size: of the value, or MS_OWN_SIZE_UNKNOWN. */
+int ms_immutable_new_shape(const struct ms_site *site, struct ms_ids *ids, uint64_t size,
+                           struct ms_value_shape *out, struct ms_error *err) MS_MUST_CHECK;
+struct ms_value_rule ms_immutable_rule(const struct ms_site *site);
+int ms_immutable_check_pre(const struct ms_precondition *pre, struct ms_error *err) MS_MUST_CHECK;
+/* hex: the value's SHA-256. */
+int ms_immutable_check_key(const struct ms_site *site, const char *hex,
+                           struct ms_error *err) MS_MUST_CHECK;
+
+/* Where the value is or may be. */
+struct ms_immutable_where {
+    struct ms_value_shape shape;
+    struct ms_value_place *places; /* owned */
+    size_t count;
+    bool everywhere; /* nobody else could have any */
+    char sha256[65]; /* "": not to be checked */
+};
+void ms_immutable_where_fini(struct ms_immutable_where *w);
+/* The first guess: from the key, or from listing some members. NOT_FOUND. */
+int ms_immutable_guess(const struct ms_site *site, struct ms_immutable_where *out,
+                       struct ms_error *err) MS_MUST_CHECK;
+/* After a load failed: places that are known from listing everybody. NOT_FOUND, or the error of a
+ * member that may have it. */
+int ms_immutable_search(const struct ms_site *site, struct ms_immutable_where *out,
+                        struct ms_error *err) MS_MUST_CHECK;
+struct ms_value_query ms_immutable_query(const struct ms_immutable_where *w);
+/* What a load that ended in `code` is to say: NOT_FOUND where no acknowledged value can be. */
+int ms_immutable_verdict(const struct ms_site *site, const struct ms_immutable_where *w, int code,
+                         struct ms_error *err) MS_MUST_CHECK;
+
+#endif

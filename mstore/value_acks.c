@@ -1,0 +1,189 @@
+/* mstore/value_acks.c - see mstore/value_store_parts.h. */
+#include "mstore/value_store_parts.h"
+
+#include "base/assert.h"
+#include "base/text.h"
+
+#define GRACE_MIN MS_SECOND
+
+void ms_value_acks_init(struct ms_value_acks *a, const struct ms_site *site,
+                        const struct ms_value_shape *shape, const struct ms_value_rule *rule)
+{
+    memset(a, 0, sizeof *a);
+    a->site = site;
+    a->shape = shape;
+    a->rule = rule;
+    a->clock = site->roster->clock;
+    a->slots = ms_value_objects(site, shape);
+}
+
+static void start(struct ms_value_acks *a, unsigned leg, unsigned slot)
+{
+    a->slot_of[leg] = slot;
+    a->state[leg] = MS_LEG_RUNNING;
+    a->start(a, leg, slot == a->slots ? MS_VALUE_MARK : ms_value_is_copy(a->shape) ? 0 : slot);
+}
+
+static bool is_full(const struct ms_value_acks *a, unsigned leg)
+{
+    struct ms_member *m = ms_site_member(a->site, leg);
+    return m && ms_health_full(ms_member_health(m), ms_clock_now(a->clock));
+}
+
+/* The next member that may take a failed one's object. Full ones only when there is no other. */
+static bool next_substitute(const struct ms_value_acks *a, unsigned *leg)
+{
+    const struct ms_order *order = &a->site->order;
+    const struct ms_layout_member *members = a->site->roster->layout->members;
+    if (!a->rule->substitutes)
+        return false;
+    for (unsigned full = 0; full < 2; full++)
+        for (unsigned i = 0; i < order->data; i++)
+            if (a->state[i] == MS_LEG_IDLE && members[order->member[i]].state == MS_ACTIVE &&
+                ms_site_member(a->site, i) && is_full(a, i) == (full == 1)) {
+                *leg = i;
+                return true;
+            }
+    return false;
+}
+
+static void substitute(struct ms_value_acks *a, unsigned slot)
+{
+    unsigned leg;
+    if (next_substitute(a, &leg))
+        start(a, leg, slot);
+}
+
+void ms_value_acks_start(struct ms_value_acks *a)
+{
+    const struct ms_order *order = &a->site->order;
+    unsigned targets = a->slots < order->targets ? a->slots : order->targets;
+    bool waiting[MS_MEMBERS_MAX] = {0};
+    for (unsigned i = 0; i < targets; i++)
+        if (a->rule->substitutes && is_full(a, i))
+            waiting[i] = true; /* it may still be the best that is left */
+        else
+            start(a, i, i);
+    for (unsigned i = 0; i < targets; i++)
+        if (waiting[i])
+            substitute(a, i);
+    for (unsigned i = 0; i < a->rule->witnesses && i < order->witnesses; i++)
+        start(a, order->data + i, a->slots);
+}
+
+void ms_value_acks_take(struct ms_value_acks *a, unsigned leg)
+{
+    unsigned slot = a->slot_of[leg];
+    if (ms_fan_code(a->fan, leg) == 0) {
+        a->state[leg] = MS_LEG_DONE;
+        a->marks += slot == a->slots;
+        if (slot < a->slots && !a->filled[slot]) {
+            a->filled[slot] = true;
+            a->placed++;
+        }
+        return;
+    }
+    a->state[leg] = MS_LEG_FAILED;
+    ms_value_blame(&a->blame, ms_fan_error(a->fan, leg));
+    if (slot < a->slots && !a->filled[slot] && !a->doubled[leg] && !ms_check_cancelled(NULL))
+        substitute(a, slot);
+}
+
+bool ms_value_acks_enough(const struct ms_value_acks *a)
+{
+    unsigned shards = a->rule->need_shards ? a->rule->need_shards : 0;
+    return a->placed + a->marks >= a->rule->need && a->placed >= shards;
+}
+
+/* How long after the beginning the rest is waited for. */
+static uint64_t grace_ns(const struct ms_value_acks *a)
+{
+    uint64_t longest = GRACE_MIN;
+    for (unsigned i = 0; i < a->site->order.data; i++) {
+        struct ms_member *m = ms_site_member(a->site, i);
+        uint64_t late = m && a->state[i] == MS_LEG_RUNNING
+                            ? 4 * ms_health_late_ns(ms_member_health(m), a->bytes)
+                            : 0;
+        longest = late > longest ? late : longest;
+    }
+    return longest;
+}
+
+/* Not enough in time: further members for those that are late. False: there are none. */
+static bool double_late_ones(struct ms_value_acks *a)
+{
+    bool any = false;
+    for (unsigned i = 0; i < a->site->order.data; i++) {
+        unsigned leg;
+        if (a->state[i] != MS_LEG_RUNNING || a->doubled[i] || a->filled[a->slot_of[i]] ||
+            !next_substitute(a, &leg))
+            continue;
+        a->doubled[i] = true;
+        start(a, leg, a->slot_of[i]);
+        any = true;
+    }
+    return any;
+}
+
+void ms_value_acks_wait(struct ms_value_acks *a)
+{
+    unsigned leg;
+    unsigned witnesses = a->rule->witnesses < a->site->order.witnesses ? a->rule->witnesses
+                                                                       : a->site->order.witnesses;
+    uint64_t grace = grace_ns(a), deadline = ms_clock_now(a->clock) + grace;
+    bool overdue = false;
+    while (ms_fan_running(a->fan) && (a->placed < a->slots || a->marks < witnesses) &&
+           !(overdue && ms_value_acks_enough(a))) {
+        if (ms_fan_next(a->fan, a->clock, deadline, &leg)) {
+            ms_value_acks_take(a, leg);
+            continue;
+        }
+        overdue = true;
+        deadline = !ms_value_acks_enough(a) && double_late_ones(a) ? ms_clock_now(a->clock) + grace
+                                                                   : UINT64_MAX;
+    }
+}
+
+/* What the targets lack as far as is known; keepers: members that have something. */
+static unsigned count_missing(const struct ms_value_acks *a, struct ms_value_place missing[],
+                              uint16_t keepers[], size_t *keeper_count)
+{
+    const struct ms_order *order = &a->site->order;
+    unsigned count = 0;
+    *keeper_count = 0;
+    for (unsigned i = 0; i < order->data + order->witnesses; i++) {
+        if (a->state[i] == MS_LEG_DONE)
+            keepers[(*keeper_count)++] = order->member[i];
+        else if (i < order->targets && i < a->slots)
+            missing[count++] = (struct ms_value_place){
+                .member = order->member[i], .shard = (uint8_t)(ms_value_is_copy(a->shape) ? 0 : i)};
+    }
+    return count;
+}
+
+static int too_few(const struct ms_value_acks *a, struct ms_error *err)
+{
+    char shown[MS_VALUE_SHOWN];
+    ms_value_shown(a->site, shown);
+    if (ms_check_cancelled(NULL))
+        return ms_error_set(err, MS_ERR_CANCELLED, "cancelled");
+    int code = a->blame.code ? a->blame.code : MS_ERR_CONFIG;
+    return ms_error_set(err, code, "%s could not be stored: %u of %u needed members have it%s%s",
+                        shown, a->placed + a->marks, a->rule->need, a->blame.text[0] ? ": " : "",
+                        a->blame.text);
+}
+
+int ms_value_acks_end(struct ms_value_acks *a, struct ms_value_result *result, struct ms_error *err)
+{
+    struct ms_value_place missing[MS_MEMBERS_MAX];
+    uint16_t keepers[MS_MEMBERS_MAX];
+    size_t keeper_count;
+    unsigned count = count_missing(a, missing, keepers, &keeper_count);
+    if (result)
+        *result = (struct ms_value_result){a->placed + a->marks, a->placed, count};
+    if (!ms_value_acks_enough(a))
+        return too_few(a, err);
+    if (count && a->rule->hints)
+        ms_value_hint(a->site, a->shape, missing, count, keepers, keeper_count);
+    return 0;
+}

@@ -1,0 +1,318 @@
+/* mstore/value_find.c - which objects of a flat key are where: the part of the chunk's folder in
+ * which the key's names are, listed at several members at once, and put together by write. */
+#include "mstore/value_parts.h"
+
+#include "base/cleanup.h"
+#include "base/text.h"
+
+#include <stdlib.h>
+
+#define OBJECTS_MAX 4096 /* of one key on one member: more are somebody's mischief */
+
+struct object {
+    struct ms_own_name name; /* its views are not used */
+    int64_t mtime_ns;
+};
+struct listing { /* of one member */
+    struct object *objects;
+    size_t count, room;
+};
+struct search { /* shared with the calls */
+    struct ms_value_home home;
+    struct ms_name folder;
+    char begin[MS_OWN_BEGIN_MAX];
+    size_t begin_size;
+    bool names_only;
+    struct listing at[]; /* by place in the order */
+};
+
+static void search_free(void *shared)
+{
+    struct search *s = shared;
+    for (unsigned i = 0; i < s->home.site.order.data; i++)
+        free(s->at[i].objects);
+    ms_value_home_fini(&s->home);
+    free(s);
+}
+
+struct reading {
+    struct search *search;
+    struct listing *into;
+    struct ms_own_parsed parsed;
+    struct ms_name whole;
+};
+
+static int add_object(struct listing *l, const struct ms_own_name *name, int64_t mtime_ns,
+                      struct ms_error *err)
+{
+    if (l->count == OBJECTS_MAX)
+        return ms_error_set(err, MS_ERR_FORMAT, "there are more than %d objects of one key",
+                            OBJECTS_MAX);
+    if (l->count == l->room) {
+        size_t room = l->room ? 2 * l->room : 4;
+        struct object *more = reallocarray(l->objects, room, sizeof *more);
+        if (!more)
+            return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for listing a key's objects");
+        l->objects = more;
+        l->room = room;
+    }
+    l->objects[l->count++] = (struct object){*name, mtime_ns};
+    return 0;
+}
+
+/* 1: behind the last of the key's. */
+static int read_entry(void *ctx, const struct ms_entry *entry, struct ms_error *err)
+{
+    struct reading *r = ctx;
+    struct search *s = r->search;
+    if (!ms_starts_with(entry->name, ms_view(s->begin, s->begin_size)))
+        return ms_compare(entry->name, ms_view(s->begin, s->begin_size)) > 0;
+    if (entry->info.directory || s->folder.size + 1 + entry->name.size > sizeof r->whole.text)
+        return 0;
+    memcpy(r->whole.text + s->folder.size + 1, entry->name.data, entry->name.size);
+    r->whole.size = s->folder.size + 1 + entry->name.size;
+    if (!ms_own_parse(ms_name_view(&r->whole), &r->parsed))
+        return 0; /* not ours: scrub reports it */
+    return add_object(r->into, &r->parsed.name, entry->info.mtime_ns, err);
+}
+
+static int list_leg(void *shared, unsigned leg, struct ms_error *err)
+{
+    struct search *s = shared;
+    struct ms_member *m = NULL;
+    int code = ms_value_member(&s->home.site, s->home.site.order.member[leg], &m, err);
+    if (code)
+        return code;
+    MS_AUTO_FREE struct reading *r = calloc(1, sizeof *r);
+    if (!r)
+        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for listing a key's objects");
+    r->search = s;
+    r->into = &s->at[leg];
+    memcpy(r->whole.text, s->folder.text, s->folder.size);
+    r->whole.text[s->folder.size] = '/';
+    struct ms_list_request request = {
+        .start_after = ms_view(s->begin, s->begin_size), .limit = 8, .names_only = s->names_only};
+    code = ms_member_list(m, ms_name_view(&s->folder), &request, read_entry, r, err);
+    return code == 1 ? 0 : code;
+}
+
+static int search_new(const struct ms_site *site, struct search **out, struct ms_error *err)
+{
+    struct search *s = calloc(1, sizeof *s + (site->order.data + 1) * sizeof *s->at);
+    struct ms_value_shape flat = {.kind = MS_OWN_VALUE};
+    if (!s)
+        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for listing a key's objects");
+    struct ms_own_name name = {.kind = MS_OWN_VALUE,
+                               .store = site->roster->layout->uuid,
+                               .space = site->space_path,
+                               .key = site->key,
+                               .level = site->level,
+                               .k = 1};
+    int code = ms_own_folder(&name, MS_OWN_OF_KEY, 0, &s->folder, err);
+    if (!code)
+        code = ms_own_begin(&name, s->begin, &s->begin_size, err);
+    if (!code)
+        code = ms_value_home_init(&s->home, site, &flat, err);
+    if (code) {
+        free(s);
+        return code;
+    }
+    *out = s;
+    return 0;
+}
+
+/* ---- putting together --------------------------------------------------------------------- */
+
+static bool same_write(const struct ms_value_shape *a, const struct ms_own_name *b)
+{
+    return ms_write_id_compare(&a->id, &b->id) == 0 && a->named_size == b->size && a->k == b->k &&
+           a->m == b->m && a->mark == b->mark;
+}
+
+static struct ms_value_write *write_of(struct ms_value_finding *f, const struct ms_own_name *name)
+{
+    for (size_t i = 0; i < f->count; i++)
+        if (same_write(&f->writes[i].shape, name))
+            return &f->writes[i];
+    struct ms_value_write *more = reallocarray(f->writes, f->count + 1, sizeof *more);
+    if (!more)
+        return NULL;
+    f->writes = more;
+    struct ms_value_write *w = &more[f->count++];
+    *w = (struct ms_value_write){.shape = {.kind = MS_OWN_VALUE,
+                                           .id = name->id,
+                                           .named_size = name->size,
+                                           .mark = name->mark,
+                                           .k = name->k,
+                                           .m = name->m}};
+    if (name->id.counter || name->id.writer)
+        ms_value_id_of_name(&w->shape);
+    return w;
+}
+
+static bool is_new(const struct ms_value_write *w, unsigned shard)
+{
+    for (size_t i = 0; i < w->count; i++)
+        if (w->places[i].shard == shard)
+            return false;
+    return true;
+}
+
+static int add_places(struct ms_value_finding *f, const struct listing *l, unsigned member,
+                      struct ms_error *err)
+{
+    for (size_t i = 0; i < l->count; i++) {
+        const struct ms_own_name *name = &l->objects[i].name;
+        struct ms_value_write *w = write_of(f, name);
+        struct ms_value_place *more =
+            w ? reallocarray(w->places, w->count + 1, sizeof *more) : NULL;
+        if (!more)
+            return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for listing a key's objects");
+        w->places = more;
+        w->distinct += is_new(w, name->index);
+        f->complete += w->distinct == w->shape.k && is_new(w, name->index);
+        more[w->count++] =
+            (struct ms_value_place){.member = (uint16_t)member, .shard = (uint8_t)name->index};
+        if (l->objects[i].mtime_ns > w->mtime_ns)
+            w->mtime_ns = l->objects[i].mtime_ns;
+    }
+    return 0;
+}
+
+static int by_worth(const void *x, const void *y)
+{
+    const struct ms_value_write *a = x, *b = y;
+    bool whole_a = a->distinct >= a->shape.k, whole_b = b->distinct >= b->shape.k;
+    if (whole_a != whole_b)
+        return whole_a ? -1 : 1;
+    return ms_write_id_compare(&b->shape.id, &a->shape.id);
+}
+
+void ms_value_finding_fini(struct ms_value_finding *f)
+{
+    for (size_t i = 0; i < f->count; i++)
+        free(f->writes[i].places);
+    free(f->writes);
+    *f = (struct ms_value_finding){0};
+}
+
+/* ---- asking ------------------------------------------------------------------------------- */
+
+struct asking {
+    struct search *search;
+    struct ms_fan *fan;
+    bool started[MS_MEMBERS_MAX];
+    struct ms_value_finding *into;
+};
+
+static void ask(struct asking *a, unsigned leg)
+{
+    a->started[leg] = true;
+    a->into->asked++;
+    ms_fan_start(a->fan, leg);
+}
+
+/* The fastest among the targets, or among all. */
+static bool ask_best(struct asking *a, unsigned end)
+{
+    const struct ms_site *site = &a->search->home.site;
+    unsigned best = end;
+    uint64_t best_ns = 0;
+    for (unsigned i = 0; i < end; i++) {
+        struct ms_member *m = ms_site_member(site, i);
+        uint64_t ns = m ? ms_health_expected_ns(ms_member_health(m), 0) : UINT64_MAX;
+        if (a->started[i] || (best < end && ns >= best_ns))
+            continue;
+        best = i;
+        best_ns = ns;
+    }
+    if (best < end)
+        ask(a, best);
+    return best < end;
+}
+
+static void ask_all(struct asking *a)
+{
+    for (unsigned i = 0; i < a->search->home.site.order.data; i++)
+        if (!a->started[i])
+            ask(a, i);
+}
+
+static uint64_t late_at(const struct asking *a)
+{
+    const struct ms_site *site = &a->search->home.site;
+    uint64_t longest = 0;
+    for (unsigned i = 0; i < site->order.data; i++) {
+        struct ms_member *m = a->started[i] ? ms_site_member(site, i) : NULL;
+        uint64_t late = m ? ms_health_late_ns(ms_member_health(m), 0) : 0;
+        longest = late > longest ? late : longest;
+    }
+    return ms_clock_now(site->roster->clock) + longest;
+}
+
+/* Everybody is asked when no complete write has come from those asked first, or not in time. */
+static int ask_until_found(struct asking *a, bool everywhere, struct ms_error *err)
+{
+    const struct ms_site *site = &a->search->home.site;
+    struct ms_value_finding *f = a->into;
+    uint64_t due = late_at(a);
+    unsigned leg;
+    while (everywhere || !f->complete) {
+        if (!ms_fan_running(a->fan)) {
+            unsigned before = f->asked;
+            ask_all(a);
+            if (f->asked == before)
+                break;
+        }
+        if (!ms_fan_next(a->fan, site->roster->clock, due, &leg)) {
+            ask_all(a);
+            due = UINT64_MAX;
+            continue;
+        }
+        if (ms_fan_code(a->fan, leg)) {
+            if (!f->why.code)
+                f->why = *ms_fan_error(a->fan, leg);
+            ask_best(a, site->order.targets);
+            continue;
+        }
+        f->answered++;
+        int code = add_places(f, &a->search->at[leg], site->order.member[leg], err);
+        if (code)
+            return code;
+    }
+    return 0;
+}
+
+int ms_value_find(const struct ms_site *site, unsigned least, bool everywhere,
+                  struct ms_value_finding *out, struct ms_error *err)
+{
+    struct ms_value_finding found = {0};
+    struct asking a = {.into = &found};
+    int code = search_new(site, &a.search, err);
+    if (code)
+        return code;
+    a.search->names_only = !everywhere;
+    code = ms_fan_new(site->order.data, list_leg, search_free, a.search, &a.fan, err);
+    if (code) {
+        search_free(a.search);
+        return code;
+    }
+    if (everywhere)
+        ask_all(&a);
+    for (unsigned i = 0; i < least && !everywhere; i++)
+        if (!ask_best(&a, site->order.targets))
+            break;
+    code = ask_until_found(&a, everywhere, err);
+    ms_fan_cancel(a.fan);
+    ms_fan_release(a.fan);
+    if (!code && ms_check_cancelled(NULL))
+        code = ms_error_set(err, MS_ERR_CANCELLED, "cancelled");
+    if (code) {
+        ms_value_finding_fini(&found);
+        return code;
+    }
+    if (found.count)
+        qsort(found.writes, found.count, sizeof *found.writes, by_worth);
+    *out = found;
+    return 0;
+}
