@@ -74,7 +74,6 @@ int ms_http_explain(const char *host, const char *ca_file, CURLcode result, cons
     case CURLE_SSL_CONNECT_ERROR:
     case CURLE_UNSUPPORTED_PROTOCOL:
     case CURLE_WEIRD_SERVER_REPLY:
-    case CURLE_HTTP2:
     case CURLE_BAD_CONTENT_ENCODING:
         return ms_error_set(err, MS_ERR_PROTOCOL, "%s speaks something else (%s)", host, detail);
     case CURLE_URL_MALFORMAT:
@@ -82,7 +81,7 @@ int ms_http_explain(const char *host, const char *ca_file, CURLcode result, cons
     case CURLE_ABORTED_BY_CALLBACK: /* not cancelled: see before_sending */
         return ms_error_set(err, MS_ERR_CONNECTION, "%s closed the connection without an answer",
                             host);
-    default: /* sending, receiving, an end in the middle, a stream that was reset */
+    default: /* sending, receiving, an end in the middle, a stream that was reset, a GOAWAY */
         return ms_error_set(err, MS_ERR_CONNECTION, "the connection to %s broke (%s)", host,
                             curl_easy_strerror(result));
     }
