@@ -2,8 +2,8 @@
  * surely: after a lost answer it is found out whether it happened.
  *
  * Replacing: posix-rename@openssh.com. A server without it refuses to rename over a file; then the
- * old one is put aside under a temporary name first (and put back should the second step fail), and
- * for a moment there is none.
+ * old one is put aside first (aside.c; and put back should the second step fail), and for a moment
+ * there is none.
  * Only if absent: a hard link, which fails when the name is taken, and then the old name is
  * removed; or, without links, a plain rename on servers that were seen to refuse (probe in sftp.c).
  */
@@ -153,7 +153,7 @@ static int renamed(struct ms_sftp_op *op, bool unsure, const struct ms_sftp_publ
 
 /* ---- the ways ---- */
 
-/* The old value gets its name again. Worth a second try: nothing else keeps it from a sweep. */
+/* The old value gets its name again. Worth a second try: else a sweep does it, much later. */
 static int put_back(struct ms_sftp_op *op, struct ms_view aside, struct ms_view to,
                     struct ms_error *err)
 {
@@ -185,7 +185,7 @@ static int replace_by_steps(struct ms_sftp_op *op, bool unsure, const struct ms_
             return renamed(op, unsure, p, status, err);
         if (!to.exists)
             continue;
-        ms_sftp_temp_name(&aside, p->to);
+        ms_sftp_aside_name(op->s, &aside, p->to);
         code = ms_sftp_two_paths(op, NULL, p->to, ms_str(aside.text), &status, err);
         if (code || status != MS_FX_OK)
             continue; /* somebody else was faster; a lost line shows next time */

@@ -132,6 +132,15 @@ int ms_sftp_publish(struct ms_sftp_op *op, bool unsure, const struct ms_sftp_pub
 int ms_sftp_move(struct ms_backend *b, struct ms_view from, struct ms_view to,
                  const struct ms_precondition *pre, struct ms_error *err);
 
+/* ---- aside.c ---- */
+/* A name for the old value of `of` while it is replaced. */
+void ms_sftp_aside_name(const struct ms_sftp *s, struct ms_sftp_temp *t, struct ms_view of);
+/* Whether the name is one; the value's name, and when it was put aside. */
+bool ms_sftp_aside_parse(struct ms_view name, struct ms_view *of, int64_t *when_s);
+/* Gives it back to its name, or removes it when there is a value again. Nothing is outstanding. */
+int ms_sftp_aside_settle(struct ms_sftp_op *op, struct ms_view aside, uint64_t *removed,
+                         struct ms_error *err);
+
 /* ---- write.c ---- */
 int ms_sftp_write(struct ms_backend *b, struct ms_view name, uint64_t size_hint,
                   const struct ms_precondition *pre, struct ms_writer **out, struct ms_error *err);

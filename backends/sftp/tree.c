@@ -177,8 +177,12 @@ struct walk {
 
 static bool doomed(const struct walk *w, const struct ms_sftp_entry *e)
 {
+    struct ms_view of;
+    int64_t when_s;
     if (w->all)
         return true;
+    if (e->found.regular && ms_sftp_aside_parse(e->name, &of, &when_s))
+        return when_s <= w->older_than_s;
     return e->found.regular && ms_ends_with(e->name, ms_str(".tmp")) && e->found.attrs.has_times &&
            e->found.attrs.mtime <= w->older_than_s;
 }
@@ -233,6 +237,8 @@ static int walk_entry(struct ms_sftp_op *op, struct walk *w, struct ms_view dir,
 {
     struct ms_sftp_out o;
     struct ms_sftp_found found = e->found;
+    struct ms_view of;
+    int64_t when_s;
     if (!found.directory && !doomed(w, e))
         return 0;
     int code = 0;
@@ -244,7 +250,11 @@ static int walk_entry(struct ms_sftp_op *op, struct walk *w, struct ms_view dir,
         if (!code)
             code = walk_folder(op, w, ms_str(path), depth, &found, err);
     }
-    if (!code && (w->all || !e->found.directory)) {
+    if (!code && !w->all && !e->found.directory && ms_sftp_aside_parse(e->name, &of, &when_s)) {
+        code = take_removals(op, w, 0, dir, err);
+        if (!code)
+            code = ms_sftp_aside_settle(op, ms_str(path), &w->removed, err);
+    } else if (!code && (w->all || !e->found.directory)) {
         ms_sftp_out_path(&o, op->s, found.directory ? MS_FXP_RMDIR : MS_FXP_REMOVE, ms_str(path),
                          0);
         code = ms_sftp_send(op->conn, op->gate, &o, NULL, err);
