@@ -12,13 +12,13 @@
 
 #include <stdlib.h>
 
-#define HELD_MOST 16384 /* under one key on one member */
+#define OBJECTS_MOST 16384 /* under one key on one member */
 
 struct walk {
     unsigned member;
     struct ms_tree *tree;
-    struct ms_pages *pages; /* NULL: the member has failed */
-    struct ms_held held;    /* of the record being made */
+    struct ms_pages *pages;  /* NULL: the member has failed */
+    struct ms_object object; /* of the record being made */
 };
 
 struct asked { /* one member of the layout */
@@ -26,15 +26,15 @@ struct asked { /* one member of the layout */
     struct ms_error error;
     uint64_t strangers; /* when it failed */
     char stranger[MS_SHOW_SIZE];
-    size_t held; /* under the key at hand */
+    size_t objects; /* under the key at hand */
 };
 
 struct ms_inventory {
     struct ms_roster *roster;
     struct ms_text space;
     struct ms_text key; /* of the entry given last */
-    struct ms_held *held;
-    size_t held_room;
+    struct ms_object *objects;
+    size_t room;
     struct ms_inventory_entry entry;
     struct asked *asked; /* by the layout's index */
     size_t missing, members;
@@ -52,11 +52,11 @@ static int next_object(void *ctx, struct ms_record *out, struct ms_error *err)
     int code = ms_tree_next(w->tree, &item, err);
     if (code || !item)
         return code;
-    w->held = (struct ms_held){.member = w->member,
-                               .name = item->name,
-                               .stored_bytes = item->stored_bytes,
-                               .mtime_ns = item->mtime_ns};
-    *out = (struct ms_record){.key = item->key, .body = &w->held};
+    w->object = (struct ms_object){.member = w->member,
+                                   .name = item->name,
+                                   .stored_bytes = item->stored_bytes,
+                                   .mtime_ns = item->mtime_ns};
+    *out = (struct ms_record){.key = item->key, .body = &w->object};
     return 0;
 }
 
@@ -80,7 +80,7 @@ static int start_walk(struct ms_inventory *inv, struct walk *w, unsigned member,
                                            .compare = compare_objects,
                                            .skipped = strangers_of,
                                            .ctx = w,
-                                           .body_size = sizeof w->held};
+                                           .body_size = sizeof w->object};
     w->member = member;
     int code = ms_tree_new(inv->roster->members[member], options, &w->tree, err);
     if (!code)
@@ -162,29 +162,29 @@ static int find_key(struct ms_inventory *inv, bool *any)
 
 static bool make_room(struct ms_inventory *inv)
 {
-    size_t room = inv->held_room ? 2 * inv->held_room : 16;
-    struct ms_held *held = realloc(inv->held, room * sizeof *held);
-    if (held) {
-        inv->held = held;
-        inv->held_room = room;
+    size_t room = inv->room ? 2 * inv->room : 16;
+    struct ms_object *objects = realloc(inv->objects, room * sizeof *objects);
+    if (objects) {
+        inv->objects = objects;
+        inv->room = room;
     }
-    return held != NULL;
+    return objects != NULL;
 }
 
 static int take_object(struct ms_inventory *inv, struct walk *w, const struct ms_record *r)
 {
     struct asked *a = &inv->asked[w->member];
     struct ms_error why = {0};
-    if (++a->held > HELD_MOST) {
+    if (++a->objects > OBJECTS_MOST) {
         ms_error_set(&why, MS_ERR_TOO_LARGE,
                      "member %s: more than %d objects under the key \"%s\"; remove old ones",
-                     inv->roster->layout->members[w->member].name, HELD_MOST, MS_SHOW(r->key));
+                     inv->roster->layout->members[w->member].name, OBJECTS_MOST, MS_SHOW(r->key));
         lose(inv, w->member, &why);
         return 0;
     }
-    if (inv->entry.count == inv->held_room && !make_room(inv))
+    if (inv->entry.count == inv->room && !make_room(inv))
         return ms_source_no_memory(&inv->failed);
-    memcpy(&inv->held[inv->entry.count++], r->body, sizeof *inv->held);
+    memcpy(&inv->objects[inv->entry.count++], r->body, sizeof *inv->objects);
     ms_pages_pop(w->pages);
     return 0;
 }
@@ -206,13 +206,13 @@ static int collect(struct ms_inventory *inv, struct walk *w)
 static void finish_entry(struct ms_inventory *inv)
 {
     inv->entry.key = ms_text_view(inv->key);
-    inv->entry.held = inv->held;
+    inv->entry.objects = inv->objects;
     for (size_t i = 0; i < inv->entry.count; i++) {
-        inv->held[i].name.key = inv->entry.key;
-        inv->held[i].name.space = ms_text_view(inv->space);
+        inv->objects[i].name.key = inv->entry.key;
+        inv->objects[i].name.space = ms_text_view(inv->space);
     }
     for (size_t i = 0; i < inv->roster->layout->member_count; i++)
-        inv->asked[i].held = 0;
+        inv->asked[i].objects = 0;
 }
 
 int ms_inventory_next(struct ms_inventory *inv, const struct ms_inventory_entry **out,
@@ -322,7 +322,7 @@ void ms_inventory_close(struct ms_inventory *inv)
         end_walk(&inv->walks[i]);
     free(inv->walks);
     free(inv->asked);
-    free(inv->held);
+    free(inv->objects);
     free(inv->key.bytes);
     free(inv->space.bytes);
     ms_roster_unref(inv->roster);

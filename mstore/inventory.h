@@ -30,7 +30,7 @@ struct ms_inventory_options {
     bool names_only;                    /* sizes and times of objects are not wanted */
 };
 
-struct ms_held {             /* one object */
+struct ms_object {           /* one object */
     unsigned member;         /* index in the layout */
     struct ms_own_name name; /* its views: the entry's key, the namespace */
     uint64_t stored_bytes;   /* of the object; 0 with names_only */
@@ -38,7 +38,7 @@ struct ms_held {             /* one object */
 };
 struct ms_inventory_entry {
     struct ms_view key;
-    const struct ms_held *held; /* by member, kind, level, name; at least one */
+    const struct ms_object *objects; /* by member, kind, level, name; at least one */
     size_t count;
 };
 

@@ -39,7 +39,7 @@ static void read_all(struct ms_inventory *inv, char *text, size_t size)
             used +=
                 (size_t)snprintf(text + used, size - used, "%s%.*s%s%u.%u", i ? "" : " ",
                                  i ? 0 : (int)e->key.size, (const char *)e->key.data, i ? "," : ":",
-                                 e->held[i].member, (unsigned)e->held[i].name.id.counter);
+                                 e->objects[i].member, (unsigned)e->objects[i].name.id.counter);
     }
 }
 
@@ -100,14 +100,14 @@ static void entries_say_what_the_names_say(void **state)
     check_ok(ms_inventory_open(m.roster, &o, &inv, &err), err);
     check_ok(ms_inventory_next(inv, &e, &err), err);
     assert_int_equal(e->count, 1);
-    assert_int_equal(e->held->name.k, 4);
-    assert_int_equal(e->held->name.m, 2);
-    assert_int_equal(e->held->name.index, 5);
-    assert_int_equal(e->held->name.size, 77);
-    assert_int_equal(e->held->stored_bytes, 6);
-    assert_true(e->held->mtime_ns != 0);
-    assert_true(ms_equal(e->held->name.key, ms_str("key")));
-    assert_true(ms_equal(e->held->name.space, ms_str("data")));
+    assert_int_equal(e->objects->name.k, 4);
+    assert_int_equal(e->objects->name.m, 2);
+    assert_int_equal(e->objects->name.index, 5);
+    assert_int_equal(e->objects->name.size, 77);
+    assert_int_equal(e->objects->stored_bytes, 6);
+    assert_true(e->objects->mtime_ns != 0);
+    assert_true(ms_equal(e->objects->name.key, ms_str("key")));
+    assert_true(ms_equal(e->objects->name.space, ms_str("data")));
     assert_true(ms_equal(e->key, ms_str("key")));
     ms_inventory_close(inv);
     members_fini(&m);
