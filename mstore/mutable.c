@@ -1,18 +1,14 @@
 /* mstore/mutable.c - see mstore/mutable.h. Each verb is a few steps of mstore/versions.h: list,
  * settle on the newest version, put a higher one, let go of what lies below. */
-#include "mstore/mutable.h"
+#include "mstore/mutable_parts.h"
 
-#include "backends/range.h"
 #include "base/cleanup.h"
 #include "base/sync.h"
-#include "base/text.h"
-#include "mstore/versions.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#define ROUNDS      16 /* a version that vanishes has made room for a newer one: somebody is busy */
 #define WRITER_HIGH (UINT64_C(1) << 63)
 
 struct ms_mutable {
@@ -48,154 +44,9 @@ static uint64_t new_writer(struct ms_mutable *m, bool copies)
     return copies ? random & ~WRITER_HIGH : random | WRITER_HIGH;
 }
 
-/* "config/x", for messages. */
-struct shown {
-    char text[2 * MS_SHOW_SIZE];
-};
-static const char *show_site(const struct ms_site *site, struct shown *to)
-{
-    snprintf(to->text, sizeof to->text, "\"%s%s%s\"", MS_SHOW(site->space_path),
-             site->space_path.size ? "/" : "", MS_SHOW(site->key));
-    return to->text;
-}
-#define SHOW_SITE(site) show_site((site), &(struct shown){{0}})
-
-/* ---- the newest version -------------------------------------------------------------------- */
-
-/* What an operation reads: it owns what it has seen. */
-struct newest {
-    struct ms_versions *seen;
-    struct ms_version version;
-    bool found;
-    struct ms_buf *value; /* when it was wanted or had to be copied; else NULL */
-};
-
-static void newest_end(struct newest *n)
-{
-    ms_versions_free(n->seen);
-    ms_buf_unref(n->value);
-    *n = (struct newest){0};
-}
-
-static int open_versions(const struct ms_site *site, bool times, struct ms_versions **out,
-                         struct ms_error *err)
-{
-    struct ms_versions *v = NULL;
-    int code = ms_versions_new(site, &v, err);
-    if (code)
-        return code;
-    v->times = times;
-    code = ms_versions_list(v, v->majority, err);
-    if (code)
-        ms_versions_free(v);
-    else
-        *out = v;
-    return code;
-}
-
-/* Copies the version to voters that lack it until it is complete: nobody may see an older one after
- * us. */
-static int write_back(struct newest *n, struct ms_error *err)
-{
-    struct ms_frames frames;
-    struct ms_view value = n->value ? ms_buf_view(n->value) : ms_view(NULL, 0);
-    bool zstd = n->seen->site->space->compress;
-    int code = ms_frames_make(&n->version, zstd, value, &frames, err);
-    if (code)
-        return code;
-    code = ms_versions_put(n->seen, &n->version, &frames, false, err);
-    ms_frames_free(&frames);
-    return code ? ms_error_prefix(err, code, "the newest version is not on enough members") : 0;
-}
-
-/* Makes sure that n->version is complete, and loads it if wanted. *unreadable: its data cannot be
- * had. NOT_FOUND: it vanished. */
-static int confirm(struct newest *n, bool want_value, bool *unreadable, struct ms_error *err)
-{
-    bool complete = ms_versions_complete(n->seen, &n->version);
-    bool data = n->version.mark != MS_OWN_DELETED && (want_value || !complete);
-    *unreadable = false;
-    if (data) {
-        int code = ms_versions_load(n->seen, &n->version, &n->value, err);
-        *unreadable = code && code != MS_ERR_NOT_FOUND && code != MS_ERR_CANCELLED &&
-                      code != MS_ERR_NO_MEMORY;
-        if (code)
-            return code;
-    }
-    return complete ? 0 : write_back(n, err);
-}
-
-/* The newest version in n->seen that may be complete, made so. One that certainly was not complete
- * when we began, and whose data cannot be had, is passed over: nobody has been shown it. */
-static int settle_seen(struct newest *n, bool want_value, struct ms_error *err)
-{
-    struct ms_write_id passed;
-    const struct ms_write_id *below = NULL;
-    int code = 0;
-    while (ms_versions_newest(n->seen, below, &n->version)) {
-        if (!ms_versions_complete(n->seen, &n->version)) {
-            code = ms_versions_look(n->seen, &n->version, err);
-            if (!code && !ms_versions_newest(n->seen, below, &n->version))
-                break;
-        }
-        bool unreadable = false;
-        if (!code)
-            code = confirm(n, want_value, &unreadable, err);
-        n->found = !code;
-        if (!unreadable || !ms_versions_incomplete(n->seen, &n->version))
-            return code;
-        passed = n->version.id;
-        below = &passed;
-        code = 0;
-    }
-    return code;
-}
-
-/* n->found false: no member of a majority holds any version. */
-static int settle(const struct ms_site *site, bool want_value, bool times, struct newest *n,
-                  struct ms_error *err)
-{
-    int code = MS_ERR_NOT_FOUND;
-    for (unsigned round = 0; round < ROUNDS && code == MS_ERR_NOT_FOUND; round++) {
-        newest_end(n);
-        code = open_versions(site, times, &n->seen, err);
-        if (!code)
-            code = settle_seen(n, want_value, err);
-    }
-    if (code == MS_ERR_NOT_FOUND)
-        code = ms_error_set(err, MS_ERR_BUSY, "others store it faster than it can be read");
-    if (code)
-        newest_end(n);
-    return code ? ms_error_prefix(err, code, "%s", SHOW_SITE(site)) : 0;
-}
-
-/* After the answer is known. */
-static void tidy(struct newest *n)
-{
-    if (n->found && ms_versions_has_debris(n->seen, &n->version))
-        ms_versions_sweep(n->seen, &n->version, false);
-}
-
-static int not_found(const struct ms_site *site, struct ms_error *err)
-{
-    return ms_error_set(err, MS_ERR_NOT_FOUND, "%s not found", SHOW_SITE(site));
-}
-
 static enum ms_own_mark mark_of(bool deleted)
 {
     return deleted ? MS_OWN_SOFT_DELETED : MS_OWN_LIVE;
-}
-
-/* Settles on an item of that mark, or NOT_FOUND. */
-static int settle_item(const struct ms_site *site, enum ms_own_mark mark, bool want_value,
-                       bool times, struct newest *n, struct ms_error *err)
-{
-    int code = settle(site, want_value, times, n, err);
-    if (code || (n->found && n->version.mark == mark))
-        return code;
-    tidy(n);
-    newest_end(n);
-    return not_found(site, err);
 }
 
 /* ---- putting a higher one ------------------------------------------------------------------ */
@@ -238,12 +89,12 @@ static int put_above(struct ms_mutable *m, struct ms_versions *seen, struct ms_b
     if (!code)
         code = ms_frames_make(&version, seen->site->space->compress, bytes, &frames, err);
     if (code)
-        return ms_error_prefix(err, code, "%s: nothing was changed", SHOW_SITE(seen->site));
+        return ms_error_prefix(err, code, "%s: nothing was changed", MS_SHOW_SITE(seen->site));
     code = ms_versions_put(seen, &version, &frames, true, err);
     ms_frames_free(&frames);
     if (code)
         return ms_error_prefix(err, code, "%s: it may have been %s or not (load it to see)",
-                               SHOW_SITE(seen->site),
+                               MS_SHOW_SITE(seen->site),
                                mark == MS_OWN_DELETED ? "deleted" : "stored");
     ms_versions_sweep(seen, &version, false);
     set_tag(&version, tag);
@@ -253,8 +104,8 @@ static int put_above(struct ms_mutable *m, struct ms_versions *seen, struct ms_b
 static int list_for_write(const struct ms_site *site, struct ms_versions **out,
                           struct ms_error *err)
 {
-    int code = open_versions(site, false, out, err);
-    return code ? ms_error_prefix(err, code, "%s: nothing was changed", SHOW_SITE(site)) : 0;
+    int code = ms_newest_list(site, false, out, err);
+    return code ? ms_error_prefix(err, code, "%s: nothing was changed", MS_SHOW_SITE(site)) : 0;
 }
 
 /* ---- verbs --------------------------------------------------------------------------------- */
@@ -268,7 +119,7 @@ int ms_mutable_store(struct ms_mutable *m, const struct ms_site *site, struct ms
         return ms_error_set(err, MS_ERR_UNSUPPORTED,
                             "%s: a condition on a mutable key needs its members to agree, which "
                             "they cannot yet; store without one",
-                            SHOW_SITE(site));
+                            MS_SHOW_SITE(site));
     int code = list_for_write(site, &seen, err);
     if (!code)
         code = put_above(m, seen, value, mark_of(options && options->deleted), false, tag, err);
@@ -282,25 +133,20 @@ int ms_mutable_load(struct ms_mutable *m, const struct ms_site *site,
 {
     static const struct ms_load_options all = MS_LOAD_OPTIONS_INIT;
     const struct ms_load_options *o = options ? options : &all;
-    struct newest n = {0};
-    uint64_t start, count;
+    struct ms_want want = {.data = true, .offset = o->offset, .size = o->size};
+    struct ms_newest n = {0};
     (void)m;
-    int code = settle_item(site, mark_of(o->deleted), true, false, &n, err);
+    int code = ms_newest_item(site, mark_of(o->deleted), &want, &n, err);
     if (code)
         return code;
-    ms_range_clip(n.version.size, o->offset, o->size, &start, &count);
-    struct ms_buf *part = ms_buf_slice(n.value, (size_t)start, (size_t)count);
-    if (part)
-        *out = part;
-    else
-        code = ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a value");
-    tidy(&n);
-    newest_end(&n);
-    return code;
+    *out = MS_TAKE(n.value);
+    ms_newest_tidy(&n);
+    ms_newest_end(&n);
+    return 0;
 }
 
 /* The time that a member gave to it. */
-static int64_t time_of(const struct newest *n)
+static int64_t time_of(const struct ms_newest *n)
 {
     int64_t latest = 0;
     for (unsigned i = 0; i < n->seen->count; i++) {
@@ -314,9 +160,9 @@ static int64_t time_of(const struct newest *n)
 int ms_mutable_info(struct ms_mutable *m, const struct ms_site *site, bool deleted,
                     struct ms_item_info *out, struct ms_error *err)
 {
-    struct newest n = {0};
+    struct ms_newest n = {0};
     (void)m;
-    int code = settle(site, false, true, &n, err);
+    int code = ms_newest_of(site, &(struct ms_want){.times = true}, &n, err);
     if (code)
         return code;
     *out = (struct ms_item_info){0};
@@ -326,22 +172,22 @@ int ms_mutable_info(struct ms_mutable *m, const struct ms_site *site, bool delet
         out->mtime_ns = time_of(&n);
         set_tag(&n.version, &out->tag);
     }
-    tidy(&n);
-    newest_end(&n);
+    ms_newest_tidy(&n);
+    ms_newest_end(&n);
     return 0;
 }
 
 int ms_mutable_delete(struct ms_mutable *m, const struct ms_site *site, bool deleted,
                       struct ms_error *err)
 {
-    struct newest n = {0};
+    struct ms_newest n = {0};
     int code = list_for_write(site, &n.seen, err);
     if (!code && (!ms_versions_newest(n.seen, NULL, &n.version) ||
                   n.version.mark != mark_of(deleted))) /* to say so it must be certain */
-        code = settle_item(site, mark_of(deleted), false, false, &n, err);
+        code = ms_newest_item(site, mark_of(deleted), &(struct ms_want){0}, &n, err);
     if (!code)
         code = put_above(m, n.seen, NULL, MS_OWN_DELETED, false, NULL, err);
-    newest_end(&n);
+    ms_newest_end(&n);
     return code;
 }
 
@@ -349,15 +195,15 @@ int ms_mutable_delete(struct ms_mutable *m, const struct ms_site *site, bool del
 static int change_mark(struct ms_mutable *m, const struct ms_site *site, enum ms_own_mark from,
                        enum ms_own_mark to, struct ms_error *err)
 {
-    struct newest n = {0};
-    int code = settle(site, true, false, &n, err);
+    struct ms_newest n = {0};
+    int code = ms_newest_of(site, &MS_WANT_ALL, &n, err);
     if (!code && n.found && n.version.mark == to && to == MS_OWN_LIVE)
-        code = ms_error_set(err, MS_ERR_EXISTS, "%s already exists", SHOW_SITE(site));
+        code = ms_error_set(err, MS_ERR_EXISTS, "%s already exists", MS_SHOW_SITE(site));
     if (!code && (!n.found || n.version.mark != from))
-        code = not_found(site, err);
+        code = ms_mutable_not_found(site, err);
     if (!code)
         code = put_above(m, n.seen, n.value, to, true, NULL, err);
-    newest_end(&n);
+    ms_newest_end(&n);
     return code;
 }
 
@@ -369,11 +215,11 @@ static bool same_key(const struct ms_site *a, const struct ms_site *b)
 static int rename_item(struct ms_mutable *m, const struct ms_site *site, const struct ms_site *to,
                        enum ms_own_mark mark, struct ms_error *err)
 {
-    struct newest n = {0};
+    struct ms_newest n = {0};
     struct ms_versions *target = NULL;
-    int code = settle_item(site, mark, true, false, &n, err);
+    int code = ms_newest_item(site, mark, &MS_WANT_ALL, &n, err);
     if (code || same_key(site, to)) {
-        newest_end(&n);
+        ms_newest_end(&n);
         return code;
     }
     code = list_for_write(to, &target, err);
@@ -382,14 +228,14 @@ static int rename_item(struct ms_mutable *m, const struct ms_site *site, const s
     if (!code)
         code = put_above(m, n.seen, NULL, MS_OWN_DELETED, true, NULL, err);
     ms_versions_free(target);
-    newest_end(&n);
+    ms_newest_end(&n);
     return code;
 }
 
 int ms_mutable_move(struct ms_mutable *m, enum ms_move how, const struct ms_site *site,
                     const struct ms_site *to, bool deleted, struct ms_error *err)
 {
-    struct newest n = {0};
+    struct ms_newest n = {0};
     switch (how) {
     case MS_MOVE_SOFT_DELETE:
         return change_mark(m, site, MS_OWN_LIVE, MS_OWN_SOFT_DELETED, err);
@@ -399,8 +245,8 @@ int ms_mutable_move(struct ms_mutable *m, enum ms_move how, const struct ms_site
         return rename_item(m, site, to, mark_of(deleted), err);
     case MS_MOVE_CHANGE_LEVEL: /* names have one level: nothing to do */
     default: {
-        int code = settle_item(site, mark_of(deleted), false, false, &n, err);
-        newest_end(&n);
+        int code = ms_newest_item(site, mark_of(deleted), &(struct ms_want){0}, &n, err);
+        ms_newest_end(&n);
         return code;
     }
     }

@@ -93,7 +93,8 @@ int ms_versions_refuse(const struct ms_versions *v, int code, const char *what,
 /* Lists at voters not asked yet, the fastest first, until `wanted` have answered in all; a late one
  * is hedged by the next. One code and sentence when fewer can. */
 int ms_versions_list(struct ms_versions *v, unsigned wanted, struct ms_error *err) MS_MUST_CHECK;
-/* Asks all that were not asked yet, until `version` is complete or all have ended. */
+bool ms_versions_unasked(const struct ms_versions *v); /* somebody is left to be asked */
+/* Asks all that were not asked yet, until `version` is complete (NULL: no) or all have ended. */
 int ms_versions_look(struct ms_versions *v, const struct ms_version *version,
                      struct ms_error *err) MS_MUST_CHECK;
 
@@ -116,10 +117,10 @@ void ms_versions_sweep(struct ms_versions *v, const struct ms_version *version, 
 
 /* ---- data ---------------------------------------------------------------------------------- */
 
-/* The whole value of a version from voters known to hold it. MS_ERR_NOT_FOUND: at least one that
+/* A range (clipped) of a version, from voters known to hold it. MS_ERR_NOT_FOUND: at least one that
  * held it does so no more: list again. */
-int ms_versions_load(struct ms_versions *v, const struct ms_version *version, struct ms_buf **out,
-                     struct ms_error *err) MS_MUST_CHECK;
+int ms_versions_load(struct ms_versions *v, const struct ms_version *version, int64_t offset,
+                     uint64_t size, struct ms_buf **out, struct ms_error *err) MS_MUST_CHECK;
 /* Frames for a value; unref each and free the array with ms_frames_free. */
 int ms_frames_make(const struct ms_version *version, bool zstd, struct ms_view value,
                    struct ms_frames *out, struct ms_error *err) MS_MUST_CHECK;

@@ -3,6 +3,7 @@
  * verify. */
 #include "mstore/versions_parts.h"
 
+#include "backends/range.h"
 #include "base/cleanup.h"
 #include "base/sync.h"
 #include "mstore/frame.h"
@@ -148,18 +149,25 @@ static int run_race(struct race *r, struct ms_buf **out, struct ms_error *err)
     return ms_error_set(err, MS_ERR_IO, "no member that answered has its data");
 }
 
-int ms_versions_load(struct ms_versions *v, const struct ms_version *version, struct ms_buf **out,
-                     struct ms_error *err)
+int ms_versions_load(struct ms_versions *v, const struct ms_version *version, int64_t offset,
+                     uint64_t size, struct ms_buf **out, struct ms_error *err)
 {
+    struct ms_buf *whole = NULL;
+    uint64_t start, count;
     struct race r = {.v = v, .version = version};
     r.tried = calloc(v->count, sizeof *r.tried);
     if (!r.tried)
         return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for loading a version");
     int code = ms_errand_new(v, load_leg, &r.errand, &r.fan, err);
     if (!code) {
-        code = run_race(&r, out, err);
+        code = run_race(&r, &whole, err);
         ms_fan_release(r.fan);
     }
     free(r.tried);
-    return code;
+    if (code)
+        return code;
+    ms_range_clip(version->size, offset, size, &start, &count);
+    *out = ms_buf_slice(whole, (size_t)start, (size_t)count);
+    ms_buf_unref(whole);
+    return *out ? 0 : ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a value");
 }

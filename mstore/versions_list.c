@@ -197,6 +197,11 @@ int ms_versions_list(struct ms_versions *v, unsigned wanted, struct ms_error *er
     return ms_versions_refuse(v, MS_ERR_CONNECTION, what, err);
 }
 
+bool ms_versions_unasked(const struct ms_versions *v)
+{
+    return next_voter(v) < v->count;
+}
+
 int ms_versions_look(struct ms_versions *v, const struct ms_version *version, struct ms_error *err)
 {
     struct round r;
@@ -206,7 +211,7 @@ int ms_versions_look(struct ms_versions *v, const struct ms_version *version, st
         return code;
     while (ask_next(&r))
         ;
-    while (!ms_versions_complete(v, version) &&
+    while (!(version && ms_versions_complete(v, version)) &&
            ms_fan_next(r.fan, v->site->roster->clock, UINT64_MAX, &leg))
         take_answer(&r, leg);
     round_end(&r);
