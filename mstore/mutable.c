@@ -64,12 +64,10 @@ static int next_version(struct ms_mutable *m, const struct ms_versions *seen, ui
                         struct ms_error *err)
 {
     const struct ms_layout_space *space = seen->site->space;
-    struct ms_version top = {0};
-    (void)ms_versions_newest(seen, NULL, &top);
-    if (top.id.counter == UINT64_MAX)
+    uint64_t top = ms_versions_counter(seen);
+    if (top == UINT64_MAX)
         return ms_error_set(err, MS_ERR_CORRUPT, "its counter of versions is used up");
-    *out = (struct ms_version){
-        .id = {top.id.counter + 1, new_writer(m, copies)}, .size = size, .mark = mark};
+    *out = (struct ms_version){.id = {top + 1, new_writer(m, copies)}, .size = size, .mark = mark};
     if (mark == MS_OWN_DELETED)
         return 0;
     out->k = space->redundancy == MS_REDUNDANCY_EC ? space->k : 1;

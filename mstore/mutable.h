@@ -40,4 +40,9 @@ int ms_mutable_delete(struct ms_mutable *m, const struct ms_site *site, bool del
 int ms_mutable_move(struct ms_mutable *m, enum ms_move how, const struct ms_site *site,
                     const struct ms_site *to, bool deleted, struct ms_error *err) MS_MUST_CHECK;
 
+/* Brings a key to where it should be: its newest version on every voter, nothing below it, and a
+ * deletion that is over gone. *whole: nothing is left to be done but waiting for a deletion's
+ * grace period; else a voter was away or would not. Safe beside everything else, at any time. */
+int ms_mutable_heal(const struct ms_site *site, bool *whole, struct ms_error *err) MS_MUST_CHECK;
+
 #endif

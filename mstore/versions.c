@@ -53,6 +53,38 @@ bool ms_version_equal(const struct ms_version *a, const struct ms_version *b)
     return ms_write_id_compare(&a->id, &b->id) == 0 && a->size == b->size && a->mark == b->mark;
 }
 
+bool ms_version_is_end(const struct ms_version *version)
+{
+    return version->mark == MS_OWN_DELETED && version->size == MS_OWN_SIZE_UNKNOWN;
+}
+
+struct ms_version ms_version_end_of(const struct ms_version *deletion)
+{
+    return (struct ms_version){
+        .id = deletion->id, .size = MS_OWN_SIZE_UNKNOWN, .mark = MS_OWN_DELETED};
+}
+
+uint64_t ms_versions_counter(const struct ms_versions *v)
+{
+    uint64_t top = 0;
+    for (unsigned i = 0; i < v->count; i++)
+        for (size_t h = 0; h < v->voter[i].count; h++)
+            if (v->voter[i].held[h].version.id.counter > top)
+                top = v->voter[i].held[h].version.id.counter;
+    return top;
+}
+
+static bool is_over(const struct ms_versions *v, const struct ms_version *version)
+{
+    if (version->mark != MS_OWN_DELETED)
+        return false;
+    struct ms_version end = ms_version_end_of(version);
+    for (unsigned i = 0; i < v->count; i++)
+        if (ms_versions_held(v, i, &end))
+            return true;
+    return false;
+}
+
 /* A witness does not know how the data is cut: k 0. */
 bool ms_versions_newest(const struct ms_versions *v, const struct ms_write_id *below,
                         struct ms_version *out)
@@ -61,7 +93,7 @@ bool ms_versions_newest(const struct ms_versions *v, const struct ms_write_id *b
     for (unsigned i = 0; i < v->count; i++)
         for (size_t h = 0; h < v->voter[i].count; h++) {
             const struct ms_version *one = &v->voter[i].held[h].version;
-            if (below && ms_write_id_compare(&one->id, below) >= 0)
+            if ((below && ms_write_id_compare(&one->id, below) >= 0) || is_over(v, one))
                 continue;
             int order = best ? ms_write_id_compare(&one->id, &best->id) : 1;
             if (order > 0 || (order == 0 && one->k > best->k))

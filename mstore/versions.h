@@ -25,6 +25,8 @@
 /* No put is begun later than this after the listing that it rests on: with the time that a call's
  * effect may be delayed it stays below the 15 minutes that an operation may live. */
 #define MS_VERSIONS_LIFE_NS (UINT64_C(5) * 60 * 1000000000)
+/* How long a deletion is kept, by the clocks of the members that hold it. */
+#define MS_VERSIONS_GRACE_NS (UINT64_C(7) * 86400 * 1000000000)
 /* Versions of one key on one member; more are taken for damage. */
 #define MS_VERSIONS_MAX 65536u
 
@@ -66,7 +68,14 @@ void ms_versions_free(struct ms_versions *v);
 /* ---- what was seen; pure ------------------------------------------------------------------- */
 
 bool ms_version_equal(const struct ms_version *a, const struct ms_version *b);
-/* The highest version below an id (NULL: of all). False: none. */
+/* The end of a deletion: an object with its ID, mark d, and no SIZE. Where one is seen, the
+ * deletion of that ID is over: both count for nothing but the next counter (mstore/mutable_heal.c).
+ */
+bool ms_version_is_end(const struct ms_version *version);
+struct ms_version ms_version_end_of(const struct ms_version *deletion);
+/* The highest counter of all that was seen. */
+uint64_t ms_versions_counter(const struct ms_versions *v);
+/* The highest version that counts, below an id (NULL: of all). False: none. */
 bool ms_versions_newest(const struct ms_versions *v, const struct ms_write_id *below,
                         struct ms_version *out);
 /* The object of that version on that voter; NULL: it holds none. */
