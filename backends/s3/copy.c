@@ -114,7 +114,7 @@ static int copy_large(struct ms_s3 *s, const char *source, const struct ms_info 
     int code = ms_s3_upload_begin(s, to, &u, err);
     if (code)
         return code;
-    code = ms_s3_upload_room(&u, count, err);
+    code = ms_s3_upload_room(&u, count, s->quirks->parts_max, err);
     if (!code) {
         u.count = count;
         code = ms_parallel(count, s->parallel, copy_part, &l, err);

@@ -65,12 +65,12 @@ int ms_s3_upload_begin(struct ms_s3 *s, struct ms_view name, struct ms_s3_upload
     return code;
 }
 
-int ms_s3_upload_room(struct ms_s3_upload *u, size_t count, struct ms_error *err)
+int ms_s3_upload_room(struct ms_s3_upload *u, size_t count, size_t parts_max, struct ms_error *err)
 {
-    if (count > MS_S3_PARTS_MAX)
+    if (count > parts_max)
         return ms_error_set(err, MS_ERR_TOO_LARGE,
-                            "an S3 value has at most %d parts; give a larger part_size",
-                            MS_S3_PARTS_MAX);
+                            "an S3 value has at most %zu parts here; give a larger part_size",
+                            parts_max);
     if (count <= u->room)
         return 0;
     size_t room = count < 64 ? 64 : count * 2;
@@ -211,9 +211,9 @@ struct part {
     size_t size;
 };
 
-uint64_t ms_s3_part_size(uint64_t part_bytes, uint64_t size_hint, size_t index)
+uint64_t ms_s3_part_size(uint64_t part_bytes, size_t parts_max, uint64_t size_hint, size_t index)
 {
-    uint64_t hinted = size_hint / (MS_S3_PARTS_MAX - 1000);
+    uint64_t hinted = size_hint / (parts_max - parts_max / 10);
     uint64_t grown = part_bytes * (index < 2000 ? 1 : index / 1000);
     uint64_t size = hinted > grown ? hinted : grown;
     uint64_t block = UINT64_C(1) << 20;
@@ -222,7 +222,8 @@ uint64_t ms_s3_part_size(uint64_t part_bytes, uint64_t size_hint, size_t index)
 
 static size_t part_size(const struct writer *w, size_t index)
 {
-    return (size_t)ms_s3_part_size(ms_s3_self(w->base.backend)->part_bytes, w->size_hint, index);
+    const struct ms_s3 *s = ms_s3_self(w->base.backend);
+    return (size_t)ms_s3_part_size(s->part_bytes, s->quirks->parts_max, w->size_hint, index);
 }
 
 static int put_part(struct part *p, char **etag, struct ms_error *err)
@@ -294,7 +295,7 @@ static int take_place(struct writer *w, size_t index, struct ms_error *err)
             *err = w->first;
         return w->first.code;
     }
-    int code = ms_s3_upload_room(&w->upload, index + 1, err);
+    int code = ms_s3_upload_room(&w->upload, index + 1, s->quirks->parts_max, err);
     if (!code)
         w->in_flight += w->filled;
     return code;

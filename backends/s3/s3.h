@@ -44,6 +44,7 @@ struct ms_s3_quirks {
     bool complete_if_absent;     /* If-None-Match at the end of a multipart upload too */
     bool replaces;               /* a value is there all the time while it is replaced */
     bool delete_if_match;        /* DELETE with If-Match */
+    unsigned parts_max;          /* of one value */
 };
 const struct ms_s3_quirks *ms_s3_quirks_at(size_t index); /* NULL behind the last */
 /* The provider of that name, else the one whose suffix the host has, else "other". NULL: the name
@@ -182,7 +183,7 @@ int ms_s3_move(struct ms_backend *b, struct ms_view from, struct ms_view to,
 int ms_s3_write(struct ms_backend *b, struct ms_view name, uint64_t size_hint,
                 const struct ms_precondition *pre, struct ms_writer **out, struct ms_error *err);
 /* Of the part `index` (from 0) when parts begin with part_bytes; size_hint: 0: not known. */
-uint64_t ms_s3_part_size(uint64_t part_bytes, uint64_t size_hint, size_t index);
+uint64_t ms_s3_part_size(uint64_t part_bytes, size_t parts_max, uint64_t size_hint, size_t index);
 struct ms_s3_upload { /* one multipart upload */
     char *id;
     char token[33];
@@ -191,7 +192,7 @@ struct ms_s3_upload { /* one multipart upload */
 };
 int ms_s3_upload_begin(struct ms_s3 *s, struct ms_view name, struct ms_s3_upload *u,
                        struct ms_error *err);
-int ms_s3_upload_room(struct ms_s3_upload *u, size_t count, struct ms_error *err);
+int ms_s3_upload_room(struct ms_s3_upload *u, size_t count, size_t parts_max, struct ms_error *err);
 int ms_s3_upload_complete(struct ms_s3 *s, struct ms_view name, struct ms_s3_upload *u,
                           bool if_absent, struct ms_tag *tag, struct ms_error *err);
 void ms_s3_upload_abort(struct ms_s3 *s, struct ms_view name, struct ms_s3_upload *u);

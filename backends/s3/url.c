@@ -249,14 +249,12 @@ static int take_options(struct ms_url *url, struct options *o, struct ms_error *
     o->ca = ms_url_take(url, "ca");
     o->provider = ms_url_take(url, "provider");
     o->if_absent = ms_url_take(url, "if_absent");
-    o->parallel = 4;
     o->timeout_s = 30;
-    o->part_bytes = UINT64_C(8) << 20;
     const char *part = ms_url_take(url, "part_size");
     int code = take_flag(url, "insecure", &o->insecure, err);
     if (!code && part)
         code = ms_parse_size(part, "part_size", &o->part_bytes, err);
-    if (!code && (o->part_bytes < MS_S3_PART_MIN || o->part_bytes > UINT64_C(1) << 30))
+    if (!code && part && (o->part_bytes < MS_S3_PART_MIN || o->part_bytes > UINT64_C(1) << 30))
         code = ms_error_set(err, MS_ERR_URL, "%s: part_size is from 5MiB to 1GiB", url->safe);
     if (!code)
         code = take_number(url, "parallel", 1, 64, &o->parallel, err);
@@ -410,11 +408,14 @@ static int set_ways(struct ms_s3 *s, const struct options *o, const char *said_r
                    : strcmp(o->if_absent, "yes") == 0 ? MS_S3_YES
                    : strcmp(o->if_absent, "no") == 0  ? MS_S3_NO
                                                       : MS_S3_PROBE;
-    s->part_bytes = o->part_bytes;
+    /* few parts are larger ones, of which fewer are on their way, so that 10 GiB of unknown size
+     * fit */
+    bool few = s->quirks->parts_max < MS_S3_PARTS_MAX;
+    s->part_bytes = o->part_bytes ? o->part_bytes : UINT64_C(1048576) * (few ? 12 : 8);
     s->copy_max_bytes = MS_S3_COPY_MAX;
     s->load_max_bytes = MS_S3_LOAD_MAX < SIZE_MAX / 2 ? MS_S3_LOAD_MAX : SIZE_MAX / 2;
     s->copy_part_bytes = MS_S3_COPY_PART;
-    s->parallel = (unsigned)o->parallel;
+    s->parallel = o->parallel ? (unsigned)o->parallel : few ? 2 : 4;
     return 0;
 }
 

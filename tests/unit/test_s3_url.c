@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "support/check.h"
+
 #include "backends/s3/s3.h"
 
 #include <stdio.h>
@@ -296,20 +298,51 @@ static void parts_grow_late_and_hold_much(void **state)
     static const uint64_t first = 8 << 20, tib = UINT64_C(1) << 40;
     uint64_t blind = 0, hinted = 0;
     for (size_t i = 0; i < 10000; i++) {
-        uint64_t size = ms_s3_part_size(first, 0, i);
+        uint64_t size = ms_s3_part_size(first, 10000, 0, i);
         if (blind < (UINT64_C(10) << 30))
             assert_true(size == first); /* 10 GiB from as little memory as 1 GiB */
         assert_true(size <= 9 * first);
         blind += size;
-        hinted += ms_s3_part_size(first, 5 * tib, i);
+        hinted += ms_s3_part_size(first, 10000, 5 * tib, i);
     }
     assert_true(blind >= (UINT64_C(350) << 30));
     assert_true(hinted >= 5 * tib);
 }
 
+/* Swift takes no more: 10 GiB fit whether their size is known or not, and more that is known. */
+static void a_thousand_parts_hold_ten_gib(void **state)
+{
+    (void)state;
+    static const char *const urls[] = {"s3:k:s@http://h/b/p?provider=swift",
+                                       "s3:k:s@http://h/b/p?provider=other"};
+    static const uint64_t gib = UINT64_C(1) << 30;
+    for (size_t u = 0; u < 2; u++) {
+        struct ms_backend *b = NULL;
+        struct ms_error err = {0};
+        check_ok(ms_backend_make(urls[u], NULL, &b, &err), err);
+        const struct ms_s3 *s = ms_s3_self(b);
+        uint64_t blind = 0, hinted = 0;
+        assert_int_equal(s->quirks->parts_max, u ? 10000 : 1000);
+        for (size_t i = 0; i < s->quirks->parts_max; i++) {
+            blind += ms_s3_part_size(s->part_bytes, s->quirks->parts_max, 0, i);
+            hinted += ms_s3_part_size(s->part_bytes, s->quirks->parts_max, 500 * gib, i);
+        }
+        assert_true(blind >= 10 * gib && hinted >= 500 * gib);
+        assert_true((s->parallel + 1) * s->part_bytes <= 40 << 20); /* memory */
+        struct ms_s3_upload upload = {0};
+        check_ok(ms_s3_upload_room(&upload, s->quirks->parts_max, s->quirks->parts_max, &err), err);
+        check_code(ms_s3_upload_room(&upload, s->quirks->parts_max + 1, s->quirks->parts_max, &err),
+                   MS_ERR_TOO_LARGE, err);
+        check_text(err, u ? "at most 10000 parts" : "at most 1000 parts");
+        ms_s3_upload_fini(&upload);
+        ms_backend_free(b);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_thousand_parts_hold_ten_gib),
         cmocka_unit_test(splits_a_url),
         cmocka_unit_test_setup_teardown(refuses_bad_urls, with_files, without_files),
         cmocka_unit_test_setup_teardown(finds_credentials, with_files, without_files),
