@@ -24,6 +24,7 @@ struct search {
     uint64_t *memo; /* open addressing: words of `placed` and the state, all 0: free */
     size_t memo_room, memo_count;
     uint64_t steps, max_steps;
+    bool blind; /* sim_model.blind_changes */
     bool gave_up;
     size_t best;                /* answered operations placed at most */
     const struct sim_op *stuck; /* the one that could not follow then */
@@ -48,34 +49,42 @@ static bool reading_fits(const struct search *s, const struct sim_op *op, uint32
     return op->size == UINT64_MAX || op->size == size_of(s, id);
 }
 
+/* Said to be done where nothing was left to do. */
+static bool done_blindly(const struct search *s, const struct sim_op *op)
+{
+    return s->blind && op->answer == SIM_DONE;
+}
+
 /* Takes the value away from one of the registers. */
-static bool apply_delete(const struct sim_op *op, struct state *state)
+static bool apply_delete(const struct search *s, const struct sim_op *op, struct state *state)
 {
     uint32_t *place = op->deleted ? &state->deleted : &state->live;
     if (op->answer == SIM_NOT_FOUND)
         return *place == 0;
     if (*place == 0)
-        return false;
+        return done_blindly(s, op);
     *place = 0;
     return true;
 }
 
-static bool apply_soft_delete(const struct sim_op *op, struct state *state)
+static bool apply_soft_delete(const struct search *s, const struct sim_op *op, struct state *state)
 {
     if (op->answer == SIM_NOT_FOUND)
         return state->live == 0;
     if (state->live == 0)
-        return false;
+        return done_blindly(s, op);
     *state = (struct state){.deleted = state->live};
     return true;
 }
 
-static bool apply_undelete(const struct sim_op *op, struct state *state)
+static bool apply_undelete(const struct search *s, const struct sim_op *op, struct state *state)
 {
     if (op->answer == SIM_NOT_FOUND)
         return state->deleted == 0;
     if (op->answer == SIM_EXISTS)
         return state->live && state->deleted;
+    if (!state->deleted && state->live)
+        return done_blindly(s, op);
     if (!state->deleted || state->live)
         return false;
     *state = (struct state){.live = state->deleted};
@@ -91,11 +100,11 @@ static bool apply(const struct search *s, const struct sim_op *op, struct state 
         state->live = op->id;
         return true;
     case SIM_DELETE:
-        return apply_delete(op, state);
+        return apply_delete(s, op, state);
     case SIM_SOFT_DELETE:
-        return apply_soft_delete(op, state);
+        return apply_soft_delete(s, op, state);
     case SIM_UNDELETE:
-        return apply_undelete(op, state);
+        return apply_undelete(s, op, state);
     case SIM_LOAD:
     case SIM_INFO:
     case SIM_LIST:
@@ -302,10 +311,11 @@ static bool take_ops(struct search *s, const struct sim_history *h, unsigned key
     return s->placed != NULL;
 }
 
-enum sim_verdict sim_check_linear(const struct sim_history *h, unsigned key, uint64_t max_steps,
-                                  char *why, size_t why_size, uint64_t *at)
+enum sim_verdict sim_check_linear(const struct sim_history *h, unsigned key,
+                                  const struct sim_model *model, char *why, size_t why_size,
+                                  uint64_t *at)
 {
-    struct search s = {.max_steps = max_steps};
+    struct search s = {.max_steps = model->max_steps, .blind = model->blind_changes};
     bool holds = false;
     if (!h->full && take_ops(&s, h, key))
         holds = place_rest(&s, (struct state){0}, LAST_OTHER);

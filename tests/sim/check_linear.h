@@ -15,9 +15,18 @@ enum sim_verdict { SIM_HOLDS, SIM_BROKEN, SIM_UNDECIDED };
 #define SIM_LINEAR_STEPS 500000 /* configurations; undecided beyond */
 #define SIM_LINEAR_OPS   512    /* operations of one key; undecided beyond */
 
+struct sim_model {
+    uint64_t max_steps; /* undecided beyond */
+    /* Delete, soft delete and undelete may say "done" where nothing was left to do: of several at
+     * once more than one. A Store over several storages without consensus can do no better, for
+     * who removes a value is a test-and-set. */
+    bool blind_changes;
+};
+
 /* The history of one key. BROKEN: `why` gets a sentence, *at the last place of the history that
  * matters. */
-enum sim_verdict sim_check_linear(const struct sim_history *h, unsigned key, uint64_t max_steps,
-                                  char *why, size_t why_size, uint64_t *at);
+enum sim_verdict sim_check_linear(const struct sim_history *h, unsigned key,
+                                  const struct sim_model *model, char *why, size_t why_size,
+                                  uint64_t *at);
 
 #endif

@@ -6,7 +6,8 @@
 
 #include "base/sim.h"
 
-#define HEAL_ATTEMPTS 5
+#define HEAL_ATTEMPTS  5
+#define REST_LATENCIES 100 /* after a disturbance */
 
 static const char *name_of(enum sim_disturbance d)
 {
@@ -204,6 +205,9 @@ static bool disturb_one(struct sim_world *w)
     int code = strike(w, &w->members[member], how);
     ms_sim_note("member %u is back", member);
     if (code || (!(how & SIM_HARMLESS) && !healed(w)))
+        return false;
+    /* An operation that saw it away must not see another one away too. */
+    if (wait_within(w, REST_LATENCIES * w->faults.latency_ns))
         return false;
     end(w, &w->members[member]);
     return true;

@@ -106,7 +106,7 @@ static void do_store(const struct sim_actor *a, unsigned key)
                                              .verb = SIM_STORE,
                                              .id = id,
                                              .size = ms_buf_size(value)});
-    int code = sim_below(a->run->world, 4)
+    int code = sc->system->no_streams || sim_below(a->run->world, 4)
                    ? ms_store_store(a->store, KEY(a, key), value, NULL, NULL, &err)
                    : store_in_pieces(a, KEY(a, key), ms_buf_view(value), &err);
     end(a, index, code, &err);
@@ -185,7 +185,7 @@ static void do_load(const struct sim_actor *a, unsigned key, bool deleted)
                                              .verb = SIM_LOAD,
                                              .deleted = deleted,
                                              .size = UINT64_MAX});
-    bool whole = !range && sim_below(w, 4) == 0;
+    bool whole = !range && !a->run->scenario->system->no_streams && sim_below(w, 4) == 0;
     int code = whole ? read_through(a, KEY(a, key), deleted, &value, &err) : MS_ERR_CONFLICT;
     /* A reader may say that its version is gone; a load may not. */
     if (code == MS_ERR_CONFLICT)

@@ -116,9 +116,11 @@ static void check_key(const struct sim_run *run, unsigned key, struct sim_result
 {
     uint64_t at = 0;
     enum sim_verdict verdict = sim_check_values(&run->history, key, out->why, sizeof out->why, &at);
-    if (verdict == SIM_HOLDS && run->scenario->system->linearizable)
-        verdict =
-            sim_check_linear(&run->history, key, SIM_LINEAR_STEPS, out->why, sizeof out->why, &at);
+    const struct sim_system *system = run->scenario->system;
+    struct sim_model model = {.max_steps = SIM_LINEAR_STEPS,
+                              .blind_changes = system->blind_changes};
+    if (verdict == SIM_HOLDS && system->linearizable)
+        verdict = sim_check_linear(&run->history, key, &model, out->why, sizeof out->why, &at);
     out->undecided += verdict == SIM_UNDECIDED;
     if (verdict != SIM_BROKEN)
         return;

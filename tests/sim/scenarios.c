@@ -2,7 +2,7 @@
 #include "tests/sim/system.h"
 
 #define SMALL .clients = 5, .ops = 120, .keys = 3, .value_max = 600
-#define TIME  .latency_ns = 5 * SIM_MS, .until_ns = 4 * SIM_SECOND
+#define TIME  .latency_ns = 5 * SIM_MS, .until_ns = 6 * SIM_SECOND
 
 /* A storage keeps its word, so the plain Store must keep its own. */
 #define SINGLE(NAME, WHAT, ...)                                                                    \
@@ -20,6 +20,26 @@
         .name = "mutant-" #NAME, .what = WHAT, .system = &sim_mutant_##NAME, SMALL,                \
         .faults = {TIME}, .broken = true,                                                          \
     }
+
+#define MAJORITY(NAME, WHAT, SYSTEM, AVAILABLE, ...)                                               \
+    {                                                                                              \
+        .name = NAME, .what = WHAT, .system = &SYSTEM, SMALL, .faults = {TIME, __VA_ARGS__},       \
+        .available = AVAILABLE,                                                                    \
+    }
+#define FLAWED(NAME, WHAT, ...)                                                                    \
+    {                                                                                              \
+        .name = "flawed-" #NAME, .what = WHAT, .system = &sim_flawed_##NAME, SMALL,                \
+        .faults = {TIME, __VA_ARGS__}, .broken = true,                                             \
+    }
+#define ONE_SIDED(NAME, WHAT, SYSTEM)                                                              \
+    {                                                                                              \
+        .name = NAME, .what = WHAT, .system = &SYSTEM, .clients = 3, .ops = 120, .keys = 6,        \
+        .value_max = 600, .faults = {TIME, ROUGH},                                                 \
+    }
+#define HARM (SIM_OLD | SIM_EMPTY | SIM_LOSE | SIM_FLIP)
+#define ROUGH                                                                                      \
+    .before = 15, .after = 15, .delayed = 15, .dies = 3, .delay_max_ns = 15 * SIM_MINUTE,          \
+    .wrong_clocks = true
 
 static const struct sim_scenario scenarios[] = {
     {
@@ -40,6 +60,19 @@ static const struct sim_scenario scenarios[] = {
     SINGLE("single-all", "all of this at once", .before = 15, .after = 15, .delayed = 20,
            .dies = 10, .delay_max_ns = 15 * SIM_MINUTE, .wrong_clocks = true, .tolerates = 1,
            .disturbances = SIM_HARMLESS),
+
+    ONE_SIDED("single-immutable", "keys determine values", sim_single_immutable),
+    ONE_SIDED("single-plain", "each key has one writer", sim_single_plain),
+    MAJORITY("majority-calm", "three members, nothing goes wrong", sim_majority3, true,
+             .wrong_clocks = true),
+    MAJORITY("majority-lost", "requests and answers are lost, or late", sim_majority3, false,
+             ROUGH),
+    MAJORITY("majority-away", "one of three vanishes, is slow, is full", sim_majority3, true,
+             .tolerates = 1, .disturbances = SIM_HARMLESS, .dies = 3),
+    MAJORITY("majority-harm", "one of three loses or spoils data, and is healed", sim_majority3,
+             true, .tolerates = 1, .disturbances = SIM_HARMLESS | HARM, .dies = 3),
+    MAJORITY("majority-all", "two of five are away, calls are lost or late", sim_majority5, false,
+             ROUGH, .tolerates = 2, .disturbances = SIM_HARMLESS),
 
     BROKEN("broken-torn", "stores leave a prefix behind", .torn = 60),
     BROKEN("broken-old", "the disk returns as it once was", .tolerates = 1,
@@ -67,6 +100,27 @@ static const struct sim_scenario scenarios[] = {
         .faults = {TIME, .tolerates = 2, .disturbances = SIM_SWAP},
         .broken = true,
     },
+
+    {
+        .name = "broken-amnesia",
+        .what = "one of three forgets while calls are lost: more than a majority can bear",
+        .system = &sim_majority3,
+        SMALL,
+        .faults = {TIME, .before = 60, .after = 20, .tolerates = 1, .disturbances = SIM_EMPTY},
+        .broken = true,
+    },
+
+    FLAWED(quorum, "one acknowledgement is enough", ROUGH),
+    FLAWED(write_back, "a load does not make sure of a majority", ROUGH),
+    FLAWED(tombstone, "a delete leaves no mark", .tolerates = 1, .disturbances = SIM_VANISH),
+    FLAWED(counter, "a store counts from what one member lists", ROUGH),
+    FLAWED(checksum, "bytes are not verified", .tolerates = 1, .disturbances = SIM_FLIP),
+    FLAWED(read_one, "a load asks a single member", ROUGH),
+    FLAWED(heal, "heal leaves out a member", .tolerates = 1, .disturbances = HARM),
+    FLAWED(debris, "heal leaves older versions behind", .before = 10),
+    FLAWED(grace, "heal drops marks while late requests are under way", .delayed = 40,
+           .delay_max_ns = 2 * SIM_SECOND, .tolerates = 1, .disturbances = SIM_LOSE),
+    FLAWED(listing, "a listing is content with whoever answers", .before = 150),
 
     MUTANT(stale, "a cache returns the value before last"),
     MUTANT(undead, "a deleted value comes back"),

@@ -19,6 +19,8 @@ struct sim_system {
     unsigned members;
     const char *ns;          /* namespace of all keys; "": the root */
     bool linearizable;       /* promised for each key */
+    bool blind_changes;      /* see check_linear.h */
+    bool no_streams;         /* values are stored and loaded whole */
     bool one_value_per_key;  /* the key determines the value */
     bool one_writer_per_key; /* no two clients change the same key */
     unsigned verbs;          /* 1 << SIM_STORE and so on: what clients do */
@@ -48,7 +50,13 @@ struct sim_scenario {
 const struct sim_scenario *sim_scenario_named(const char *name);
 const struct sim_scenario *sim_scenario_at(size_t index);
 
-extern const struct sim_system sim_single; /* the plain Store over one member */
+/* The plain Store over one member; the same where keys determine values, and where each key has
+ * one writer, judged without linearizability. */
+extern const struct sim_system sim_single, sim_single_immutable, sim_single_plain;
+/* A register over a majority of 3 or 5 members (majority.h), and some that have a flaw. */
+extern const struct sim_system sim_majority3, sim_majority5, sim_flawed_quorum,
+    sim_flawed_write_back, sim_flawed_tombstone, sim_flawed_counter, sim_flawed_checksum,
+    sim_flawed_read_one, sim_flawed_heal, sim_flawed_debris, sim_flawed_grace, sim_flawed_listing;
 /* The plain Store behind a small lie, for proof that lies are found: mutants.c. */
 extern const struct sim_system sim_mutant_stale, sim_mutant_undead, sim_mutant_blind,
     sim_mutant_mixed, sim_mutant_forgetful, sim_mutant_shifted, sim_mutant_hasty, sim_mutant_split;

@@ -3,6 +3,7 @@
  * The plain Store over one member promises what its storage does: each operation is one call there,
  * so keys are linearizable as long as the storage keeps its word, whatever is lost on the way and
  * however late a request takes effect. */
+#include "tests/sim/majority.h"
 #include "tests/sim/system.h"
 
 #define ALL_VERBS ((1u << SIM_VERB_COUNT) - 1)
@@ -67,3 +68,59 @@ const struct sim_system sim_single = {
     .create = single_create,
     .open = single_open,
 };
+
+#define CHANGES_WITHOUT_HIDING                                                                     \
+    (1u << SIM_STORE | 1u << SIM_LOAD | 1u << SIM_INFO | 1u << SIM_LIST | 1u << SIM_DELETE)
+
+const struct sim_system sim_single_immutable = {
+    .name = "single-immutable",
+    .members = 1,
+    .ns = "",
+    .one_value_per_key = true,
+    .verbs = CHANGES_WITHOUT_HIDING,
+    .create = single_create,
+    .open = single_open,
+};
+
+const struct sim_system sim_single_plain = {
+    .name = "single-plain",
+    .members = 1,
+    .ns = "",
+    .one_writer_per_key = true,
+    .verbs = ALL_VERBS,
+    .create = single_create,
+    .open = single_open,
+};
+
+/* ---- the register over a majority ---- */
+
+#define MAJORITY(NAME, MEMBERS, FLAWS)                                                             \
+    static int NAME##_open(struct sim_world *w, unsigned client, struct ms_store **out,            \
+                           struct ms_error *err)                                                   \
+    {                                                                                              \
+        return sim_majority_open(w, client, FLAWS, out, err);                                      \
+    }                                                                                              \
+    const struct sim_system sim_##NAME = {.name = #NAME,                                           \
+                                          .members = MEMBERS,                                      \
+                                          .ns = "",                                                \
+                                          .linearizable = true,                                    \
+                                          .blind_changes = true,                                   \
+                                          .no_streams = true,                                      \
+                                          .verbs = CHANGES_WITHOUT_HIDING,                         \
+                                          .create = sim_majority_create,                           \
+                                          .open = NAME##_open,                                     \
+                                          .heal = sim_majority_heal,                               \
+                                          .check = sim_majority_check}
+
+MAJORITY(majority3, 3, 0);
+MAJORITY(majority5, 5, 0);
+MAJORITY(flawed_quorum, 3, SIM_FLAW_QUORUM);
+MAJORITY(flawed_write_back, 3, SIM_FLAW_WRITE_BACK);
+MAJORITY(flawed_tombstone, 3, SIM_FLAW_TOMBSTONE);
+MAJORITY(flawed_counter, 3, SIM_FLAW_COUNTER);
+MAJORITY(flawed_checksum, 3, SIM_FLAW_CHECKSUM);
+MAJORITY(flawed_read_one, 3, SIM_FLAW_READ_ONE);
+MAJORITY(flawed_heal, 3, SIM_FLAW_HEAL);
+MAJORITY(flawed_debris, 3, SIM_FLAW_DEBRIS);
+MAJORITY(flawed_grace, 3, SIM_FLAW_GRACE);
+MAJORITY(flawed_listing, 3, SIM_FLAW_LISTING);

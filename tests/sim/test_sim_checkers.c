@@ -84,12 +84,21 @@ static struct sim_history history_of(const char *text)
     return h;
 }
 
+static bool blind; /* the model's blind_changes */
+
+static enum sim_verdict check_steps(const struct sim_history *h, unsigned key, uint64_t steps,
+                                    char *why, size_t size, uint64_t *at)
+{
+    struct sim_model model = {.max_steps = steps, .blind_changes = blind};
+    return sim_check_linear(h, key, &model, why, size, at);
+}
+
 static enum sim_verdict linear(const char *text)
 {
     struct sim_history h = history_of(text);
     char why[512] = "";
     uint64_t at = 0;
-    enum sim_verdict verdict = sim_check_linear(&h, 0, SIM_LINEAR_STEPS, why, sizeof why, &at);
+    enum sim_verdict verdict = check_steps(&h, 0, SIM_LINEAR_STEPS, why, sizeof why, &at);
     assert_int_equal(why[0] != 0, verdict == SIM_BROKEN);
     assert_int_equal(at != 0, verdict == SIM_BROKEN);
     sim_history_fini(&h);
@@ -193,17 +202,44 @@ static void bad_histories_do_not(void **state)
             fail_msg("found right: %s", bad[i]);
 }
 
+/* Who removed the value is not known without consensus; that it is gone is. */
+static void blind_changes_may_be_done_twice(void **state)
+{
+    (void)state;
+    static const char *const twice[] = {
+        "store=1:0-1 delete:2-5 delete:3-6 load=none:7-8",
+        "store=1:0-1 soft:2-5 soft:3-6 load=none:7-8 dload=1:7-8",
+        "store=1:0-1 soft:2-3 undelete:4-7 undelete:5-8 load=1:9-10",
+    };
+    static const char *const never[] = {
+        "store=1:0-1 delete:2-3 load=1:4-5",
+        "store=1:0-1 delete=none:2-3",
+        "store=1:0-1 store=2:2-3 undelete=none:4-5 load=1:6-7",
+        "undelete:0-1",
+    };
+    for (size_t i = 0; i < sizeof twice / sizeof *twice; i++) {
+        assert_int_equal(linear(twice[i]), SIM_BROKEN);
+        blind = true;
+        assert_int_equal(linear(twice[i]), SIM_HOLDS);
+        blind = false;
+    }
+    blind = true;
+    for (size_t i = 0; i < sizeof never / sizeof *never; i++)
+        assert_int_equal(linear(never[i]), SIM_BROKEN);
+    blind = false;
+}
+
 static void the_sentence_names_what_cannot_be(void **state)
 {
     (void)state;
     struct sim_history h = history_of("store=1:0-1 store=2:2-3 load=1:4-5 load=2:6-7");
     char why[512];
     uint64_t at = 0;
-    assert_int_equal(sim_check_linear(&h, 0, 1000, why, sizeof why, &at), SIM_BROKEN);
+    assert_int_equal(check_steps(&h, 0, 1000, why, sizeof why, &at), SIM_BROKEN);
     assert_non_null(strstr(why, "key 0 is not linearizable"));
     assert_non_null(strstr(why, "load key 0 value 1"));
     assert_int_equal(at, 6);
-    assert_int_equal(sim_check_linear(&h, 1, 1000, why, sizeof why, &at), SIM_HOLDS);
+    assert_int_equal(check_steps(&h, 1, 1000, why, sizeof why, &at), SIM_HOLDS);
     sim_history_fini(&h);
 }
 
@@ -253,7 +289,7 @@ static enum sim_verdict check(const struct sim_history *h)
 {
     char why[512];
     uint64_t at = 0;
-    return sim_check_linear(h, 0, SIM_LINEAR_STEPS, why, sizeof why, &at);
+    return check_steps(h, 0, SIM_LINEAR_STEPS, why, sizeof why, &at);
 }
 
 static double seconds(void)
@@ -317,8 +353,8 @@ static void the_search_is_bounded(void **state)
     char why[512];
     uint64_t at = 0;
     double begin = seconds();
-    assert_int_equal(sim_check_linear(&h, 0, 100, why, sizeof why, &at), SIM_UNDECIDED);
-    assert_int_equal(sim_check_linear(&h, 0, SIM_LINEAR_STEPS, why, sizeof why, &at), SIM_BROKEN);
+    assert_int_equal(check_steps(&h, 0, 100, why, sizeof why, &at), SIM_UNDECIDED);
+    assert_int_equal(check_steps(&h, 0, SIM_LINEAR_STEPS, why, sizeof why, &at), SIM_BROKEN);
     assert_true(seconds() - begin < 10);
     sim_history_fini(&h);
 }
@@ -388,6 +424,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(good_histories_hold),
         cmocka_unit_test(bad_histories_do_not),
+        cmocka_unit_test(blind_changes_may_be_done_twice),
         cmocka_unit_test(the_sentence_names_what_cannot_be),
         cmocka_unit_test(histories_of_a_true_register_hold),
         cmocka_unit_test(a_single_stale_read_among_many_is_found),
