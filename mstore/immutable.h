@@ -30,5 +30,14 @@ int ms_immutable_load(const struct ms_site *site, int64_t offset, uint64_t size,
                       struct ms_buf **out, struct ms_error *err) MS_MUST_CHECK;
 int ms_immutable_info(const struct ms_site *site, struct ms_item_info *out,
                       struct ms_error *err) MS_MUST_CHECK;
+/* In a stream, in bounded memory. Nothing is visible before the commit. */
+int ms_immutable_write(const struct ms_site *site, struct ms_ids *ids,
+                       const struct ms_precondition *pre, struct ms_store_writer **out,
+                       struct ms_error *err) MS_MUST_CHECK;
+/* One thread at a time. */
+int ms_immutable_read(const struct ms_site *site, struct ms_store_reader **out,
+                      struct ms_error *err) MS_MUST_CHECK;
+int ms_immutable_hash(const struct ms_site *site, const char *algorithm, char *hex, size_t hex_size,
+                      struct ms_error *err) MS_MUST_CHECK;
 
 #endif

@@ -1,0 +1,187 @@
+/* mstore/immutable_stream.c - writers, readers and digests of an immutable namespace. */
+#include "mstore/immutable_parts.h"
+
+#include "base/cleanup.h"
+#include "base/hash.h"
+
+#include <stdlib.h>
+
+#define STEP (256u * 1024)
+
+/* ---- writing -------------------------------------------------------------------------------- */
+
+struct writer {
+    struct ms_store_writer base;
+    struct ms_value_writer *values;
+    struct ms_hash *hash; /* NULL: not to be checked */
+    struct ms_site site;  /* for the check: its key is here */
+    uint8_t key[MS_BYTES_KEY_MAX];
+    int failed;
+};
+
+static void writer_free(struct writer *w)
+{
+    ms_value_writer_abort(w->values);
+    ms_hash_free(w->hash);
+    ms_roster_unref(w->site.roster);
+    free(w);
+}
+
+static int append(struct ms_store_writer *base, struct ms_view bytes, struct ms_error *err)
+{
+    struct writer *w = (struct writer *)base;
+    if (w->failed)
+        return ms_error_set(err, w->failed, "an append has failed before: begin again");
+    int code = w->hash ? ms_hash_update(w->hash, bytes, err) : 0;
+    if (!code)
+        code = ms_value_writer_append(w->values, bytes, err);
+    w->failed = code;
+    return code;
+}
+
+static int commit(struct ms_store_writer *base, struct ms_tag *tag, struct ms_error *err)
+{
+    struct writer *w = (struct writer *)base;
+    char hex[MS_HASH_HEX_MAX];
+    int code = w->failed;
+    if (code)
+        ms_error_set(err, code, "an append has failed before: begin again");
+    if (!code && w->hash)
+        code = ms_hash_hex(w->hash, hex, sizeof hex, err);
+    if (!code && w->hash)
+        code = ms_immutable_check_key(&w->site, hex, err);
+    if (!code)
+        code = ms_value_writer_commit(MS_TAKE(w->values), NULL, err);
+    if (!code && tag)
+        tag->text[0] = '\0';
+    writer_free(w);
+    return code;
+}
+
+static void abandon(struct ms_store_writer *base)
+{
+    writer_free((struct writer *)base);
+}
+
+static const struct ms_store_writer_ops writer_ops = {
+    .append = append, .commit = commit, .abort = abandon};
+
+int ms_immutable_write(const struct ms_site *site, struct ms_ids *ids,
+                       const struct ms_precondition *pre, struct ms_store_writer **out,
+                       struct ms_error *err)
+{
+    struct ms_value_shape shape;
+    struct ms_value_rule rule = ms_immutable_rule(site);
+    int code = ms_immutable_check_pre(pre, err);
+    struct writer *w = code ? NULL : calloc(1, sizeof *w);
+    if (code)
+        return code;
+    if (!w)
+        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for writing a value");
+    w->base.ops = &writer_ops;
+    w->site = *site;
+    w->site.roster = ms_roster_ref(site->roster);
+    memcpy(w->key, site->key.data, site->key.size);
+    w->site.key.data = w->key;
+    if (site->space->verify)
+        code = ms_hash_new("sha256", &w->hash, err);
+    if (!code)
+        code = ms_immutable_new_shape(site, ids, MS_OWN_SIZE_UNKNOWN, &shape, err);
+    if (!code)
+        code = ms_value_writer_new(site, &shape, &rule, MS_FRAME_LENGTH_LATER, &w->values, err);
+    if (code) {
+        writer_free(w);
+        return code;
+    }
+    *out = &w->base;
+    return 0;
+}
+
+/* ---- reading -------------------------------------------------------------------------------- */
+
+struct reader {
+    struct ms_store_reader base;
+    struct ms_value_reader *values;
+};
+
+static int read_at(struct ms_store_reader *base, uint64_t offset, uint8_t *into, size_t size,
+                   size_t *got, struct ms_error *err)
+{
+    return ms_value_reader_read(((struct reader *)base)->values, offset, into, size, got, err);
+}
+
+static void close_reader(struct ms_store_reader *base)
+{
+    ms_value_reader_close(((struct reader *)base)->values);
+    free(base);
+}
+
+static const struct ms_store_reader_ops reader_ops = {.read = read_at, .close = close_reader};
+
+static int open_from(const struct ms_site *site, struct ms_immutable_where *w,
+                     struct ms_value_reader **out, struct ms_error *err)
+{
+    struct ms_value_query query = ms_immutable_query(w);
+    int code = ms_value_reader_new(site, &query, out, err);
+    return code ? ms_immutable_verdict(site, w, code, err) : 0;
+}
+
+static int open_reader(const struct ms_site *site, struct ms_value_reader **out,
+                       struct ms_error *err)
+{
+    struct ms_immutable_where w;
+    int code = ms_immutable_guess(site, &w, err);
+    if (!code)
+        code = open_from(site, &w, out, err);
+    if (code && !w.everywhere && ms_code_class(code) != MS_CLASS_PERMANENT) {
+        ms_immutable_where_fini(&w);
+        code = ms_immutable_search(site, &w, err);
+        if (!code)
+            code = open_from(site, &w, out, err);
+    }
+    ms_immutable_where_fini(&w);
+    return code;
+}
+
+int ms_immutable_read(const struct ms_site *site, struct ms_store_reader **out,
+                      struct ms_error *err)
+{
+    struct reader *r = calloc(1, sizeof *r);
+    if (!r)
+        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for reading a value");
+    r->base.ops = &reader_ops;
+    int code = open_reader(site, &r->values, err);
+    if (code) {
+        free(r);
+        return code;
+    }
+    const struct ms_value_info *info = ms_value_reader_info(r->values);
+    r->base.info =
+        (struct ms_item_info){.exists = true, .size_bytes = info->size, .mtime_ns = info->mtime_ns};
+    *out = &r->base;
+    return 0;
+}
+
+int ms_immutable_hash(const struct ms_site *site, const char *algorithm, char *hex, size_t hex_size,
+                      struct ms_error *err)
+{
+    struct ms_hash *hash = NULL;
+    struct ms_value_reader *reader = NULL;
+    MS_AUTO_FREE uint8_t *bytes = malloc(STEP);
+    uint64_t offset = 0;
+    size_t got = STEP;
+    int code = bytes ? ms_hash_new(algorithm, &hash, err)
+                     : ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for hashing a value");
+    if (!code)
+        code = open_reader(site, &reader, err);
+    for (; !code && got == STEP; offset += got) {
+        code = ms_value_reader_read(reader, offset, bytes, STEP, &got, err);
+        if (!code)
+            code = ms_hash_update(hash, ms_view(bytes, got), err);
+    }
+    if (!code)
+        code = ms_hash_hex(hash, hex, hex_size, err);
+    ms_value_reader_close(reader);
+    ms_hash_free(hash);
+    return code;
+}

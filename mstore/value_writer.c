@@ -1,0 +1,383 @@
+/* mstore/value_writer.c - a value in a stream onto the members of a site.
+ *
+ * The coder fills one buffer for each shard; when one is full, all of them are a batch, and every
+ * member gets its part of it by a call of its own while the next batch is filled. So each member is
+ * a batch behind at most: one that is still busy with the last when the next is due, and for longer
+ * than is normal, is given up where enough others keep up.
+ *
+ *     batch 0     opens the members' writers; one that fails is replaced by the next in the order
+ *     the last    commits; nothing is visible before
+ *
+ * A member's lane belongs to its call while that runs, else to the writer's thread. */
+#include "mstore/value_parts.h"
+
+#include "base/assert.h"
+#include "base/cleanup.h"
+#include "base/text.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#define BATCH (256u * 1024)
+
+struct lane {            /* one object under way */
+    unsigned shard, leg; /* leg: place in the order */
+    struct ms_member_writer writer;
+    bool open, finish; /* finish: this call commits */
+    struct ms_buf *out;
+    bool dead, busy, done; /* the writer's thread's */
+};
+
+struct stream { /* shared with the calls */
+    struct ms_value_home home;
+    atomic_uint refs;
+    bool finish; /* the writer's thread's: the last batch */
+    uint64_t size_hint;
+    unsigned lane_count;
+    struct lane *lanes;
+    uint16_t lane_of[MS_MEMBERS_MAX]; /* by leg */
+};
+
+struct ms_value_writer {
+    struct stream *stream;
+    struct ms_value_rule rule;
+    struct ms_value_coder *coder;
+    struct ms_clock *clock;
+    struct ms_fan *fan; /* of the batch under way; NULL: none */
+    uint64_t deadline_ns, batches;
+    struct ms_buf *fill[255];
+    size_t used[255];
+    bool taken[MS_MEMBERS_MAX]; /* legs that somebody had */
+    struct ms_error blame;
+};
+
+static void stream_unref(void *shared)
+{
+    struct stream *s = shared;
+    if (atomic_fetch_sub(&s->refs, 1) != 1)
+        return;
+    for (unsigned i = 0; i < s->lane_count; i++) {
+        if (s->lanes[i].open)
+            ms_member_abort(&s->lanes[i].writer);
+        ms_buf_unref(s->lanes[i].out);
+    }
+    ms_value_home_fini(&s->home);
+    free(s->lanes);
+    free(s);
+}
+
+/* ---- a member's part of a batch ------------------------------------------------------------- */
+
+static int open_lane(struct stream *s, struct lane *lane, struct ms_error *err)
+{
+    struct ms_name name;
+    struct ms_member *m = NULL;
+    int code = ms_value_member(&s->home.site, s->home.site.order.member[lane->leg], &m, err);
+    if (!code)
+        code = ms_value_name(&s->home.site, &s->home.shape, lane->shard, &name, err);
+    if (!code)
+        code = ms_member_write(m, ms_name_view(&name), s->size_hint, NULL, &lane->writer, err);
+    lane->open = code == 0;
+    return code;
+}
+
+static int send_leg(void *shared, unsigned leg, struct ms_error *err)
+{
+    struct stream *s = shared;
+    struct lane *lane = &s->lanes[s->lane_of[leg]];
+    int code = lane->open ? 0 : open_lane(s, lane, err);
+    if (!code)
+        code = ms_member_append(&lane->writer, ms_buf_view(lane->out), err);
+    if (!code && lane->finish) {
+        lane->open = false;
+        return ms_member_commit(&lane->writer, NULL, err);
+    }
+    if (code && lane->open) {
+        ms_member_abort(&lane->writer);
+        lane->open = false;
+    }
+    return code;
+}
+
+/* ---- batches -------------------------------------------------------------------------------- */
+
+static void begin_lane(struct ms_value_writer *w, unsigned index, unsigned leg)
+{
+    struct lane *lane = &w->stream->lanes[index];
+    lane->leg = leg;
+    lane->busy = true;
+    lane->dead = false;
+    lane->finish = w->stream->finish;
+    w->taken[leg] = true;
+    w->stream->lane_of[leg] = (uint16_t)index;
+    ms_fan_start(w->fan, leg);
+}
+
+/* Of batch 0: another member for the lane. */
+static bool replace(struct ms_value_writer *w, unsigned index)
+{
+    const struct ms_site *site = &w->stream->home.site;
+    if (!w->rule.substitutes || w->batches != 1 || ms_check_cancelled(NULL))
+        return false;
+    for (unsigned i = 0; i < site->order.data; i++)
+        if (!w->taken[i] && ms_site_member(site, i) &&
+            site->roster->layout->members[site->order.member[i]].state == MS_ACTIVE) {
+            begin_lane(w, index, i);
+            return true;
+        }
+    return false;
+}
+
+static void take_leg(struct ms_value_writer *w, unsigned leg)
+{
+    unsigned index = w->stream->lane_of[leg];
+    struct lane *lane = &w->stream->lanes[index];
+    if (lane->leg != leg)
+        return; /* it was given up, and somebody else has the lane */
+    lane->busy = false;
+    if (ms_fan_code(w->fan, leg) == 0) {
+        lane->done = w->stream->finish;
+        return;
+    }
+    lane->dead = true;
+    ms_value_blame(&w->blame, ms_fan_error(w->fan, leg));
+    (void)replace(w, index);
+}
+
+/* Lanes that have kept up so far; `idle`: and have no call under way. */
+static unsigned count_lanes(const struct ms_value_writer *w, bool idle)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < w->stream->lane_count; i++)
+        count += !w->stream->lanes[i].dead && !(idle && w->stream->lanes[i].busy);
+    return count;
+}
+
+/* Gives up those that are still busy. */
+static void leave_behind(struct ms_value_writer *w)
+{
+    for (unsigned i = 0; i < w->stream->lane_count; i++) {
+        struct lane *lane = &w->stream->lanes[i];
+        if (lane->busy)
+            lane->dead = true;
+        lane->busy = false;
+    }
+}
+
+/* Until the batch under way has reached everybody, or enough and no more time. */
+static int end_batch(struct ms_value_writer *w, struct ms_error *err)
+{
+    unsigned leg;
+    char shown[MS_VALUE_SHOWN];
+    if (!w->fan)
+        return 0;
+    while (ms_fan_running(w->fan)) {
+        bool enough = count_lanes(w, true) >= w->rule.need;
+        if (ms_fan_next(w->fan, w->clock, enough ? w->deadline_ns : UINT64_MAX, &leg))
+            take_leg(w, leg);
+        else if (count_lanes(w, true) >= w->rule.need)
+            break;
+    }
+    leave_behind(w);
+    if (!w->stream->finish)
+        ms_fan_cancel(w->fan);
+    ms_fan_release(w->fan);
+    w->fan = NULL;
+    if (count_lanes(w, false) >= w->rule.need)
+        return 0;
+    if (ms_check_cancelled(NULL))
+        return ms_error_set(err, MS_ERR_CANCELLED, "cancelled");
+    return ms_error_set(err, w->blame.code ? w->blame.code : MS_ERR_CONFIG,
+                        "%s could not be stored: %u of %u needed members take it%s%s",
+                        ms_value_shown(&w->stream->home.site, shown), count_lanes(w, false),
+                        w->rule.need, w->blame.text[0] ? ": " : "", w->blame.text);
+}
+
+static uint64_t grace_end(const struct ms_value_writer *w)
+{
+    const struct ms_site *site = &w->stream->home.site;
+    uint64_t longest = MS_SECOND;
+    for (unsigned i = 0; i < w->stream->lane_count; i++) {
+        struct ms_member *m = ms_site_member(site, w->stream->lanes[i].leg);
+        uint64_t late = m ? 4 * ms_health_late_ns(ms_member_health(m), BATCH) : 0;
+        longest = late > longest ? late : longest;
+    }
+    return ms_clock_now(w->clock) + longest;
+}
+
+/* Hands the buffers over to the lanes. */
+static int hand_over(struct ms_value_writer *w, struct ms_error *err)
+{
+    struct stream *s = w->stream;
+    unsigned shards = ms_value_shards(&s->home.shape);
+    for (unsigned i = 0; i < shards; i++)
+        ms_buf_truncate(w->fill[i], w->used[i]);
+    for (unsigned i = 0; i < s->lane_count; i++) {
+        struct lane *lane = &s->lanes[i];
+        if (lane->dead)
+            continue; /* perhaps a call that was given up still reads the old one */
+        ms_buf_unref(lane->out);
+        lane->out = ms_buf_ref(w->fill[lane->shard]);
+    }
+    for (unsigned i = 0; i < shards; i++) {
+        ms_buf_unref(w->fill[i]);
+        w->used[i] = 0;
+        w->fill[i] = s->finish ? NULL : ms_buf_new(BATCH);
+        if (!w->fill[i] && !s->finish)
+            return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for writing a value");
+    }
+    return 0;
+}
+
+static int begin_batch(struct ms_value_writer *w, struct ms_error *err)
+{
+    struct stream *s = w->stream;
+    unsigned first = w->batches == 0;
+    int code = end_batch(w, err);
+    if (!code)
+        code = hand_over(w, err);
+    if (!code)
+        code = ms_fan_new(s->home.site.order.data, send_leg, stream_unref, s, &w->fan, err);
+    if (code)
+        return code;
+    atomic_fetch_add(&s->refs, 1);
+    w->batches++;
+    for (unsigned i = 0; i < s->lane_count; i++)
+        if (!s->lanes[i].dead)
+            begin_lane(w, i, first ? i : s->lanes[i].leg);
+    w->deadline_ns = grace_end(w);
+    return 0;
+}
+
+static int sink(void *ctx, unsigned shard, struct ms_view piece, struct ms_error *err)
+{
+    struct ms_value_writer *w = ctx;
+    while (piece.size) {
+        if (w->used[shard] == BATCH) {
+            int code = begin_batch(w, err);
+            if (code)
+                return code;
+        }
+        size_t room = BATCH - w->used[shard], part = piece.size < room ? piece.size : room;
+        memcpy(ms_buf_data(w->fill[shard]) + w->used[shard], piece.data, part);
+        w->used[shard] += part;
+        piece = ms_view(piece.data + part, piece.size - part);
+    }
+    return 0;
+}
+
+/* ---- the writer ----------------------------------------------------------------------------- */
+
+static int stream_new(const struct ms_site *site, const struct ms_value_shape *shape,
+                      uint64_t length, struct stream **out, struct ms_error *err)
+{
+    struct stream *s = calloc(1, sizeof *s);
+    unsigned lanes = ms_value_objects(site, shape);
+    if (!s)
+        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for writing a value");
+    lanes = lanes < site->order.targets ? lanes : site->order.targets;
+    atomic_init(&s->refs, 1);
+    s->lanes = calloc(lanes + 1, sizeof *s->lanes);
+    int code = s->lanes ? ms_value_home_init(&s->home, site, shape, err)
+                        : ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for writing a value");
+    if (code) {
+        free(s->lanes);
+        free(s);
+        return code;
+    }
+    s->lane_count = lanes;
+    for (unsigned i = 0; i < lanes; i++)
+        s->lanes[i].shard = ms_value_is_copy(shape) ? 0 : i;
+    struct ms_stripe stripe = {shape->k, MS_FRAME_BLOCK_DEFAULT, length};
+    struct ms_frame_header header = {.block_size = MS_FRAME_BLOCK_DEFAULT};
+    if (length != MS_FRAME_LENGTH_LATER && !shape->zstd)
+        s->size_hint = ms_frame_plain_size(&header, ms_stripe_shard_length(stripe, 0));
+    *out = s;
+    return 0;
+}
+
+int ms_value_writer_new(const struct ms_site *site, const struct ms_value_shape *shape,
+                        const struct ms_value_rule *rule, uint64_t length,
+                        struct ms_value_writer **out, struct ms_error *err)
+{
+    struct ms_value_writer *w = calloc(1, sizeof *w);
+    ms_assert(shape->has_write_id && !rule->witnesses);
+    if (!w)
+        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for writing a value");
+    w->rule = *rule;
+    w->clock = site->roster->clock;
+    int code = stream_new(site, shape, length, &w->stream, err);
+    for (unsigned i = 0; i < ms_value_shards(shape) && !code; i++)
+        if (!(w->fill[i] = ms_buf_new(BATCH)))
+            code = ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for writing a value");
+    if (!code)
+        code = ms_value_coder_new(shape, MS_FRAME_BLOCK_DEFAULT, length, sink, w, &w->coder, err);
+    if (code) {
+        ms_value_writer_abort(w);
+        return code;
+    }
+    *out = w;
+    return 0;
+}
+
+int ms_value_writer_append(struct ms_value_writer *w, struct ms_view bytes, struct ms_error *err)
+{
+    return ms_value_coder_append(w->coder, bytes, err);
+}
+
+void ms_value_writer_abort(struct ms_value_writer *w)
+{
+    if (!w)
+        return;
+    if (w->fan) {
+        ms_fan_cancel(w->fan);
+        ms_fan_release(w->fan);
+    }
+    ms_value_coder_free(w->coder);
+    for (unsigned i = 0; i < 255; i++)
+        ms_buf_unref(w->fill[i]);
+    if (w->stream)
+        stream_unref(w->stream);
+    free(w);
+}
+
+static void note_missing(const struct ms_value_writer *w, struct ms_value_result *result)
+{
+    const struct ms_order *order = &w->stream->home.site.order;
+    struct ms_value_place missing[MS_MEMBERS_MAX];
+    uint16_t keepers[MS_MEMBERS_MAX];
+    bool has[MS_MEMBERS_MAX] = {0};
+    unsigned lacking = 0, done = 0;
+    for (unsigned i = 0; i < w->stream->lane_count; i++)
+        if (w->stream->lanes[i].done) {
+            has[w->stream->lanes[i].leg] = true;
+            keepers[done++] = order->member[w->stream->lanes[i].leg];
+        }
+    for (unsigned i = 0; i < w->stream->lane_count; i++)
+        if (!has[i])
+            missing[lacking++] = (struct ms_value_place){
+                .member = order->member[i], .shard = (uint8_t)w->stream->lanes[i].shard};
+    if (result)
+        *result = (struct ms_value_result){done, done, lacking};
+    if (lacking && done && w->rule.hints)
+        ms_value_hint(&w->stream->home.site, &w->stream->home.shape, missing, lacking, keepers,
+                      done);
+}
+
+int ms_value_writer_commit(struct ms_value_writer *w, struct ms_value_result *result,
+                           struct ms_error *err)
+{
+    int code = ms_value_coder_finish(w->coder, err);
+    if (!code)
+        code = end_batch(w, err); /* enough of them are alive: now it may become visible */
+    if (!code) {
+        w->stream->finish = true;
+        code = begin_batch(w, err);
+    }
+    if (!code)
+        code = end_batch(w, err);
+    if (!code)
+        note_missing(w, result);
+    ms_value_writer_abort(w);
+    return code;
+}
