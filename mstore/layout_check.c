@@ -59,8 +59,8 @@ unsigned ms_layout_tolerates(const struct ms_layout *l, const struct ms_layout_s
 {
     unsigned targets = ms_layout_targets(l, s);
     unsigned spare = targets ? targets - 1 : 0;
-    if (s->redundancy == MS_REDUNDANCY_EC)
-        spare = s->m;
+    if (s->redundancy == MS_REDUNDANCY_EC) /* stores must leave enough to read: see versions.h */
+        spare = s->kind == MS_KIND_MUTABLE ? s->m / 2 : s->m;
     if (s->kind != MS_KIND_MUTABLE)
         return spare;
     unsigned votes = voters(l, s);
@@ -284,6 +284,11 @@ static void note_space(const struct ms_layout *l, const struct ms_layout_space *
     if (s->redundancy == MS_REDUNDANCY_NONE || targets < 2)
         snprintf(text, sizeof text,
                  "[namespace %s] has no redundancy: what is on a lost member is lost", called(s));
+    else if (tolerates == 0 && s->redundancy == MS_REDUNDANCY_EC)
+        snprintf(text, sizeof text,
+                 "[namespace %s] is mutable and tolerates no member being down: a store must leave "
+                 "enough for the next loss; use M = 2 or more",
+                 called(s));
     else if (tolerates == 0)
         snprintf(text, sizeof text,
                  "[namespace %s] is mutable on two members and tolerates neither being down: add "

@@ -55,21 +55,20 @@ static int list_all(const struct ms_site *site, struct ms_versions **out, bool *
                     struct ms_error *err)
 {
     struct ms_versions *v = NULL;
-    struct ms_error why = {0};
     int code = ms_versions_new(site, &v, err);
     if (code)
         return code;
     v->times = true;
-    *all = ms_versions_list(v, v->count, &why) == 0;
-    unsigned answered = 0;
-    for (unsigned i = 0; i < v->count; i++)
-        answered += v->voter[i].answered;
-    if (answered >= v->majority) {
-        *out = v;
-        return 0;
+    code = ms_versions_list(v, v->count, err);
+    if (code) {
+        ms_versions_free(v);
+        return code;
     }
-    ms_versions_free(v);
-    return ms_error_set(err, why.code, "%s", why.text);
+    *all = true;
+    for (unsigned i = 0; i < v->count; i++)
+        *all = *all && v->voter[i].answered;
+    *out = v;
+    return 0;
 }
 
 /* ---- deletions ---- */

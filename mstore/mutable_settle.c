@@ -29,7 +29,7 @@ int ms_newest_list(const struct ms_site *site, bool times, struct ms_versions **
     if (code)
         return code;
     v->times = times;
-    code = ms_versions_list(v, v->majority, err);
+    code = ms_versions_list(v, ms_versions_wanted(v), err);
     if (code)
         ms_versions_free(v);
     else

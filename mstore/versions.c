@@ -142,8 +142,22 @@ bool ms_versions_complete(const struct ms_versions *v, const struct ms_version *
 {
     unsigned voters, shards;
     count_holders(v, version, &voters, &shards);
-    return voters >= v->majority && shards >= ms_versions_needed(version) &&
+    return voters >= v->majority && shards >= version->k &&
            (version->k || version->mark == MS_OWN_DELETED);
+}
+
+bool ms_versions_durable(const struct ms_versions *v, const struct ms_version *version)
+{
+    unsigned voters, shards;
+    count_holders(v, version, &voters, &shards);
+    return ms_versions_complete(v, version) && shards >= ms_versions_needed(version);
+}
+
+unsigned ms_versions_wanted(const struct ms_versions *v)
+{
+    const struct ms_layout_space *space = v->site->space;
+    unsigned k = space->redundancy == MS_REDUNDANCY_EC ? space->k : 1;
+    return k > v->majority ? k : v->majority;
 }
 
 /* Holds it or one above it, for which it may have gone. */
@@ -157,14 +171,14 @@ static bool reaches(const struct ms_voter *one, const struct ms_version *version
 
 bool ms_versions_incomplete(const struct ms_versions *v, const struct ms_version *version)
 {
-    unsigned without = 0, targets_without = 0, needed = ms_versions_needed(version);
+    unsigned without = 0, targets_without = 0;
     for (unsigned i = 0; i < v->count; i++)
         if (v->voter[i].answered && !reaches(&v->voter[i], version)) {
             without++;
             targets_without += !v->voter[i].witness;
         }
     return without > v->count - v->majority ||
-           (needed <= v->targets && targets_without > v->targets - needed);
+           (version->k <= v->targets && targets_without > v->targets - version->k);
 }
 
 int ms_versions_add(struct ms_versions *v, unsigned voter, const struct ms_held *held,

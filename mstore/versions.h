@@ -10,9 +10,10 @@
  * with many writers, on storages as of Basescu et al., "Robust data sharing with key-value stores"
  * (DSN 2012). docs/mstore.md says why it works.
  *
- * Complete: a majority of the voters holds it, and of its data as much as may get lost and one can
- * still read (ms_versions_needed). Below a complete version another may go from a voter that holds
- * the complete one itself: so the highest version of a voter never gets lower.
+ * Complete: a majority of the voters holds it, and enough of its data to read it lies among them.
+ * It is acknowledged when some of that may get lost (ms_versions_durable). Below one that is so,
+ * another may go from a voter that holds the higher one itself: so the highest version of a voter
+ * never gets lower.
  *
  * A `struct ms_versions` is what one operation has seen of one key. One thread at a time; what it
  * leaves running holds references of its own. */
@@ -81,15 +82,16 @@ bool ms_versions_newest(const struct ms_versions *v, const struct ms_write_id *b
 /* The object of that version on that voter; NULL: it holds none. */
 const struct ms_held *ms_versions_held(const struct ms_versions *v, unsigned voter,
                                        const struct ms_version *version);
-/* How many shards must lie on targets before it is complete. Copies: one. ec K+M: K + ceil(M/2),
- * so that stores go on without floor(M/2) members and what they acknowledged survives the loss of
- * ceil(M/2). A deletion: none. */
-unsigned ms_versions_needed(const struct ms_version *version);
-/* It is certain that it is complete; that it was not when the listing began (more voters with
- * neither it nor a higher one have answered than a complete version leaves). Neither may be
- * certain. */
+/* It is certain that it is complete: on a majority, at least K different shards. */
 bool ms_versions_complete(const struct ms_versions *v, const struct ms_version *version);
+/* It is certain that it was not when the listing began: more voters with neither it nor a higher
+ * one have answered than a complete version leaves. Neither may be certain. */
 bool ms_versions_incomplete(const struct ms_versions *v, const struct ms_version *version);
+/* It is complete, and as many shards lie on targets as an acknowledged one has. Copies: one. ec
+ * K+M: K + ceil(M/2), so that stores go on without floor(M/2) members, and what they acknowledged
+ * survives the loss of ceil(M/2). A deletion: none. */
+bool ms_versions_durable(const struct ms_versions *v, const struct ms_version *version);
+unsigned ms_versions_needed(const struct ms_version *version);
 /* Notes that a voter holds it. */
 int ms_versions_add(struct ms_versions *v, unsigned voter, const struct ms_held *held,
                     struct ms_error *err) MS_MUST_CHECK;
@@ -99,9 +101,11 @@ int ms_versions_refuse(const struct ms_versions *v, int code, const char *what,
 
 /* ---- calls on members ---------------------------------------------------------------------- */
 
-/* Lists at voters not asked yet, the fastest first, until `wanted` have answered in all; a late one
- * is hedged by the next. One code and sentence when fewer can. */
+/* Lists at voters not asked yet, the fastest targets first, until `wanted` have answered in all; a
+ * late one is hedged by the next. One code and sentence when fewer than a majority can. */
 int ms_versions_list(struct ms_versions *v, unsigned wanted, struct ms_error *err) MS_MUST_CHECK;
+/* So many as are likely to show whether the newest is complete. */
+unsigned ms_versions_wanted(const struct ms_versions *v);
 bool ms_versions_unasked(const struct ms_versions *v); /* somebody is left to be asked */
 /* Asks all that were not asked yet, until `version` is complete (NULL: no) or all have ended. */
 int ms_versions_look(struct ms_versions *v, const struct ms_version *version,
@@ -112,15 +116,15 @@ struct ms_frames {
     unsigned count; /* k + m; a deletion: 0 */
     struct ms_buf **frame;
 };
-/* Puts at all voters that are not known to hold it. 0: it is complete; with `wait` the others got
- * as long as is normal, too (1 s, or four times what counts as late). Otherwise the sentence says
- * how many hold it and why not more, and it may become complete later or not. MS_ERR_TIMEOUT: the
- * listing is too old, nothing was put. */
+/* Puts at all voters that are not known to hold it. 0: it is complete; with `store` it is durable,
+ * too, and the others got as long as is normal (1 s, or four times what counts as late). Otherwise
+ * the sentence says how many hold it and why not more, and it may become complete later or not.
+ * MS_ERR_TIMEOUT: the listing is too old, nothing was put. */
 int ms_versions_put(struct ms_versions *v, const struct ms_version *version,
-                    const struct ms_frames *frames, bool wait, struct ms_error *err) MS_MUST_CHECK;
-/* Of a complete version: whether a voter holds something lower. */
+                    const struct ms_frames *frames, bool store, struct ms_error *err) MS_MUST_CHECK;
+/* Of a durable version: whether a voter that holds it holds something lower. */
 bool ms_versions_has_debris(const struct ms_versions *v, const struct ms_version *version);
-/* Begins to delete what is below a complete version wherever that one is known to lie. Waits for
+/* Begins to delete what is below a durable version wherever that one is known to lie. Waits for
  * nothing unless `wait`; failures are left to the next one that passes. */
 void ms_versions_sweep(struct ms_versions *v, const struct ms_version *version, bool wait);
 

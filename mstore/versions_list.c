@@ -103,13 +103,13 @@ struct round {
     uint64_t late_ns; /* when the last one started is late */
 };
 
-/* The voter expected to be fastest among those not asked; v->count: none. */
+/* The target expected to be fastest among those not asked, then the witness; v->count: none. */
 static unsigned next_voter(const struct ms_versions *v)
 {
     unsigned best = v->count;
     uint64_t best_ns = 0;
     for (unsigned i = 0; i < v->count; i++) {
-        if (v->voter[i].asked)
+        if (v->voter[i].asked || (v->voter[i].witness && best < v->count))
             continue;
         uint64_t expected = ms_health_expected_ns(ms_member_health(v->voter[i].member), 0);
         if (best == v->count || expected < best_ns) {
@@ -187,7 +187,7 @@ int ms_versions_list(struct ms_versions *v, unsigned wanted, struct ms_error *er
         }
     }
     round_end(&r);
-    if (r.answered >= wanted)
+    if (r.answered >= v->majority)
         return 0;
     if (ms_check_cancelled(err))
         return MS_ERR_CANCELLED;

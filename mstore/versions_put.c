@@ -89,11 +89,11 @@ static unsigned holders(const struct ms_versions *v, const struct ms_version *ve
     return count;
 }
 
-static int refuse_put(const struct ms_versions *v, const struct ms_version *version,
+static int refuse_put(const struct ms_versions *v, const struct ms_version *version, bool store,
                       struct ms_error *err)
 {
     char what[128];
-    unsigned needed = ms_versions_needed(version);
+    unsigned needed = store ? ms_versions_needed(version) : version->k;
     if (needed > v->majority)
         snprintf(what, sizeof what, "%u of %u members have it and %u with data are needed",
                  holders(v, version), v->count, needed);
@@ -103,8 +103,13 @@ static int refuse_put(const struct ms_versions *v, const struct ms_version *vers
     return ms_versions_refuse(v, MS_ERR_CONNECTION, what, err);
 }
 
+static bool enough(const struct ms_versions *v, const struct ms_version *version, bool store)
+{
+    return store ? ms_versions_durable(v, version) : ms_versions_complete(v, version);
+}
+
 int ms_versions_put(struct ms_versions *v, const struct ms_version *version,
-                    const struct ms_frames *frames, bool wait, struct ms_error *err)
+                    const struct ms_frames *frames, bool store, struct ms_error *err)
 {
     struct ms_clock *clock = v->site->roster->clock;
     struct ms_errand *e;
@@ -115,14 +120,14 @@ int ms_versions_put(struct ms_versions *v, const struct ms_version *version,
     int code = put_begin(v, version, frames, &e, &fan, err);
     if (code)
         return code;
-    while (!ms_versions_complete(v, version) && ms_fan_next(fan, clock, UINT64_MAX, &leg))
+    while (!enough(v, version, store) && ms_fan_next(fan, clock, UINT64_MAX, &leg))
         take_put(v, e, fan, leg);
-    bool complete = ms_versions_complete(v, version);
-    uint64_t until = ms_clock_now(clock) + (complete && wait ? patience_ns(v, frames) : 0);
-    while (wait && complete && ms_fan_next(fan, clock, until, &leg))
+    bool good = enough(v, version, store);
+    uint64_t until = ms_clock_now(clock) + (good && store ? patience_ns(v, frames) : 0);
+    while (store && good && ms_fan_next(fan, clock, until, &leg))
         take_put(v, e, fan, leg);
     ms_fan_release(fan);
-    return complete ? 0 : refuse_put(v, version, err);
+    return good ? 0 : refuse_put(v, version, store, err);
 }
 
 /* ---- what lies below ---- */
@@ -149,6 +154,8 @@ static bool below(const struct ms_held *held, const struct ms_version *version)
 
 bool ms_versions_has_debris(const struct ms_versions *v, const struct ms_version *version)
 {
+    if (!ms_versions_durable(v, version))
+        return false;
     for (unsigned i = 0; i < v->count; i++)
         for (size_t h = 0; h < v->voter[i].count; h++)
             if (below(&v->voter[i].held[h], version) && ms_versions_held(v, i, version))
@@ -198,7 +205,7 @@ void ms_versions_sweep(struct ms_versions *v, const struct ms_version *version, 
     struct ms_errand *e;
     struct ms_fan *fan;
     unsigned leg;
-    if (!ms_versions_complete(v, version) || ms_errand_new(v, sweep_leg, &e, &fan, NULL))
+    if (!ms_versions_durable(v, version) || ms_errand_new(v, sweep_leg, &e, &fan, NULL))
         return;
     bool failed = false;
     for (unsigned i = 0; i < v->count && !failed; i++)

@@ -318,7 +318,23 @@ void cluster_free(struct cluster *c)
         ms_backend_free(c->storage[i]);
 }
 
-static unsigned count_below(struct ms_backend *b, const char *folder)
+#define OBJECTS "mstore-5d8e0102030445068708090a0b0c0d0e/obj"
+
+static void damage(struct ms_backend *b, const char *name)
+{
+    struct ms_buf *old = NULL, *now;
+    struct ms_error err = {0};
+    check_ok(ms_backend_load(b, ms_str(name), 0, MS_SIZE_TO_END, &old, NULL, &err), err);
+    now = ms_buf_new(ms_buf_size(old));
+    assert_non_null(now);
+    memset(ms_buf_data(now), 0x5a, ms_buf_size(now));
+    check_ok(ms_backend_store(b, ms_str(name), now, NULL, NULL, &err), err);
+    ms_buf_unref(now);
+    ms_buf_unref(old);
+}
+
+static unsigned walk(struct ms_backend *b, const char *folder,
+                     void (*visit)(struct ms_backend *, const char *))
 {
     struct ms_lister *l = NULL;
     const struct ms_entry *entry = NULL;
@@ -332,7 +348,9 @@ static unsigned count_below(struct ms_backend *b, const char *folder)
         char below[MS_NAME_MAX + 1];
         snprintf(below, sizeof below, "%s/%.*s", folder, (int)entry->name.size,
                  (const char *)entry->name.data);
-        count += entry->info.directory ? count_below(b, below) : 1;
+        count += entry->info.directory ? walk(b, below, visit) : 1;
+        if (visit && !entry->info.directory)
+            visit(b, below);
     }
     ms_lister_close(l);
     return count;
@@ -340,7 +358,12 @@ static unsigned count_below(struct ms_backend *b, const char *folder)
 
 unsigned cluster_objects(const struct cluster *c, unsigned member)
 {
-    return count_below(c->storage[member], "mstore-5d8e0102030445068708090a0b0c0d0e/obj");
+    return walk(c->storage[member], OBJECTS, NULL);
+}
+
+void cluster_damage(const struct cluster *c, unsigned member)
+{
+    assert_true(walk(c->storage[member], OBJECTS, damage) > 0);
 }
 
 /* ---- clients ------------------------------------------------------------------------------- */

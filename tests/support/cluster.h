@@ -45,6 +45,8 @@ void cluster_make(struct cluster *c, const char *layout, struct ms_clock *clock)
 void cluster_free(struct cluster *c);
 /* Objects of MStore's own on a member, without its mark and without folders. */
 unsigned cluster_objects(const struct cluster *c, unsigned member);
+/* Turns each of them into something else of the same length. */
+void cluster_damage(const struct cluster *c, unsigned member);
 
 /* The client may be left behind with calls under way only when nothing of it is on the stack. */
 void client_make(struct client *cl, const struct cluster *c, uint64_t seed);

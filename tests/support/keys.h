@@ -11,6 +11,9 @@
 #define SPACE  "[namespace config]\nkind = mutable\nredundancy = all\n"
 #define THREE  CLUSTER_HEAD CLUSTER_A CLUSTER_B CLUSTER_C SPACE
 #define PAIR   CLUSTER_HEAD CLUSTER_A CLUSTER_B CLUSTER_W SPACE
+#define CODED                                                                                      \
+    CLUSTER_HEAD CLUSTER_A CLUSTER_B CLUSTER_C CLUSTER_D                                           \
+        "[namespace config]\nkind = mutable\nredundancy = ec 2+2\n"
 
 struct keys {
     const char *layout;

@@ -309,7 +309,9 @@ static void tolerance_and_notes(void **state)
                     "a third, or one with state = witness, which needs no room for data\n");
     check_tolerance(HEAD A B C "state = witness\n" MUTABLE("copies 2"), 1, NULL);
     check_tolerance(HEAD A B C MUTABLE("copies 3"), 1, NULL);
-    check_tolerance(HEAD A B C MUTABLE("ec 2+1"), 1, NULL);
+    check_tolerance(HEAD A B C MUTABLE("ec 2+1"), 0,
+                    "[namespace d] is mutable and tolerates no member being down: a store must "
+                    "leave enough for the next loss; use M = 2 or more");
     check_tolerance(HEAD A B C OTHER("ec 2+1"), 1, NULL);
     check_tolerance(HEAD A B OTHER("all"), 1, NULL);
     check_tolerance(HEAD A B C OTHER("all"), 2, NULL);

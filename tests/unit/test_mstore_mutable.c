@@ -47,6 +47,7 @@ static void each_verb_does_what_it_says(void **state)
     (void)state;
     keys_play(THREE, verbs);
     keys_play(PAIR, verbs);
+    keys_play(CODED, verbs);
 }
 
 static void facts(struct keys *s)
@@ -181,6 +182,45 @@ static void with_a_minority_away_everything_works(void **state)
 {
     (void)state;
     keys_play(THREE, minority);
+    keys_play(CODED, minority);
+}
+
+static void damaged(struct keys *s)
+{
+    check_ok(keys_put(s, "config/x", "value"), s->err);
+    cluster_damage(&s->cluster, 1);
+    s->client.wires.down = 1;
+    keys_assert(s, "config/x", "value");
+    keys_rest();
+    s->client.wires.down = 0;
+    keys_rest();
+    cluster_damage(&s->cluster, 0);
+    s->client.wires.down = 4;
+    keys_assert(s, "config/x", "value"); /* b has been put right */
+}
+
+static void damage_is_answered_from_others_and_put_right(void **state)
+{
+    (void)state;
+    keys_play(THREE, damaged);
+}
+
+static void lost(struct keys *s)
+{
+    char text[64];
+    check_ok(keys_put(s, "config/x", "value"), s->err);
+    for (unsigned i = 0; i < 3; i++)
+        cluster_damage(&s->cluster, i);
+    check_code(keys_get(s, "config/x", false, text), MS_ERR_CORRUPT, s->err); /* not NOT_FOUND */
+    check_text(s->err, "\"config/x\": ");
+    check_ok(keys_put(s, "config/x", "again"), s->err);
+    keys_assert(s, "config/x", "again");
+}
+
+static void a_value_whose_copies_are_all_damaged_is_an_error(void **state)
+{
+    (void)state;
+    keys_play(THREE, lost);
 }
 
 static void witnessed(struct keys *s)
@@ -252,6 +292,8 @@ int main(void)
         cmocka_unit_test(a_healthy_call_asks_a_majority),
         cmocka_unit_test(a_version_goes_only_where_a_higher_one_is),
         cmocka_unit_test(with_a_minority_away_everything_works),
+        cmocka_unit_test(damage_is_answered_from_others_and_put_right),
+        cmocka_unit_test(a_value_whose_copies_are_all_damaged_is_an_error),
         cmocka_unit_test(a_witness_tells_old_from_new),
         cmocka_unit_test(with_a_majority_away_one_sentence_says_so),
     };

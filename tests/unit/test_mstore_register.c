@@ -15,11 +15,15 @@
 #define MINUTE (60 * SECOND)
 #define ALL    "[namespace config]\nkind = mutable\nredundancy = all\n"
 
+#define CODED "[namespace config]\nkind = mutable\nredundancy = ec 2+2\n"
+
 static const char *const layouts[] = {
     CLUSTER_HEAD CLUSTER_A CLUSTER_B CLUSTER_C ALL,
     CLUSTER_HEAD CLUSTER_A CLUSTER_B CLUSTER_W ALL,
     CLUSTER_HEAD CLUSTER_A CLUSTER_B CLUSTER_C CLUSTER_D CLUSTER_E ALL,
     CLUSTER_HEAD CLUSTER_A CLUSTER_B CLUSTER_C CLUSTER_D CLUSTER_W ALL,
+    CLUSTER_HEAD CLUSTER_A CLUSTER_B CLUSTER_C CLUSTER_D CODED,
+    CLUSTER_HEAD CLUSTER_A CLUSTER_B CLUSTER_C CLUSTER_D CLUSTER_W CODED,
 };
 #define LAYOUTS (sizeof layouts / sizeof *layouts)
 
