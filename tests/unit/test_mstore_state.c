@@ -307,11 +307,16 @@ static void clocks_ahead(void **state)
     struct ms_state *wrong = state_in(*state), *right = state_in(*state);
     put(wrong, 1, WALL + 86400 * SEC);
     save(wrong, WALL + 86400 * SEC);
+    struct ms_state *witness = state_in(*state); /* has read it, and saves something else later */
     put(right, 1, WALL + 10 * SEC);
     save(right, WALL + 10 * SEC);
     assert_int_equal(changed_of(right, 1), 10);
+    put(witness, 2, WALL + 11 * SEC);
+    save(witness, WALL + 11 * SEC);
+    assert_int_equal(changed_of(witness, 1), 10);
     struct ms_state *next = state_in(*state);
     assert_int_equal(changed_of(next, 1), 10);
+    ms_state_free(witness);
     ms_state_free(wrong);
     ms_state_free(right);
     ms_state_free(next);
@@ -387,7 +392,8 @@ static int race(void *arg)
         put(r->s, r->task, WALL + (int64_t)i * SEC);
         ms_state_raise_epoch(r->s, 4 * (uint64_t)i + r->task);
         changed_of(r->s, (r->task + 1) % 4);
-        if (ms_state_save(r->s, WALL + 100 * SEC, NULL) != 0)
+        if (ms_state_save(r->s, WALL + 100 * SEC, NULL) != 0 ||
+            changed_of(r->s, r->task) != (int64_t)i) /* another's save may not undo it */
             return MS_ERR_IO;
     }
     return 0;
