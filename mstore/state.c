@@ -15,12 +15,14 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
-#define LOCK_TRIES   100
-#define LOCK_WAIT_NS 10000000u
+#define LOCK_TRIES   500
+#define LOCK_WAIT_NS 2000000u
 
 struct ms_state {
     struct ms_state *self; /* for those who have a const one, and lock it */
-    struct ms_mutex mutex;
+    struct ms_mutex mutex; /* of what follows; not held during input and output */
+    struct ms_cond idle;
+    bool busy; /* one thread at a time meets the file: what is learnt later is newer */
     struct ms_uuid store;
     char folder[PATH_MAX]; /* "": in memory only */
     char name[MS_UUID_TEXT + 8];
@@ -182,7 +184,7 @@ static void merge(struct ms_state_content *file, const struct ms_state_content *
     }
 }
 
-/* Takes over what is in the file now. What was put since `ours` was copied (NULL: everything put)
+/* Takes over what was in the file. What was put since `ours` was copied (NULL: everything put)
  * stays to be saved. Under the lock. */
 static void learn(struct ms_state *s, const struct ms_state_content *file,
                   struct ms_state_content *ours)
@@ -292,6 +294,20 @@ static int exchange(struct ms_state *s, struct ms_state_content *file,
     return code ? ms_error_prefix(err, code, "the state folder %s", s->folder) : 0;
 }
 
+/* Under the lock, both. */
+static void enter(struct ms_state *s)
+{
+    while (s->busy)
+        ms_cond_wait(&s->idle, &s->mutex);
+    s->busy = true;
+}
+
+static void leave(struct ms_state *s)
+{
+    s->busy = false;
+    ms_cond_signal(&s->idle);
+}
+
 int ms_state_save(struct ms_state *s, int64_t wall_ns, struct ms_error *err)
 {
     if (!*s->folder)
@@ -302,16 +318,19 @@ int ms_state_save(struct ms_state *s, int64_t wall_ns, struct ms_error *err)
         return no_memory(err);
     {
         MS_HOLD(&s->mutex);
-        if (!changed(s))
+        enter(s);
+        if (!changed(s)) {
+            leave(s);
             return 0;
+        }
         *ours = s->known;
     }
     int code = exchange(s, file, ours, wall_ns, err);
-    if (code)
-        return code;
     MS_HOLD(&s->mutex);
-    learn(s, file, ours);
-    return 0;
+    if (!code)
+        learn(s, file, ours);
+    leave(s);
+    return code;
 }
 
 int ms_state_reload(struct ms_state *s, struct ms_error *err)
@@ -321,13 +340,17 @@ int ms_state_reload(struct ms_state *s, struct ms_error *err)
     MS_AUTO_FREE struct ms_state_content *file = malloc(sizeof *file);
     if (!file)
         return no_memory(err);
+    {
+        MS_HOLD(&s->mutex);
+        enter(s);
+    }
     bool newer;
     int code = read_file(s, file, &newer, err);
-    if (code)
-        return code;
     MS_HOLD(&s->mutex);
-    learn(s, file, NULL);
-    return 0;
+    if (!code)
+        learn(s, file, NULL);
+    leave(s);
+    return code;
 }
 
 int ms_state_open(const struct ms_uuid *store, const char *folder, struct ms_state **out,
@@ -339,6 +362,7 @@ int ms_state_open(const struct ms_uuid *store, const char *folder, struct ms_sta
     s->self = s;
     s->store = *store;
     ms_mutex_init(&s->mutex);
+    ms_cond_init(&s->idle);
     int code = choose_folder(s, folder, err);
     snprintf(s->name, sizeof s->name, "%s.state", MS_UUID_SHOW(store));
     snprintf(s->path, sizeof s->path, "%s/%s", s->folder, s->name);
@@ -361,6 +385,7 @@ void ms_state_free(struct ms_state *s)
 {
     if (!s)
         return;
+    ms_cond_fini(&s->idle);
     ms_mutex_fini(&s->mutex);
     free(s);
 }
