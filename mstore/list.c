@@ -1,0 +1,310 @@
+/* mstore/list.c - see mstore/list.h. Keys are taken from the inventory some at a time, at first
+ * one, then up to 64, so that the headers that must be read for sizes are read in parallel; what
+ * they come to waits in a queue. */
+#include "mstore/list_parts.h"
+
+#include "base/cleanup.h"
+#include "base/pool.h"
+#include "base/text.h"
+#include "mstore/missing.h"
+
+#include <stdlib.h>
+
+#define WINDOW_MOST 64
+#define QUEUE       (2 * WINDOW_MOST) /* a key may be there twice: live and soft-deleted */
+#define JOBS        16
+
+struct listed {
+    struct ms_text key;
+    struct ms_item item; /* its key is the text, or the part of it that is the group */
+    struct ms_verdict verdict;
+    bool ask;  /* for the size */
+    bool gone; /* there was nothing to ask any more */
+    struct ms_error error;
+};
+
+struct lister {
+    struct ms_store_lister base;
+    struct ms_roster *roster;
+    const struct ms_layout_space *space; /* the roster's */
+    struct ms_text path, from, prefix;
+    enum ms_list_deleted deleted;
+    bool names_only;
+    int delimiter;
+    uint64_t limit, taken;
+    struct ms_inventory *inventory;
+    struct ms_text group; /* the one taken last */
+    struct listed queue[QUEUE];
+    size_t at, count, window;
+    struct ms_item item; /* the one given last */
+    bool ended;          /* the inventory is */
+    struct ms_error failed;
+};
+
+unsigned ms_list_tolerates(const struct ms_layout *layout, const struct ms_layout_space *space)
+{
+    return ms_layout_targets(layout, space) / 2;
+}
+
+/* ---- complete or an error ---- */
+
+static int check_complete(const struct lister *l, struct ms_error *err)
+{
+    const struct ms_layout *layout = l->roster->layout;
+    unsigned tolerated = ms_list_tolerates(layout, l->space);
+    struct ms_missing missing = {0};
+    if (ms_inventory_missing(l->inventory) <= tolerated)
+        return 0;
+    for (size_t i = 0; i < layout->member_count; i++)
+        if (ms_inventory_error(l->inventory, i))
+            ms_missing_add(&missing, layout->members[i].name, ms_inventory_error(l->inventory, i));
+    return ms_missing_error(&missing, l->path.bytes, ms_inventory_members(l->inventory), tolerated,
+                            err);
+}
+
+/* ---- into the queue ---- */
+
+static bool is_wanted(const struct lister *l, bool deleted)
+{
+    return l->deleted == MS_LIST_BOTH || (l->deleted == MS_LIST_DELETED) == deleted;
+}
+
+/* With a delimiter: how much of the key is its group; 0: it is none. */
+static size_t group_size(const struct lister *l, struct ms_view key)
+{
+    size_t skip = l->prefix.size;
+    const uint8_t *at = l->delimiter >= 0 && key.size > skip
+                            ? memchr(key.data + skip, l->delimiter, key.size - skip)
+                            : NULL;
+    return at ? (size_t)(at - key.data) + 1 : 0;
+}
+
+static bool group_was_taken(const struct lister *l, struct ms_view group)
+{
+    return ms_equal(group, ms_text_view(l->group)) || ms_equal(group, ms_text_view(l->from));
+}
+
+/* Room in the queue with the text in it. */
+static int append(struct lister *l, struct ms_view text, bool deleted, struct listed **out,
+                  struct ms_error *err)
+{
+    struct listed *it = &l->queue[l->count];
+    if (!ms_text_set(&it->key, text, ms_view(NULL, 0)))
+        return ms_source_no_memory(err);
+    it->item = (struct ms_item){.key = ms_text_view(it->key), .deleted = deleted};
+    it->ask = it->gone = false;
+    it->error = (struct ms_error){0};
+    l->count++;
+    l->taken++;
+    *out = it;
+    return 0;
+}
+
+static int take_group(struct lister *l, struct ms_view group, bool deleted, struct ms_error *err)
+{
+    struct listed *it;
+    if (group_was_taken(l, group))
+        return 0;
+    if (!ms_text_set(&l->group, group, ms_view(NULL, 0)))
+        return ms_source_no_memory(err);
+    int code = append(l, group, deleted, &it, err);
+    if (!code)
+        it->item.group = true;
+    return code;
+}
+
+static int take_item(struct lister *l, struct ms_view key, bool deleted,
+                     const struct ms_verdict *verdict, struct ms_error *err)
+{
+    struct listed *it;
+    int code = append(l, key, deleted, &it, err);
+    if (code)
+        return code;
+    it->item.info.exists = true;
+    if (l->names_only)
+        return 0;
+    it->verdict = *verdict;
+    it->item.info.mtime_ns = verdict->mtime_ns;
+    it->ask = !ms_list_known_size(l->space, verdict, &it->item.info.size_bytes);
+    return 0;
+}
+
+/* All that a key comes to: the soft-deleted item goes with the live one beyond the limit, so that
+ * a listing can be resumed by key. */
+static int take_entry(struct lister *l, const struct ms_inventory_entry *e, struct ms_error *err)
+{
+    struct ms_verdict verdict[2];
+    int code = 0;
+    ms_list_judge(l->space->kind, e, ms_inventory_missing(l->inventory), verdict);
+    size_t group = group_size(l, e->key);
+    for (int deleted = 0; deleted < 2 && !code; deleted++) {
+        if (!verdict[deleted].is || !is_wanted(l, deleted))
+            continue;
+        code = group ? take_group(l, ms_view(e->key.data, group), deleted, err)
+                     : take_item(l, e->key, deleted, &verdict[deleted], err);
+    }
+    return code;
+}
+
+static bool is_enough(const struct lister *l)
+{
+    return l->limit && l->taken >= l->limit;
+}
+
+static int take_some(struct lister *l, struct ms_error *err)
+{
+    while (!l->ended && !is_enough(l) && l->count < l->window) {
+        const struct ms_inventory_entry *e;
+        int code = ms_inventory_next(l->inventory, &e, err);
+        if (!code)
+            code = check_complete(l, err);
+        if (!code && e)
+            code = take_entry(l, e, err);
+        if (code)
+            return code;
+        l->ended = !e;
+    }
+    l->base.skipped = 0;
+    for (size_t i = 0; i < l->roster->layout->member_count; i++)
+        l->base.skipped += ms_inventory_strangers(l->inventory, i, NULL);
+    return 0;
+}
+
+/* ---- sizes ---- */
+
+struct asking {
+    struct lister *lister;
+    size_t count;
+    uint8_t index[QUEUE];
+};
+
+static int ask_one(void *arg, size_t i)
+{
+    struct asking *a = arg;
+    struct lister *l = a->lister;
+    struct listed *it = &l->queue[a->index[i]];
+    int code = ms_list_ask_size(l->roster, ms_text_view(l->path), it->item.key, &it->verdict,
+                                &it->item.info.size_bytes, &it->error);
+    it->gone = code == MS_ERR_NOT_FOUND;
+    return it->gone ? 0 : code;
+}
+
+static int ask_sizes(struct lister *l, struct ms_error *err)
+{
+    struct asking a = {.lister = l};
+    for (size_t i = 0; i < l->count; i++)
+        if (l->queue[i].ask)
+            a.index[a.count++] = (uint8_t)i;
+    int code = a.count ? ms_parallel(a.count, JOBS, ask_one, &a, err) : 0;
+    for (size_t i = 0; i < l->count && code; i++) /* whose code it is */
+        if (l->queue[i].error.code == code && err) {
+            *err = l->queue[i].error;
+            break;
+        }
+    return code;
+}
+
+/* ---- giving out ---- */
+
+static int refill(struct lister *l, struct ms_error *err)
+{
+    l->at = l->count = 0;
+    int code = take_some(l, err);
+    if (!code)
+        code = ask_sizes(l, err);
+    for (size_t i = 0; i < l->count; i++)
+        l->taken -= l->queue[i].gone;
+    l->window = 2 * l->window < WINDOW_MOST ? 2 * l->window : WINDOW_MOST;
+    return code;
+}
+
+static int list_next(struct ms_store_lister *base, const struct ms_item **out, struct ms_error *err)
+{
+    struct lister *l = (struct lister *)base;
+    *out = NULL;
+    for (;;) {
+        while (l->at < l->count && l->queue[l->at].gone)
+            l->at++;
+        if (l->at < l->count || l->failed.code || l->ended || is_enough(l))
+            break;
+        l->failed.code = refill(l, &l->failed);
+    }
+    if (l->failed.code && err)
+        *err = l->failed;
+    if (l->failed.code || l->at == l->count)
+        return l->failed.code;
+    l->item = l->queue[l->at++].item;
+    *out = &l->item;
+    return 0;
+}
+
+/* ---- life ---- */
+
+static void list_close(struct ms_store_lister *base)
+{
+    struct lister *l = (struct lister *)base;
+    ms_inventory_close(l->inventory);
+    for (size_t i = 0; i < QUEUE; i++)
+        free(l->queue[i].key.bytes);
+    free(l->path.bytes);
+    free(l->from.bytes);
+    free(l->prefix.bytes);
+    free(l->group.bytes);
+    ms_roster_unref(l->roster);
+    free(l);
+}
+
+static int copy_options(struct lister *l, struct ms_view path, const struct ms_list_options *o,
+                        struct ms_error *err)
+{
+    static const struct ms_view none;
+    l->deleted = o->deleted;
+    l->names_only = o->names_only;
+    l->delimiter = o->delimiter;
+    l->limit = o->limit;
+    l->window = 1;
+    if (!ms_text_set(&l->path, path, ms_view("", 1)) ||
+        !ms_text_set(&l->from, o->start_after, none) || !ms_text_set(&l->prefix, o->prefix, none))
+        return ms_source_no_memory(err);
+    l->path.size = path.size; /* a NUL behind, for messages */
+    return 0;
+}
+
+static int open_inventory(struct lister *l, struct ms_error *err)
+{
+    bool immutable = l->space->kind == MS_KIND_IMMUTABLE;
+    const struct ms_inventory_options o = {
+        .space = ms_text_view(l->path),
+        .levels = l->space->levels,
+        .level_count = l->space->level_count,
+        .kinds = immutable ? MS_INVENTORY_KIND(MS_OWN_VALUE) | MS_INVENTORY_KIND(MS_OWN_TOMBSTONE)
+                           : MS_INVENTORY_KIND(MS_OWN_OBJECT),
+        .witnesses = !immutable,
+        .start_after = ms_text_view(l->from),
+        .prefix = ms_text_view(l->prefix),
+        .names_only = l->names_only};
+    return ms_inventory_open(l->roster, &o, &l->inventory, err);
+}
+
+int ms_list_framed(struct ms_roster *roster, const struct ms_layout_space *space,
+                   struct ms_view space_path, const struct ms_list_options *options,
+                   struct ms_store_lister **out, struct ms_error *err)
+{
+    static const struct ms_store_lister_ops ops = {list_next, list_close};
+    struct lister *l = calloc(1, sizeof *l);
+    if (!l)
+        return ms_source_no_memory(err);
+    l->base.ops = &ops;
+    l->roster = ms_roster_ref(roster);
+    l->space = space;
+    int code = copy_options(l, space_path, options, err);
+    if (!code)
+        code = open_inventory(l, err);
+    if (!code)
+        code = check_complete(l, err);
+    if (code)
+        list_close(&l->base);
+    else
+        *out = &l->base;
+    return code;
+}

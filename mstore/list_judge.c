@@ -1,0 +1,101 @@
+/* mstore/list_judge.c - from what lies under a key to items: see mstore/list.h. Pure. */
+#include "mstore/list_parts.h"
+
+static void add(struct ms_verdict *v, const struct ms_object *o)
+{
+    v->is = true;
+    v->size = o->name.size;
+    if (o->mtime_ns > v->mtime_ns)
+        v->mtime_ns = o->mtime_ns;
+    if (v->asks < MS_LISTED_ASKS)
+        v->ask[v->asks++] = *o;
+}
+
+static bool same_write(const struct ms_object *a, const struct ms_object *b)
+{
+    return ms_write_id_compare(&a->name.id, &b->name.id) == 0 && a->name.size == b->name.size &&
+           a->name.mark == b->name.mark && a->name.k == b->name.k && a->name.m == b->name.m;
+}
+
+/* ---- mutable ---- */
+
+static void judge_versions(const struct ms_inventory_entry *e, struct ms_verdict out[2])
+{
+    const struct ms_object *top = &e->objects[0];
+    for (size_t i = 1; i < e->count; i++)
+        if (ms_write_id_compare(&e->objects[i].name.id, &top->name.id) > 0)
+            top = &e->objects[i];
+    if (top->name.mark == MS_OWN_DELETED)
+        return;
+    struct ms_verdict *v = &out[top->name.mark == MS_OWN_SOFT_DELETED];
+    for (size_t i = 0; i < e->count; i++)
+        if (ms_write_id_compare(&e->objects[i].name.id, &top->name.id) == 0)
+            add(v, &e->objects[i]);
+}
+
+/* ---- immutable ---- */
+
+/* The highest tombstone forbids it; one marked live takes back the deletion of the same ID. */
+static bool is_buried(const struct ms_inventory_entry *e)
+{
+    const struct ms_own_name *top = NULL;
+    for (size_t i = 0; i < e->count; i++) {
+        const struct ms_own_name *name = &e->objects[i].name;
+        if (name->kind != MS_OWN_TOMBSTONE)
+            continue;
+        int order = top ? ms_write_id_compare(&name->id, &top->id) : 1;
+        if (order > 0 || (order == 0 && name->mark == MS_OWN_LIVE))
+            top = name;
+    }
+    return top && top->mark != MS_OWN_LIVE;
+}
+
+/* Different shards of the object's write. */
+static size_t count_shards(const struct ms_inventory_entry *e, const struct ms_object *of)
+{
+    uint64_t seen[4] = {0};
+    size_t count = 0;
+    for (size_t i = 0; i < e->count; i++) {
+        const struct ms_object *o = &e->objects[i];
+        uint64_t bit = UINT64_C(1) << (o->name.index % 64);
+        if (o->name.kind != MS_OWN_VALUE || !same_write(o, of) || seen[o->name.index / 64] & bit)
+            continue;
+        seen[o->name.index / 64] |= bit;
+        count++;
+    }
+    return count;
+}
+
+static void judge_values(const struct ms_inventory_entry *e, enum ms_own_mark mark, size_t missing,
+                         struct ms_verdict *v)
+{
+    const struct ms_object *best = NULL;
+    size_t most = 0;
+    for (size_t i = 0; i < e->count; i++) {
+        const struct ms_object *o = &e->objects[i];
+        if (o->name.kind != MS_OWN_VALUE || o->name.mark != mark || (best && same_write(o, best)))
+            continue;
+        size_t shards = count_shards(e, o);
+        if (shards + missing >= o->name.k && shards > most) {
+            best = o;
+            most = shards;
+        }
+    }
+    for (size_t i = 0; i < e->count && best; i++)
+        if (e->objects[i].name.kind == MS_OWN_VALUE && same_write(&e->objects[i], best))
+            add(v, &e->objects[i]);
+}
+
+void ms_list_judge(enum ms_layout_kind kind, const struct ms_inventory_entry *entry, size_t missing,
+                   struct ms_verdict out[2])
+{
+    memset(out, 0, 2 * sizeof *out);
+    if (kind == MS_KIND_MUTABLE) {
+        judge_versions(entry, out);
+        return;
+    }
+    if (is_buried(entry))
+        return;
+    judge_values(entry, MS_OWN_LIVE, missing, &out[0]);
+    judge_values(entry, MS_OWN_SOFT_DELETED, missing, &out[1]);
+}

@@ -1,0 +1,38 @@
+/* mstore/list_parts.h - shared by the files of a listing (mstore/list.h). */
+#ifndef MSTORE_LIST_PARTS_H
+#define MSTORE_LIST_PARTS_H
+
+#include "mstore/inventory.h"
+#include "mstore/list.h"
+#include "store/listing.h"
+
+#define MS_LISTED_ASKS 4 /* members that are asked for a size */
+
+/* An item, live or soft-deleted, of one key. */
+struct ms_verdict {
+    bool is;
+    uint64_t size; /* MS_OWN_SIZE_UNKNOWN: not in the names */
+    int64_t mtime_ns;
+    size_t asks; /* objects that tell the size, when the name does not */
+    struct ms_object ask[MS_LISTED_ASKS];
+};
+
+/* ---- mstore/list_judge.c: pure ---- */
+
+/* What lies under a key: [0] live, [1] soft-deleted. missing: members of which nothing is known. */
+void ms_list_judge(enum ms_layout_kind kind, const struct ms_inventory_entry *entry, size_t missing,
+                   struct ms_verdict out[2]);
+
+/* ---- mstore/list_sizes.c ---- */
+
+/* The payload of an uncompressed frame without metadata that takes so many bytes; false: no frame
+ * does. */
+bool ms_list_plain_payload(uint64_t stored_bytes, uint64_t *out);
+/* The size from what the verdict says, without asking; false: it must be asked. */
+bool ms_list_known_size(const struct ms_layout_space *space, const struct ms_verdict *verdict,
+                        uint64_t *out);
+/* The size from a header. MS_ERR_NOT_FOUND: the value is gone by now. */
+int ms_list_ask_size(struct ms_roster *roster, struct ms_view space_path, struct ms_view key,
+                     const struct ms_verdict *verdict, uint64_t *out, struct ms_error *err);
+
+#endif

@@ -1,0 +1,450 @@
+/* Listings of framed namespaces: what counts as an item, its size and how it is learned, options,
+ * complete or an error, simulations with members that fail. */
+#include "mstore/list.h"
+#include "base/sim.h"
+#include "base/text.h"
+#include "mstore/frame.h"
+#include "support/check.h"
+#include "support/members.h"
+#include "support/wrapalloc.h"
+
+#include <mstore/emulator.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define MUTABLE "[namespace data]\nkind = mutable\nredundancy = all\nlevels = 1\n"
+#define COPIES  "[namespace data]\nkind = immutable\nredundancy = all\nlevels = 1\n"
+#define CODED   "[namespace data]\nkind = immutable\nredundancy = ec 2+1\nlevels = 1\n"
+
+static struct ms_error err;
+static const struct ms_list_options all = MS_LIST_OPTIONS_INIT;
+
+static int open_list(struct members *m, const struct ms_list_options *o,
+                     struct ms_store_lister **out)
+{
+    const struct ms_layout_space *space = ms_layout_space(m->roster->layout, ms_str("data"));
+    return ms_list_framed(m->roster, space, ms_str("data"), o, out, &err);
+}
+
+/* "KEY=SIZE KEY.del=SIZE GROUP/ …"; the code that ended it. */
+static int drain(struct ms_store_lister *l, char *text, size_t size)
+{
+    const struct ms_item *item;
+    size_t used = 0;
+    int code;
+    *text = 0;
+    while (!(code = ms_store_lister_next(l, &item, &err)) && item && used + 300 < size) {
+        used += (size_t)snprintf(text + used, size - used, "%.*s%s", (int)item->key.size,
+                                 (const char *)item->key.data, item->deleted ? ".del" : "");
+        if (!item->group)
+            used +=
+                (size_t)snprintf(text + used, size - used, "=%u", (unsigned)item->info.size_bytes);
+        used += (size_t)snprintf(text + used, size - used, " ");
+    }
+    return code;
+}
+
+static void check_list(struct members *m, const struct ms_list_options *o, const char *wanted)
+{
+    struct ms_store_lister *l = NULL;
+    char text[2048];
+    check_ok(open_list(m, o, &l), err);
+    check_ok(drain(l, text, sizeof text), err);
+    ms_store_lister_close(l);
+    assert_string_equal(text, wanted);
+}
+
+static struct ms_own_name version(const char *key, uint64_t counter, uint64_t size,
+                                  enum ms_own_mark mark)
+{
+    struct ms_own_name name = members_name(MS_OWN_OBJECT, key, 1, counter);
+    name.size = size;
+    name.mark = mark;
+    name.k = mark == MS_OWN_DELETED ? 0 : 1;
+    return name;
+}
+
+/* ---- what is an item ---- */
+
+static void put_versions(struct members *m)
+{
+    members_put(m, 0, version("a", 1, 10, MS_OWN_LIVE), "x");
+    members_put(m, 1, version("a", 2, 20, MS_OWN_LIVE), "x"); /* newer */
+    members_put(m, 0, version("b", 1, 10, MS_OWN_LIVE), "x");
+    members_put(m, 2, version("b", 2, 0, MS_OWN_DELETED), "x");
+    members_put(m, 0, version("c", 5, 30, MS_OWN_SOFT_DELETED), "x");
+    members_put(m, 1, version("c", 4, 10, MS_OWN_LIVE), "x");
+    members_put(m, 1, version("d/1", 1, 1, MS_OWN_LIVE), "x");
+    members_put(m, 2, version("d/2", 1, 2, MS_OWN_LIVE), "x");
+    members_put(m, 2, version("e", 1, 3, MS_OWN_LIVE), "x");
+}
+
+static void the_newest_version_counts(void **state)
+{
+    struct members m;
+    struct ms_list_options o = all;
+    (void)state;
+    members_make(&m, 3, MUTABLE, 0, ms_clock_real());
+    put_versions(&m);
+    check_list(&m, &o, "a=20 d/1=1 d/2=2 e=3 ");
+    o.deleted = MS_LIST_DELETED;
+    check_list(&m, &o, "c.del=30 ");
+    o.deleted = MS_LIST_BOTH;
+    check_list(&m, &o, "a=20 c.del=30 d/1=1 d/2=2 e=3 ");
+    o.names_only = true;
+    check_list(&m, &o, "a=0 c.del=0 d/1=0 d/2=0 e=0 ");
+    members_fini(&m);
+}
+
+static void prefix_start_limit_delimiter(void **state)
+{
+    struct members m;
+    struct ms_list_options o = all;
+    (void)state;
+    members_make(&m, 3, MUTABLE, 0, ms_clock_real());
+    put_versions(&m);
+    o.prefix = ms_str("d");
+    check_list(&m, &o, "d/1=1 d/2=2 ");
+    o.start_after = ms_str("d/1");
+    check_list(&m, &o, "d/2=2 ");
+    o = all;
+    o.delimiter = '/';
+    check_list(&m, &o, "a=20 d/ e=3 ");
+    o.limit = 2;
+    check_list(&m, &o, "a=20 d/ ");
+    o.start_after = ms_str("d/");
+    check_list(&m, &o, "e=3 ");
+    o = all;
+    o.limit = 3;
+    check_list(&m, &o, "a=20 d/1=1 d/2=2 ");
+    members_fini(&m);
+}
+
+static void tombstones_hide_values(void **state)
+{
+    struct members m;
+    struct ms_list_options o = all;
+    (void)state;
+    members_make(&m, 3, COPIES, 0, ms_clock_real());
+    static const char *const keys[] = {"buried", "risen", "alive", "soft"};
+    for (unsigned i = 0; i < 4; i++) {
+        struct ms_own_name name = members_name(MS_OWN_VALUE, keys[i], 1, 0);
+        name.mark = i == 3 ? MS_OWN_SOFT_DELETED : MS_OWN_LIVE;
+        members_put(&m, 0, name, "x");
+    }
+    struct ms_own_name tomb = members_name(MS_OWN_TOMBSTONE, "buried", 1, 3);
+    tomb.mark = MS_OWN_DELETED;
+    members_put(&m, 1, tomb, "x");
+    tomb.key = ms_str("risen");
+    members_put(&m, 1, tomb, "x");
+    tomb.mark = MS_OWN_LIVE;
+    members_put(&m, 2, tomb, "x");
+    tomb.key = ms_str("only"); /* without a value */
+    members_put(&m, 2, tomb, "x");
+    check_list(&m, &o, "alive=5 risen=5 ");
+    o.deleted = MS_LIST_BOTH;
+    check_list(&m, &o, "alive=5 risen=5 soft.del=5 ");
+    members_fini(&m);
+}
+
+static struct ms_own_name shard(const char *key, uint64_t id, unsigned index)
+{
+    struct ms_own_name name = members_name(MS_OWN_VALUE, key, 1, id);
+    name.k = 2;
+    name.m = 1;
+    name.index = index;
+    name.size = 100 + id;
+    return name;
+}
+
+static void shards_must_be_enough_for_a_value(void **state)
+{
+    struct members m;
+    (void)state;
+    members_make(&m, 3, CODED, 0, ms_clock_real());
+    members_put(&m, 0, shard("whole", 1, 0), "x");
+    members_put(&m, 1, shard("whole", 1, 1), "x");
+    members_put(&m, 0, shard("debris", 1, 0), "x");
+    members_put(&m, 1, shard("debris", 2, 1), "x"); /* of another write */
+    members_put(&m, 2, shard("twice", 1, 2), "x");
+    members_put(&m, 1, shard("twice", 1, 2), "x"); /* the same shard again */
+    members_put(&m, 0, shard("two", 1, 0), "x");
+    members_put(&m, 1, shard("two", 2, 1), "x");
+    members_put(&m, 2, shard("two", 2, 2), "x");
+    check_list(&m, &all, "two=102 whole=101 ");
+    m.script[2].broken = "n.data!";
+    m.script[2].code = MS_ERR_IO;
+    check_list(&m, &all, "debris=101 twice=101 two=101 whole=101 "); /* there may be another */
+    members_fini(&m);
+}
+
+/* ---- sizes ---- */
+
+static void put_frame(struct members *m, unsigned member, struct ms_own_name name, uint64_t length,
+                      size_t payload, bool zstd, bool later)
+{
+    struct ms_frame_header h = {.value_length = later ? MS_FRAME_LENGTH_LATER : length,
+                                .block_size = MS_FRAME_BLOCK_DEFAULT,
+                                .k = name.k,
+                                .m = name.m,
+                                .shard = name.index,
+                                .zstd = zstd};
+    uint8_t *bytes = calloc(payload + 1, 1);
+    struct ms_buf *frame = NULL;
+    check_ok(ms_frame_encode(&h, 0, ms_view(bytes, payload), length, &frame, &err), err);
+    name.size = MS_OWN_SIZE_UNKNOWN;
+    members_put_bytes(m, member, name, ms_buf_view(frame));
+    ms_buf_unref(frame);
+    free(bytes);
+}
+
+static uint64_t loads(struct members *m)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < m->count; i++)
+        sum += ms_emulator_calls(m->emulator[i], MS_VERB_LOAD);
+    return sum;
+}
+
+static void sizes_of_plain_copies_are_computed(void **state)
+{
+    static const size_t sizes[] = {0, 1, 4096, 65535, 65536, 65537, 131072, 200000};
+    struct members m;
+    char key[16], wanted[512] = "";
+    (void)state;
+    members_make(&m, 2, COPIES, 0, ms_clock_real());
+    for (unsigned i = 0; i < 8; i++) {
+        snprintf(key, sizeof key, "k%u", i);
+        put_frame(&m, i % 2, members_name(MS_OWN_VALUE, key, 1, 0), sizes[i], sizes[i], false,
+                  i % 3 == 0);
+        snprintf(wanted + strlen(wanted), sizeof wanted - strlen(wanted), "%s=%zu ", key, sizes[i]);
+    }
+    uint64_t before = loads(&m);
+    check_list(&m, &all, wanted);
+    assert_int_equal(loads(&m), before);
+    members_fini(&m);
+}
+
+static void other_sizes_come_from_headers(void **state)
+{
+    struct members m;
+    (void)state;
+    members_make(&m, 2, COPIES "compress = zstd\n", 0, ms_clock_real());
+    struct ms_own_name name = members_name(MS_OWN_VALUE, "a", 1, 0);
+    put_frame(&m, 0, name, 100000, 100000, false, false);
+    put_frame(&m, 1, name, 100000, 100000, false, false);
+    name.key = ms_str("b");
+    put_frame(&m, 0, name, 77777, 77777, false, true); /* in the trailer */
+    name.key = ms_str("c");
+    put_frame(&m, 1, name, 5, 5, false, false);
+    name.size = MS_OWN_SIZE_UNKNOWN;
+    members_put(&m, 0, name, "damaged");
+    uint64_t before = loads(&m);
+    check_list(&m, &all, "a=100000 b=77777 c=5 ");
+    assert_in_range(loads(&m) - before, 4, 5); /* a, b twice, c; perhaps the damaged one too */
+    struct ms_list_options o = all;
+    o.names_only = true;
+    before = loads(&m);
+    check_list(&m, &o, "a=0 b=0 c=0 ");
+    assert_int_equal(loads(&m), before);
+    members_fini(&m);
+}
+
+static void a_size_that_nobody_knows_is_an_error(void **state)
+{
+    struct members m;
+    struct ms_store_lister *l = NULL;
+    char text[512];
+    (void)state;
+    members_make(&m, 2, COPIES, 0, ms_clock_real());
+    struct ms_own_name name = members_name(MS_OWN_VALUE, "a", 1, 0);
+    name.size = MS_OWN_SIZE_UNKNOWN;
+    members_put(&m, 0, name, "damaged");
+    check_ok(open_list(&m, &all, &l), err);
+    check_code(drain(l, text, sizeof text), MS_ERR_CORRUPT, err);
+    check_text(err, "the size of \"a\" cannot be read");
+    ms_store_lister_close(l);
+    members_fini(&m);
+}
+
+/* ---- complete or an error ---- */
+
+static void half_of_the_targets_may_be_missing(void **state)
+{
+    static const unsigned tolerated[] = {0, 0, 1, 1, 2, 2};
+    struct members m;
+    (void)state;
+    for (unsigned count = 1; count <= 5; count++) {
+        members_make(&m, count, MUTABLE, 0, ms_clock_real());
+        const struct ms_layout *layout = m.roster->layout;
+        assert_int_equal(ms_list_tolerates(layout, layout->spaces), tolerated[count]);
+        members_fini(&m);
+    }
+}
+
+static void one_more_missing_is_an_error(void **state)
+{
+    struct members m;
+    struct ms_store_lister *l = NULL;
+    char text[512];
+    (void)state;
+    members_make(&m, 3, MUTABLE, 0, ms_clock_real());
+    put_versions(&m);
+    m.script[0].broken = "n.data!";
+    m.script[0].code = MS_ERR_CORRUPT;
+    members_put(&m, 1, version("c", 5, 30, MS_OWN_SOFT_DELETED), "x"); /* as on m0 */
+    check_list(&m, &all, "a=20 d/1=1 d/2=2 e=3 ");
+    m.script[1].broken = "k.d-,"; /* "d/": on the way */
+    m.script[1].code = MS_ERR_IO;
+    check_ok(open_list(&m, &all, &l), err);
+    int code = drain(l, text, sizeof text);
+    assert_int_equal(code, MS_ERR_CORRUPT);
+    check_text(err, "listing \"data\" could leave out keys: 2 of 3 members fail where 1 may: "
+                    "member m0: the line broke; member m1: ");
+    check_code(drain(l, text, sizeof text), MS_ERR_CORRUPT, err); /* and stays so */
+    ms_store_lister_close(l);
+    members_fini(&m);
+}
+
+/* ---- memory that runs out ---- */
+
+static void allocation_k_fails(void **state)
+{
+    struct members m;
+    bool failed = true;
+    (void)state;
+    members_make(&m, 2, COPIES "compress = zstd\n", 0, ms_clock_real());
+    put_frame(&m, 0, members_name(MS_OWN_VALUE, "abc", 1, 0), 9, 9, false, false);
+    put_frame(&m, 1, members_name(MS_OWN_VALUE, "abd", 1, 0), 8, 8, false, false);
+    for (long k = 0; failed; k++) {
+        struct ms_store_lister *l = NULL;
+        char text[512] = "";
+        wrapalloc_arm(k);
+        int code = open_list(&m, &all, &l);
+        if (!code)
+            code = drain(l, text, sizeof text);
+        failed = wrapalloc_disarm();
+        if (code)
+            check_code(code, MS_ERR_NO_MEMORY, err);
+        else
+            assert_string_equal(text, "abc=9 abd=8 ");
+        ms_store_lister_close(l);
+        assert_true(failed || k > 20);
+        assert_true(k < 1000);
+    }
+    members_fini(&m);
+}
+
+/* ---- simulations ----
+ *
+ * 3 members; each key was acknowledged: it is on two of them at least; some were deleted, known to
+ * two, while the third still has the value. Members fail at any folder after any number of names.
+ */
+
+#define KEYS 24
+
+static void prepare(struct members *m, struct ms_random *random, bool deleted[KEYS])
+{
+    for (unsigned k = 0; k < KEYS; k++) {
+        char key[8];
+        snprintf(key, sizeof key, "%c%u", 'a' + k / 6, k % 6);
+        unsigned without = (unsigned)ms_random_below(random, 4); /* 3: whole */
+        deleted[k] = ms_random_below(random, 4) == 0;
+        struct ms_own_name value = members_name(MS_OWN_VALUE, key, 1, 0);
+        struct ms_own_name tomb = members_name(MS_OWN_TOMBSTONE, key, 1, 1);
+        tomb.mark = MS_OWN_DELETED;
+        for (unsigned i = 0; i < 3; i++)
+            if (deleted[k])
+                members_put(m, i, i == without ? value : tomb, "x");
+            else if (i != without)
+                members_put(m, i, value, "x");
+    }
+}
+
+static unsigned break_some(struct members *m, struct ms_random *random)
+{
+    static const char *const where[] = {"n.data!", "/val/n.data!/k.b", "/tomb/n.data!", "/k.d"};
+    unsigned broken = 0;
+    for (unsigned i = 0; i < 3; i++) {
+        if (ms_random_below(random, 3))
+            continue;
+        broken++;
+        m->script[i].broken = where[ms_random_below(random, 4)];
+        m->script[i].after = (size_t)ms_random_below(random, 3);
+        m->script[i].code = MS_ERR_IO;
+    }
+    return broken;
+}
+
+static int check_keys(struct ms_store_lister *l, const bool deleted[KEYS], bool *complete)
+{
+    const struct ms_item *item;
+    for (unsigned k = 0; k < KEYS; k++) {
+        char key[8];
+        snprintf(key, sizeof key, "%c%u", 'a' + k / 6, k % 6);
+        if (deleted[k])
+            continue;
+        int code = ms_store_lister_next(l, &item, &err);
+        if (code)
+            return code;
+        *complete = *complete && item && ms_equal(item->key, ms_str(key));
+        if (!item)
+            return 0;
+    }
+    int code = ms_store_lister_next(l, &item, &err);
+    *complete = *complete && !item;
+    return code;
+}
+
+static int simulated(void *arg)
+{
+    struct ms_random *random = arg;
+    struct members m;
+    struct ms_store_lister *l = NULL;
+    bool deleted[KEYS], complete = true;
+    members_make(&m, 3, COPIES, ms_random_below(random, 3) * 1000000, ms_sim_clock());
+    prepare(&m, random, deleted);
+    unsigned broken = break_some(&m, random);
+    int code = open_list(&m, &all, &l);
+    if (!code)
+        code = check_keys(l, deleted, &complete);
+    ms_store_lister_close(l);
+    members_fini(&m);
+    if (!complete)
+        return ms_error_set(&err, MS_ERR_INTERNAL, "a key is missing or too many");
+    if (code && (code != MS_ERR_IO || broken < 2))
+        return ms_error_set(&err, MS_ERR_INTERNAL, "%u failed: %d", broken, code);
+    return 0;
+}
+
+static void complete_or_an_error_under_any_seed(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 150; seed++) {
+        struct ms_random random;
+        struct ms_sim_result result;
+        const struct ms_sim_options o = {.seed = seed, .max_steps = 1000000};
+        ms_random_seed(&random, seed);
+        if (ms_sim_run(&o, simulated, &random, &result, &err))
+            fail_msg("seed %llu: %s", (unsigned long long)seed, err.text);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_newest_version_counts),
+        cmocka_unit_test(prefix_start_limit_delimiter),
+        cmocka_unit_test(tombstones_hide_values),
+        cmocka_unit_test(shards_must_be_enough_for_a_value),
+        cmocka_unit_test(sizes_of_plain_copies_are_computed),
+        cmocka_unit_test(other_sizes_come_from_headers),
+        cmocka_unit_test(a_size_that_nobody_knows_is_an_error),
+        cmocka_unit_test(half_of_the_targets_may_be_missing),
+        cmocka_unit_test(one_more_missing_is_an_error),
+        cmocka_unit_test(allocation_k_fails),
+        cmocka_unit_test(complete_or_an_error_under_any_seed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
