@@ -15,7 +15,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
-#define LOCK_TRIES   500
+#define LOCK_MAX_NS  1000000000u
 #define LOCK_WAIT_NS 2000000u
 
 struct ms_state {
@@ -106,15 +106,17 @@ static int choose_folder(struct ms_state *s, const char *folder, struct ms_error
 
 static int lock(int folder, const char *path, struct ms_error *err)
 {
-    for (int i = 0; flock(folder, LOCK_EX | LOCK_NB) != 0; i++) {
+    struct ms_clock *clock = ms_clock_real();
+    uint64_t begin = ms_clock_now(clock);
+    while (flock(folder, LOCK_EX | LOCK_NB) != 0) {
         if (errno == ENOLCK || errno == EOPNOTSUPP || errno == ENOSYS)
             return 0; /* a file system without: the rename is whole all the same */
         if (errno != EWOULDBLOCK && errno != EINTR)
             return ms_error_errno(err, errno, "lock the state folder %s", path);
-        if (i == LOCK_TRIES)
+        if (ms_clock_now(clock) - begin > LOCK_MAX_NS)
             return ms_error_set(err, MS_ERR_BUSY,
                                 "another process holds the lock of the state folder %s", path);
-        int code = ms_sleep(ms_clock_real(), LOCK_WAIT_NS, err);
+        int code = ms_sleep(clock, LOCK_WAIT_NS, err);
         if (code)
             return code;
     }
