@@ -36,6 +36,7 @@ static bool try_elsewhere(int code, const struct ms_immutable_where *w)
            !w->everywhere;
 }
 
+/* *out is NULL before. */
 static int load_from(const struct ms_site *site, struct ms_immutable_where *w, int64_t offset,
                      uint64_t size, struct ms_buf **out, struct ms_value_info *info,
                      struct ms_error *err)
@@ -44,6 +45,13 @@ static int load_from(const struct ms_site *site, struct ms_immutable_where *w, i
     int code = ms_value_load(site, &query, offset, size, out, info, err);
     if (code)
         return ms_immutable_verdict(site, w, code, err);
+    code = ms_immutable_believe(site, w, err);
+    if (code && out) {
+        ms_buf_unref(*out);
+        *out = NULL;
+    }
+    if (code)
+        return code;
     if (out)
         mend(site, w, offset == 0 && size == MS_SIZE_TO_END, info, *out);
     return 0;
@@ -70,7 +78,11 @@ int ms_immutable_load(const struct ms_site *site, int64_t offset, uint64_t size,
                       struct ms_buf **out, struct ms_error *err)
 {
     struct ms_value_info info = {0};
-    return load(site, offset, size, out, &info, err);
+    struct ms_buf *loaded = NULL;
+    int code = load(site, offset, size, &loaded, &info, err);
+    if (!code)
+        *out = loaded;
+    return code;
 }
 
 int ms_immutable_info(const struct ms_site *site, struct ms_item_info *out, struct ms_error *err)

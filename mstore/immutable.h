@@ -30,6 +30,11 @@ int ms_immutable_load(const struct ms_site *site, int64_t offset, uint64_t size,
                       struct ms_buf **out, struct ms_error *err) MS_MUST_CHECK;
 int ms_immutable_info(const struct ms_site *site, struct ms_item_info *out,
                       struct ms_error *err) MS_MUST_CHECK;
+/* For good: a tombstone on a majority of the key's voters, then at all members that answer; the
+ * others are noted. A copy that such a member still has, when it is back, does not count
+ * (ms_member_returning). NOT_FOUND. Storing the key again, later, makes it exist again. */
+int ms_immutable_delete(const struct ms_site *site, struct ms_ids *ids,
+                        struct ms_error *err) MS_MUST_CHECK;
 /* In a stream, in bounded memory. Nothing is visible before the commit. */
 int ms_immutable_write(const struct ms_site *site, struct ms_ids *ids,
                        const struct ms_precondition *pre, struct ms_store_writer **out,

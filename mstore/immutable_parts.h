@@ -40,4 +40,16 @@ struct ms_value_query ms_immutable_query(const struct ms_immutable_where *w);
 int ms_immutable_verdict(const struct ms_site *site, const struct ms_immutable_where *w, int code,
                          struct ms_error *err) MS_MUST_CHECK;
 
+int ms_immutable_nothing(const struct ms_site *site, struct ms_error *err); /* NOT_FOUND */
+/* No complete write was found: NOT_FOUND, or who may have it. */
+int ms_immutable_judge(const struct ms_site *site, const struct ms_value_finding *f,
+                       struct ms_error *err) MS_MUST_CHECK;
+/* 0: what was found counts. NOT_FOUND: it is at members that were away alone, and was deleted
+ * meanwhile. */
+int ms_immutable_alive(const struct ms_site *site, const struct ms_value_finding *f,
+                       struct ms_error *err) MS_MUST_CHECK;
+/* The same of what a load got from `w`; without a call unless all of it came from such members. */
+int ms_immutable_believe(const struct ms_site *site, const struct ms_immutable_where *w,
+                         struct ms_error *err) MS_MUST_CHECK;
+
 #endif

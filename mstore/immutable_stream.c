@@ -122,8 +122,16 @@ static int open_from(const struct ms_site *site, struct ms_immutable_where *w,
                      struct ms_value_reader **out, struct ms_error *err)
 {
     struct ms_value_query query = ms_immutable_query(w);
-    int code = ms_value_reader_new(site, &query, out, err);
-    return code ? ms_immutable_verdict(site, w, code, err) : 0;
+    struct ms_value_reader *reader = NULL;
+    int code = ms_value_reader_new(site, &query, &reader, err);
+    if (code)
+        return ms_immutable_verdict(site, w, code, err);
+    code = ms_immutable_believe(site, w, err);
+    if (code)
+        ms_value_reader_close(reader);
+    else
+        *out = reader;
+    return code;
 }
 
 static int open_reader(const struct ms_site *site, struct ms_value_reader **out,

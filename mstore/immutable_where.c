@@ -115,6 +115,15 @@ static void set_digest(const struct ms_site *site, struct ms_immutable_where *w)
     w->sha256[site->key.size] = '\0';
 }
 
+/* Targets before others; members that were away, and may have missed a deletion, behind the rest.
+ */
+static uint8_t turn_of(const struct ms_site *site, unsigned i)
+{
+    struct ms_member *m = ms_site_member(site, i);
+    return (uint8_t)((i < site->order.targets ? 0 : MS_TURN_OTHERS) +
+                     (m && ms_member_returning(m) ? 1 : 0));
+}
+
 /* Copies: everybody, targets first. Shards: target i has shard i. */
 static int guess_from_key(const struct ms_site *site, struct ms_immutable_where *w,
                           struct ms_error *err)
@@ -129,13 +138,13 @@ static int guess_from_key(const struct ms_site *site, struct ms_immutable_where 
     for (unsigned i = 0; i < count; i++)
         w->places[i] = (struct ms_value_place){.member = site->order.member[i],
                                                .shard = (uint8_t)(copies ? 0 : i),
-                                               .turn = i >= site->order.targets};
+                                               .turn = turn_of(site, i)};
     w->count = count;
     w->everywhere = copies;
     return 0;
 }
 
-static int nothing(const struct ms_site *site, struct ms_error *err)
+int ms_immutable_nothing(const struct ms_site *site, struct ms_error *err)
 {
     char shown[MS_VALUE_SHOWN];
     return ms_error_set(err, MS_ERR_NOT_FOUND, "%s: there is no such value",
@@ -143,7 +152,8 @@ static int nothing(const struct ms_site *site, struct ms_error *err)
 }
 
 /* No complete write was found. */
-static int judge(const struct ms_site *site, const struct ms_value_finding *f, struct ms_error *err)
+int ms_immutable_judge(const struct ms_site *site, const struct ms_value_finding *f,
+                       struct ms_error *err)
 {
     char shown[MS_VALUE_SHOWN];
     unsigned silent = site->order.data - f->answered;
@@ -151,7 +161,7 @@ static int judge(const struct ms_site *site, const struct ms_value_finding *f, s
     for (size_t i = 0; i < f->count; i++)
         best = f->writes[i].distinct > best ? f->writes[i].distinct : best;
     if (best + silent < ms_immutable_needs(site))
-        return nothing(site, err);
+        return ms_immutable_nothing(site, err);
     return ms_error_set(err, f->why.code ? f->why.code : MS_ERR_CORRUPT,
                         "%s: %u of its shards are there, and %u members did not answer (%s)",
                         ms_value_shown(site, shown), best, silent, f->why.text);
@@ -197,7 +207,9 @@ static int find(const struct ms_site *site, bool everywhere, struct ms_immutable
     if (code)
         return code;
     w->everywhere = everywhere || !f.complete;
-    code = f.complete ? take_write(site, &f, w, err) : judge(site, &f, err);
+    code = f.complete ? ms_immutable_alive(site, &f, err) : ms_immutable_judge(site, &f, err);
+    if (!code)
+        code = take_write(site, &f, w, err);
     ms_value_finding_fini(&f);
     return code;
 }
@@ -233,6 +245,6 @@ int ms_immutable_verdict(const struct ms_site *site, const struct ms_immutable_w
     }
     bool elsewhere = code && ms_code_class(code) != MS_CLASS_PERMANENT;
     if (elsewhere && !there && w->everywhere && silent < ms_immutable_needs(site))
-        return nothing(site, err);
+        return ms_immutable_nothing(site, err);
     return code;
 }

@@ -74,6 +74,29 @@ struct ms_health *ms_member_health(struct ms_member *m)
     return m->health;
 }
 
+static uint64_t absences(const struct ms_member *m)
+{
+    struct ms_health_view view;
+    ms_health_view(m->health, ms_clock_now(m->clock), 0, &view);
+    return view.opened;
+}
+
+bool ms_member_returning(const struct ms_member *m)
+{
+    return atomic_load(&m->away) || absences(m) > atomic_load(&m->settled);
+}
+
+void ms_member_set_returning(struct ms_member *m)
+{
+    atomic_store(&m->away, true);
+}
+
+void ms_member_settle(struct ms_member *m)
+{
+    atomic_store(&m->settled, absences(m));
+    atomic_store(&m->away, false);
+}
+
 const char *ms_member_url(const struct ms_member *m)
 {
     return m->backend->url;

@@ -38,6 +38,12 @@ void ms_member_unref(struct ms_member *m);
 const char *ms_member_name(const struct ms_member *m);
 const struct ms_uuid *ms_member_uuid(const struct ms_member *m);
 struct ms_health *ms_member_health(struct ms_member *m);
+/* It has been away, as far as anybody here knows: it did not answer for a while since it was made
+ * or settled, or somebody said so (notes for it were found). Then it may have missed deletions. */
+bool ms_member_returning(const struct ms_member *m);
+void ms_member_set_returning(struct ms_member *m);
+/* What it missed has been made up for. */
+void ms_member_settle(struct ms_member *m);
 /* For messages: no secrets. */
 const char *ms_member_url(const struct ms_member *m);
 struct ms_clock *ms_member_clock(const struct ms_member *m);

@@ -18,7 +18,9 @@ struct ms_member {
     struct ms_backend *backend; /* owned */
     struct ms_health *health;   /* owned */
     atomic_uint refs;
-    struct ms_mutex mutex; /* of the stage and what follows; never held across a call */
+    atomic_bool away;              /* somebody said that it was */
+    atomic_uint_least64_t settled; /* times it had stopped answering when that was made up for */
+    struct ms_mutex mutex;         /* of the stage and what follows; never held across a call */
     struct ms_cond changed;
     enum ms_member_stage stage;
     bool backend_open;   /* touched by whoever is opening */

@@ -85,7 +85,8 @@ enum ms_place_state {
     MS_PLACE_DAMAGED,
     MS_PLACE_FAILED, /* the member could not be asked */
 };
-/* Where a shard is, or may be. */
+/* Where a shard is, or may be. Turns from MS_TURN_OTHERS on: nothing is missing where it is not. */
+#define MS_TURN_OTHERS 2
 struct ms_value_place {
     uint16_t member; /* index of the layout's members */
     uint8_t shard;
@@ -138,9 +139,10 @@ struct ms_value_finding {
     struct ms_value_write
         *writes; /* those with k distinct shards first, then by ID, newest first */
     size_t count;
-    unsigned complete;        /* so many of them have k */
-    unsigned asked, answered; /* members */
-    struct ms_error why;      /* of the first that did not answer */
+    unsigned complete;                 /* so many of them have k */
+    unsigned asked, answered;          /* members */
+    bool has_answered[MS_MEMBERS_MAX]; /* by place in the order */
+    struct ms_error why;               /* of the first that did not answer */
 };
 /* Lists the flat objects of the key at the site's members: at `least` targets first (those expected
  * to be fastest), at all members unless a complete write has turned up; everywhere: at all of them
@@ -151,9 +153,9 @@ void ms_value_finding_fini(struct ms_value_finding *f);
 
 /* ---- repair ------------------------------------------------------------------------------- */
 
-/* Rewrites the objects at places that are ABSENT or DAMAGED (turn 0 only) from the whole value, in
- * the background; at most a few such works at a time, what does not fit in is noted as hints.
- * header: of a good frame. Never fails: nothing depends on it. */
+/* Rewrites the objects at places that are ABSENT or DAMAGED (turns below MS_TURN_OTHERS) from the
+ * whole value, in the background; at most a few such works at a time, what does not fit in is noted
+ * as hints. header: of a good frame. Never fails: nothing depends on it. */
 void ms_value_repair(const struct ms_site *site, const struct ms_value_shape *shape,
                      const struct ms_value_place places[], size_t count,
                      const struct ms_frame_header *header, struct ms_buf *value);

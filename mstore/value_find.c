@@ -276,6 +276,7 @@ static int ask_until_found(struct asking *a, bool everywhere, struct ms_error *e
             continue;
         }
         f->answered++;
+        f->has_answered[leg] = true;
         int code = add_places(f, &a->search->at[leg], site->order.member[leg], err);
         if (code)
             return code;

@@ -70,7 +70,7 @@ static int repair_run(void *arg)
 
 static bool is_lacking(const struct ms_site *site, const struct ms_value_place *place)
 {
-    return place->turn == 0 &&
+    return place->turn < MS_TURN_OTHERS &&
            (place->state == MS_PLACE_ABSENT || place->state == MS_PLACE_DAMAGED) &&
            site->roster->layout->members[place->member].state == MS_ACTIVE;
 }

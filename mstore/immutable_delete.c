@@ -1,0 +1,213 @@
+/* mstore/immutable_delete.c - deleting an immutable key, and not letting it come back.
+ *
+ *     1  which objects are where: everybody is asked
+ *     2  a tombstone on a majority: from here on the deletion will be finished by whoever sees it
+ *     3  the objects are deleted at all members that answer
+ *     4  those that did not are noted, with the tombstone's name
+ *
+ * A member that was away may still have a copy. What is found at such members alone counts only
+ * when there is no tombstone: a later store of the key has put copies at others. */
+#include "mstore/immutable_parts.h"
+
+#include "base/text.h"
+#include "mstore/tombs.h"
+#include "mstore/value_parts.h"
+
+#include <stdlib.h>
+
+/* ---- step 3 --------------------------------------------------------------------------------- */
+
+struct object {
+    struct ms_value_shape shape;
+    struct ms_value_place place;
+};
+struct removal { /* shared with the calls; a leg for each member of the order */
+    struct ms_value_home home;
+    struct object *objects;
+    size_t count;
+};
+
+static void removal_free(void *shared)
+{
+    struct removal *r = shared;
+    ms_value_home_fini(&r->home);
+    free(r->objects);
+    free(r);
+}
+
+static int remove_leg(void *shared, unsigned leg, struct ms_error *err)
+{
+    struct removal *r = shared;
+    struct ms_member *m = NULL;
+    struct ms_name name;
+    unsigned member = r->home.site.order.member[leg];
+    int code = ms_value_member(&r->home.site, member, &m, err);
+    for (size_t i = 0; i < r->count && !code; i++) {
+        const struct object *o = &r->objects[i];
+        if (o->place.member != member)
+            continue;
+        code = ms_value_name(&r->home.site, &o->shape, o->place.shard, &name, err);
+        if (!code)
+            code = ms_member_delete(m, ms_name_view(&name), err);
+        if (code == MS_ERR_NOT_FOUND)
+            code = 0;
+    }
+    return code;
+}
+
+static int removal_new(const struct ms_site *site, const struct ms_value_finding *f,
+                       struct removal **out, struct ms_error *err)
+{
+    struct removal *r = calloc(1, sizeof *r);
+    size_t count = 0;
+    for (size_t i = 0; i < f->count; i++)
+        count += f->writes[i].count;
+    if (r)
+        r->objects = calloc(count + 1, sizeof *r->objects);
+    if (!r || !r->objects) {
+        free(r);
+        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for deleting a value");
+    }
+    for (size_t i = 0; i < f->count; i++)
+        for (size_t p = 0; p < f->writes[i].count; p++)
+            r->objects[r->count++] = (struct object){f->writes[i].shape, f->writes[i].places[p]};
+    int code = ms_value_home_init(&r->home, site, NULL, err);
+    if (code) {
+        free(r->objects);
+        free(r);
+        return code;
+    }
+    *out = r;
+    return 0;
+}
+
+static bool has_any(const struct removal *r, unsigned member)
+{
+    for (size_t i = 0; i < r->count; i++)
+        if (r->objects[i].place.member == member)
+            return true;
+    return false;
+}
+
+/* ---- step 4 --------------------------------------------------------------------------------- */
+
+/* On a majority of those that answered: whoever looks for notes must find one. */
+static void note_absent(const struct ms_site *site, struct ms_write_id tomb, const bool answered[])
+{
+    struct ms_value_shape shape = {.kind = MS_OWN_TOMBSTONE,
+                                   .id = tomb,
+                                   .named_size = MS_OWN_SIZE_UNKNOWN,
+                                   .mark = MS_OWN_DELETED};
+    struct ms_value_place missing[MS_MEMBERS_MAX];
+    uint16_t keepers[MS_MEMBERS_MAX];
+    size_t lacking = 0, keeping = 0;
+    for (unsigned i = 0; i < site->order.data; i++)
+        if (answered[i])
+            keepers[keeping++] = site->order.member[i];
+        else
+            missing[lacking++] = (struct ms_value_place){.member = site->order.member[i]};
+    if (lacking && keeping)
+        ms_value_hint(site, &shape, missing, lacking, keepers, keeping);
+}
+
+/* Everybody gets a call who has something; who has nothing has answered. */
+static int remove_all(const struct ms_site *site, const struct ms_value_finding *f,
+                      struct ms_write_id tomb, struct ms_error *err)
+{
+    struct removal *r = NULL;
+    struct ms_fan *fan = NULL;
+    bool answered[MS_MEMBERS_MAX] = {0};
+    unsigned leg;
+    int code = removal_new(site, f, &r, err);
+    if (code)
+        return code;
+    code = ms_fan_new(site->order.data, remove_leg, removal_free, r, &fan, err);
+    if (code) {
+        removal_free(r);
+        return code;
+    }
+    for (unsigned i = 0; i < site->order.data; i++) {
+        answered[i] = f->has_answered[i];
+        if (answered[i] && has_any(r, site->order.member[i])) {
+            answered[i] = false;
+            ms_fan_start(fan, i);
+        }
+    }
+    while (ms_fan_next(fan, site->roster->clock, UINT64_MAX, &leg))
+        answered[leg] = ms_fan_code(fan, leg) == 0;
+    note_absent(site, tomb, answered);
+    ms_fan_release(fan);
+    return 0;
+}
+
+/* ---- deleting ------------------------------------------------------------------------------- */
+
+static int delete_found(const struct ms_site *site, struct ms_ids *ids,
+                        const struct ms_value_finding *f, struct ms_error *err)
+{
+    struct ms_tomb newest = {0};
+    int code = ms_tombs_look(site, &newest, err);
+    struct ms_write_id id = {newest.id.counter + 1, ms_ids_draw(ids)};
+    if (!code)
+        code = ms_tombs_put(site, id, err);
+    return code ? code : remove_all(site, f, id, err);
+}
+
+int ms_immutable_delete(const struct ms_site *site, struct ms_ids *ids, struct ms_error *err)
+{
+    struct ms_value_finding f = {0};
+    int code = ms_value_find(site, 0, true, &f, err);
+    if (code)
+        return code;
+    if (f.count)
+        code = ms_immutable_alive(site, &f, err);
+    else
+        code = ms_immutable_judge(site, &f, err);
+    if (!code)
+        code = delete_found(site, ids, &f, err);
+    ms_value_finding_fini(&f);
+    return code;
+}
+
+/* ---- members that were away ----------------------------------------------------------------- */
+
+static bool is_returning(const struct ms_site *site, unsigned member)
+{
+    struct ms_member *m = site->roster->members[member];
+    return m && ms_member_returning(m);
+}
+
+int ms_immutable_alive(const struct ms_site *site, const struct ms_value_finding *f,
+                       struct ms_error *err)
+{
+    struct ms_tomb tomb = {0};
+    for (size_t i = 0; i < f->count; i++)
+        for (size_t p = 0; p < f->writes[i].count; p++)
+            if (!is_returning(site, f->writes[i].places[p].member))
+                return 0;
+    int code = ms_tombs_look(site, &tomb, err);
+    return code || !tomb.there ? code : ms_immutable_nothing(site, err);
+}
+
+int ms_immutable_believe(const struct ms_site *site, const struct ms_immutable_where *w,
+                         struct ms_error *err)
+{
+    struct ms_value_finding f = {0};
+    struct ms_tomb tomb = {0};
+    bool any = false;
+    for (size_t i = 0; i < w->count; i++) {
+        if (w->places[i].state != MS_PLACE_GOOD)
+            continue;
+        if (!is_returning(site, w->places[i].member))
+            return 0;
+        any = true;
+    }
+    int code = any ? ms_tombs_look(site, &tomb, err) : 0;
+    if (code || !tomb.there)
+        return code;
+    code = ms_value_find(site, 0, true, &f, err);
+    if (!code)
+        code = ms_immutable_alive(site, &f, err);
+    ms_value_finding_fini(&f);
+    return code;
+}

@@ -1,0 +1,22 @@
+/* mstore/tombs.h - tombstones of immutable keys: objects that say a key was deleted, on a majority
+ * of its voters (its targets, and one witness when those are even in number). Whoever reads enough
+ * voters to meet every majority sees the newest. Any thread. */
+#ifndef MSTORE_TOMBS_H
+#define MSTORE_TOMBS_H
+
+#include "mstore/names.h"
+#include "mstore/roster.h"
+
+struct ms_tomb {
+    bool there;
+    struct ms_write_id id;
+};
+/* The newest tombstone of the key. With too few voters: the error of one of them. */
+int ms_tombs_look(const struct ms_site *site, struct ms_tomb *out,
+                  struct ms_error *err) MS_MUST_CHECK;
+/* Puts one on a majority. */
+int ms_tombs_put(const struct ms_site *site, struct ms_write_id id,
+                 struct ms_error *err) MS_MUST_CHECK;
+struct ms_own_name ms_tombs_name(const struct ms_site *site, struct ms_write_id id);
+
+#endif

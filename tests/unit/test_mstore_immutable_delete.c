@@ -1,0 +1,169 @@
+/* mstore/immutable_delete.c, tombs.c: what was deleted stays so, also when a member returns; what
+ * is stored again is there again; with how many members down. */
+#include "mstore/immutable.h"
+
+#include "base/pool.h"
+#include "mstore/tombs.h"
+#include "tests/support/check.h"
+#include "tests/support/fleet.h"
+
+#include <stdlib.h>
+
+static const char key[] = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
+
+static void put(struct fleet *f)
+{
+    struct ms_error err = {0};
+    struct ms_site site = fleet_site(f, key);
+    struct ms_buf *value = ms_buf_copy(ms_str("hello"));
+    check_ok(ms_immutable_store(&site, f->ids, value, NULL, &err), err);
+    ms_buf_unref(value);
+}
+
+static int load(struct fleet *f, struct ms_error *err)
+{
+    struct ms_site site = fleet_site(f, key);
+    struct ms_buf *got = NULL;
+    int code = ms_immutable_load(&site, 0, MS_SIZE_TO_END, &got, err);
+    if (!code)
+        assert_true(ms_buf_size(got) == 5 && memcmp(ms_buf_view(got).data, "hello", 5) == 0);
+    ms_buf_unref(got);
+    return code;
+}
+
+static int forget(struct fleet *f, struct ms_error *err)
+{
+    struct ms_site site = fleet_site(f, key);
+    return ms_immutable_delete(&site, f->ids, err);
+}
+
+static unsigned objects(struct fleet *f, const char *folder)
+{
+    unsigned sum = 0;
+    for (unsigned i = 0; i < f->count; i++)
+        sum += fleet_objects(f, i, folder);
+    return sum;
+}
+
+static const char *const policies[] = {
+    "redundancy = copies 3\n", "redundancy = copies 3\nverify = sha256\n", "redundancy = ec 2+1\n",
+    "redundancy = ec 2+1\nverify = sha256\n"};
+#define POLICIES (sizeof policies / sizeof *policies)
+
+static void a_deleted_value_is_gone(void **state)
+{
+    (void)state;
+    for (size_t p = 0; p < POLICIES; p++) {
+        struct fleet f;
+        struct ms_error err = {0};
+        struct ms_item_info info;
+        fleet_make(&f, &(struct fleet_options){.members = 4, .policy = policies[p]});
+        check_code(forget(&f, &err), MS_ERR_NOT_FOUND, err);
+        assert_int_equal(objects(&f, "tomb"), 0);
+        put(&f);
+        check_ok(load(&f, &err), err);
+        check_ok(forget(&f, &err), err);
+        ms_pool_shutdown();
+        assert_int_equal(objects(&f, "val"), 0);
+        assert_int_equal(objects(&f, "tomb"), 3);
+        assert_int_equal(objects(&f, "hint"), 0);
+        check_code(load(&f, &err), MS_ERR_NOT_FOUND, err);
+        struct ms_site site = fleet_site(&f, key);
+        check_ok(ms_immutable_info(&site, &info, &err), err);
+        assert_false(info.exists);
+        check_code(forget(&f, &err), MS_ERR_NOT_FOUND, err);
+        put(&f); /* and there again */
+        check_ok(load(&f, &err), err);
+        check_ok(forget(&f, &err), err);
+        check_code(load(&f, &err), MS_ERR_NOT_FOUND, err);
+        fleet_free(&f);
+    }
+}
+
+/* Another client, which has been told that the member was away. */
+static void look_from_elsewhere(const struct fleet *f, const struct fleet_options *options,
+                                unsigned away, int wanted)
+{
+    struct fleet other;
+    struct ms_error err = {0};
+    fleet_join(&other, f, options);
+    ms_member_set_returning(other.roster->members[away]);
+    check_code(load(&other, &err), wanted, err);
+    fleet_free(&other);
+}
+
+static void a_returning_member_brings_nothing_back(void **state)
+{
+    (void)state;
+    for (size_t p = 0; p < POLICIES; p++) {
+        struct fleet f;
+        struct ms_error err = {0};
+        struct fleet_options options = {.members = 3, .policy = policies[p]};
+        fleet_make(&f, &options);
+        struct ms_site site = fleet_site(&f, key);
+        unsigned away = site.order.member[0]; /* it has a copy, or the only data shard */
+        put(&f);
+        fleet_gone(&f, away, true);
+        check_ok(forget(&f, &err), err);
+        ms_pool_shutdown();
+        assert_int_equal(fleet_objects(&f, away, "val"), 1);
+        assert_int_equal(objects(&f, "val"), 1);
+        assert_int_equal(objects(&f, "hint"), 2); /* who is to be told, on both others */
+        fleet_gone(&f, away, false);
+        struct ms_clock *clock = f.clock;
+        check_ok(ms_sleep(clock, UINT64_C(2500000000), &err), err); /* its breaker lets it in */
+        assert_true(ms_member_returning(f.roster->members[away]));
+        check_code(load(&f, &err), MS_ERR_NOT_FOUND, err);
+        struct ms_item_info info;
+        check_ok(ms_immutable_info(&site, &info, &err), err);
+        assert_false(info.exists);
+        look_from_elsewhere(&f, &options, away, MS_ERR_NOT_FOUND);
+        put(&f); /* a later store counts */
+        check_ok(load(&f, &err), err);
+        look_from_elsewhere(&f, &options, away, 0);
+        fleet_free(&f);
+    }
+}
+
+static void a_copy_without_a_tombstone_counts(void **state)
+{
+    (void)state;
+    struct fleet f;
+    struct ms_error err = {0};
+    fleet_make(&f, &(struct fleet_options){.members = 2, .policy = "redundancy = copies 2\n"});
+    struct ms_site site = fleet_site(&f, key);
+    put(&f);
+    ms_member_set_returning(f.roster->members[site.order.member[0]]);
+    fleet_gone(&f, site.order.member[1], true); /* within what it bears */
+    check_ok(load(&f, &err), err);
+    ms_member_settle(f.roster->members[site.order.member[0]]);
+    assert_false(ms_member_returning(f.roster->members[site.order.member[0]]));
+    fleet_free(&f);
+}
+
+static void no_majority_no_deletion(void **state)
+{
+    (void)state;
+    struct fleet f;
+    struct ms_error err = {0};
+    fleet_make(&f, &(struct fleet_options){.members = 4, .policy = "redundancy = copies 3\n"});
+    struct ms_site site = fleet_site(&f, key);
+    put(&f);
+    fleet_gone(&f, site.order.member[1], true);
+    fleet_gone(&f, site.order.member[2], true);
+    check_code(forget(&f, &err), MS_ERR_CONNECTION, err);
+    check_text(err, "needs 2 of 3 members, 1 did it");
+    check_ok(load(&f, &err), err);
+    fleet_free(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_deleted_value_is_gone),
+        cmocka_unit_test(a_returning_member_brings_nothing_back),
+        cmocka_unit_test(a_copy_without_a_tombstone_counts),
+        cmocka_unit_test(no_majority_no_deletion),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
