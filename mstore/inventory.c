@@ -243,6 +243,12 @@ static bool is_asked(const struct ms_inventory_options *o, enum ms_member_state 
     return state != MS_GONE && (o->witnesses || state != MS_WITNESS);
 }
 
+/* Witnesses hold no values. */
+static bool may_hold(enum ms_member_state state, unsigned kind)
+{
+    return state != MS_WITNESS || kind != MS_OWN_VALUE;
+}
+
 /* The walks of one member. */
 static int start_member(struct ms_inventory *inv, const struct ms_inventory_options *o,
                         const bool *levels, unsigned member, struct ms_error *err)
@@ -253,10 +259,11 @@ static int start_member(struct ms_inventory *inv, const struct ms_inventory_opti
         .prefix = o->prefix,
         .names_only = o->names_only,
         .levels = levels};
+    enum ms_member_state state = inv->roster->layout->members[member].state;
     int code = 0;
     for (unsigned kind = MS_OWN_OBJECT; kind <= MS_OWN_VALUE && !code; kind++)
         for (unsigned level = 0; level <= MS_OWN_LEVELS_MAX && !code; level++)
-            if (o->kinds & MS_INVENTORY_KIND(kind) && levels[level]) {
+            if (o->kinds & MS_INVENTORY_KIND(kind) && levels[level] && may_hold(state, kind)) {
                 tree.where.kind = (enum ms_own_kind)kind;
                 tree.where.level = level;
                 code = start_walk(inv, &inv->walks[inv->count++], member, &tree, err);

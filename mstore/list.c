@@ -36,6 +36,7 @@ struct lister {
     struct ms_text group; /* the one taken last */
     struct listed queue[QUEUE];
     size_t at, count, window;
+    bool returning[MS_MEMBERS_MAX];
     struct ms_item item; /* the one given last */
     bool ended;          /* the inventory is */
     struct ms_error failed;
@@ -135,7 +136,10 @@ static int take_entry(struct lister *l, const struct ms_inventory_entry *e, stru
 {
     struct ms_verdict verdict[2];
     int code = 0;
-    ms_list_judge(l->space->kind, e, ms_inventory_missing(l->inventory), verdict);
+    for (size_t i = 0; i < e->count; i++) /* no others are looked at */
+        l->returning[e->objects[i].member] =
+            ms_member_returning(l->roster->members[e->objects[i].member]);
+    ms_list_judge(l->space->kind, e, ms_inventory_missing(l->inventory), l->returning, verdict);
     size_t group = group_size(l, e->key);
     for (int deleted = 0; deleted < 2 && !code; deleted++) {
         if (!verdict[deleted].is || !is_wanted(l, deleted))
@@ -279,7 +283,7 @@ static int open_inventory(struct lister *l, struct ms_error *err)
         .level_count = l->space->level_count,
         .kinds = immutable ? MS_INVENTORY_KIND(MS_OWN_VALUE) | MS_INVENTORY_KIND(MS_OWN_TOMBSTONE)
                            : MS_INVENTORY_KIND(MS_OWN_OBJECT),
-        .witnesses = !immutable,
+        .witnesses = true, /* they vote: on versions and on tombstones */
         .start_after = ms_text_view(l->from),
         .prefix = ms_text_view(l->prefix),
         .names_only = l->names_only};

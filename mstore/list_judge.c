@@ -35,8 +35,8 @@ static void judge_versions(const struct ms_inventory_entry *e, struct ms_verdict
 
 /* ---- immutable ---- */
 
-/* The highest tombstone forbids it; one marked live takes back the deletion of the same ID. */
-static bool is_buried(const struct ms_inventory_entry *e)
+/* There is a tombstone: the highest, where one marked live takes back the deletion of its ID. */
+static bool has_tombstone(const struct ms_inventory_entry *e)
 {
     const struct ms_own_name *top = NULL;
     for (size_t i = 0; i < e->count; i++) {
@@ -48,6 +48,17 @@ static bool is_buried(const struct ms_inventory_entry *e)
             top = name;
     }
     return top && top->mark != MS_OWN_LIVE;
+}
+
+/* Deleted, and not stored again: what is left lies where the deletion may have been missed. */
+static bool is_buried(const struct ms_inventory_entry *e, const bool *returning)
+{
+    if (!has_tombstone(e))
+        return false;
+    for (size_t i = 0; i < e->count; i++)
+        if (e->objects[i].name.kind == MS_OWN_VALUE && !returning[e->objects[i].member])
+            return false;
+    return true;
 }
 
 /* Different shards of the object's write. */
@@ -87,14 +98,14 @@ static void judge_values(const struct ms_inventory_entry *e, enum ms_own_mark ma
 }
 
 void ms_list_judge(enum ms_layout_kind kind, const struct ms_inventory_entry *entry, size_t missing,
-                   struct ms_verdict out[2])
+                   const bool *returning, struct ms_verdict out[2])
 {
     memset(out, 0, 2 * sizeof *out);
     if (kind == MS_KIND_MUTABLE) {
         judge_versions(entry, out);
         return;
     }
-    if (is_buried(entry))
+    if (is_buried(entry, returning))
         return;
     judge_values(entry, MS_OWN_LIVE, missing, &out[0]);
     judge_values(entry, MS_OWN_SOFT_DELETED, missing, &out[1]);

@@ -19,9 +19,10 @@ struct ms_verdict {
 
 /* ---- mstore/list_judge.c: pure ---- */
 
-/* What lies under a key: [0] live, [1] soft-deleted. missing: members of which nothing is known. */
+/* What lies under a key: [0] live, [1] soft-deleted. missing: members of which nothing is known;
+ * returning: by the layout's index, whether it may have missed deletions. */
 void ms_list_judge(enum ms_layout_kind kind, const struct ms_inventory_entry *entry, size_t missing,
-                   struct ms_verdict out[2]);
+                   const bool *returning, struct ms_verdict out[2]);
 
 /* ---- mstore/list_sizes.c ---- */
 

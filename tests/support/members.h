@@ -30,7 +30,8 @@ struct members {
     struct member_script script[MEMBERS_MOST];
 };
 
-/* `namespaces`: the layout's text from "[namespace" on. latency_ns: of each call. */
+/* `namespaces`: the layout's text behind the last member's UUID ("state = witness\n[namespace …").
+ * latency_ns: of each call. */
 void members_make(struct members *m, unsigned count, const char *namespaces, uint64_t latency_ns,
                   struct ms_clock *clock);
 /* The value of an object as a text; its namespace is "data" unless it has one. */

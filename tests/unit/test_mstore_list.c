@@ -121,30 +121,50 @@ static void prefix_start_limit_delimiter(void **state)
     members_fini(&m);
 }
 
-static void tombstones_hide_values(void **state)
+static void tombstones_hide_what_missed_them(void **state)
 {
     struct members m;
     struct ms_list_options o = all;
     (void)state;
     members_make(&m, 3, COPIES, 0, ms_clock_real());
-    static const char *const keys[] = {"buried", "risen", "alive", "soft"};
-    for (unsigned i = 0; i < 4; i++) {
+    static const char *const keys[] = {"buried", "taken-back", "alive", "soft", "stored-again"};
+    for (unsigned i = 0; i < 5; i++) {
         struct ms_own_name name = members_name(MS_OWN_VALUE, keys[i], 1, 0);
         name.mark = i == 3 ? MS_OWN_SOFT_DELETED : MS_OWN_LIVE;
         members_put(&m, 0, name, "x");
+        if (i == 4)
+            members_put(&m, 1, name, "x");
+        struct ms_own_name tomb = members_name(MS_OWN_TOMBSTONE, keys[i], 1, 3);
+        tomb.mark = MS_OWN_DELETED;
+        if (i != 2 && i != 3)
+            members_put(&m, 1, tomb, "x");
+        tomb.mark = MS_OWN_LIVE;
+        if (i == 1)
+            members_put(&m, 2, tomb, "x");
     }
-    struct ms_own_name tomb = members_name(MS_OWN_TOMBSTONE, "buried", 1, 3);
-    tomb.mark = MS_OWN_DELETED;
-    members_put(&m, 1, tomb, "x");
-    tomb.key = ms_str("risen");
-    members_put(&m, 1, tomb, "x");
-    tomb.mark = MS_OWN_LIVE;
-    members_put(&m, 2, tomb, "x");
-    tomb.key = ms_str("only"); /* without a value */
-    members_put(&m, 2, tomb, "x");
-    check_list(&m, &o, "alive=5 risen=5 ");
+    check_list(&m, &o, "alive=5 buried=5 stored-again=5 taken-back=5 "); /* m0 was never away */
+    ms_member_set_returning(m.roster->members[0]);
+    check_list(&m, &o, "alive=5 stored-again=5 taken-back=5 ");
     o.deleted = MS_LIST_BOTH;
-    check_list(&m, &o, "alive=5 risen=5 soft.del=5 ");
+    check_list(&m, &o, "alive=5 soft.del=5 stored-again=5 taken-back=5 ");
+    members_fini(&m);
+}
+
+static void a_witness_tells_of_a_deletion(void **state)
+{
+    struct members m;
+    (void)state;
+    members_make(&m, 3, "state = witness\n" COPIES, 0, ms_clock_real());
+    struct ms_own_name tomb = members_name(MS_OWN_TOMBSTONE, "a", 1, 3);
+    tomb.mark = MS_OWN_DELETED;
+    members_put(&m, 0, tomb, "x");
+    members_put(&m, 1, members_name(MS_OWN_VALUE, "a", 1, 0), "x");
+    members_put(&m, 2, tomb, "x");
+    ms_member_set_returning(m.roster->members[1]);
+    m.script[0].broken = "n.data!"; /* as many as may be missing */
+    m.script[0].code = MS_ERR_IO;
+    check_list(&m, &all, "");
+    assert_int_equal(atomic_load(&m.script[2].lists), 3); /* tomb/, its chunk and key: no values */
     members_fini(&m);
 }
 
@@ -355,6 +375,9 @@ static void prepare(struct members *m, struct ms_random *random, bool deleted[KE
         struct ms_own_name tomb = members_name(MS_OWN_TOMBSTONE, key, 1, 1);
         tomb.mark = MS_OWN_DELETED;
         for (unsigned i = 0; i < 3; i++)
+            if (deleted[k] && i == without)
+                ms_member_set_returning(m->roster->members[i]);
+        for (unsigned i = 0; i < 3; i++)
             if (deleted[k])
                 members_put(m, i, i == without ? value : tomb, "x");
             else if (i != without)
@@ -436,7 +459,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_newest_version_counts),
         cmocka_unit_test(prefix_start_limit_delimiter),
-        cmocka_unit_test(tombstones_hide_values),
+        cmocka_unit_test(tombstones_hide_what_missed_them),
+        cmocka_unit_test(a_witness_tells_of_a_deletion),
         cmocka_unit_test(shards_must_be_enough_for_a_value),
         cmocka_unit_test(sizes_of_plain_copies_are_computed),
         cmocka_unit_test(other_sizes_come_from_headers),
