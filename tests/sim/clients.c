@@ -10,10 +10,15 @@
 
 #define OPEN_ATTEMPTS 20
 
+void sim_key_name(unsigned key, char name[SIM_KEY_SIZE])
+{
+    snprintf(name, SIM_KEY_SIZE, "%02x%06x", key & 0xff, 0x5eed00 + (key & 0xff));
+}
+
 void sim_keys_init(struct sim_run *run)
 {
     for (unsigned i = 0; i < run->scenario->keys; i++)
-        snprintf(run->keys[i], sizeof run->keys[i], "%02x%06x", i, 0x5eed00 + i);
+        sim_key_name(i, run->keys[i]);
 }
 
 /* ---- choosing ---- */
@@ -157,11 +162,14 @@ void sim_clients_read_all(struct sim_run *run)
         return;
     }
     bool hides = run->scenario->system->verbs & 1u << SIM_UNDELETE;
-    for (size_t way = 0; way < sizeof ways / sizeof *ways; way++)
+    for (size_t way = 0; way < sizeof ways / sizeof *ways; way++) {
+        if (!(run->scenario->system->verbs & 1u << ways[way]))
+            continue;
         for (unsigned key = 0; key < (ways[way] == SIM_LIST ? 1 : run->scenario->keys); key++) {
             sim_operate(&actor, ways[way], key, false);
             if (hides)
                 sim_operate(&actor, ways[way], key, true);
         }
+    }
     leave(actor.store);
 }

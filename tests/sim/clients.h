@@ -10,11 +10,15 @@
 
 #include "tests/sim/system.h"
 
+#define SIM_KEY_SIZE 24
+/* The n-th key, without the namespace; sorted as numbers are. */
+void sim_key_name(unsigned key, char name[SIM_KEY_SIZE]);
+
 struct sim_run {
     const struct sim_scenario *scenario;
     struct sim_world *world;
     struct sim_history history;
-    char keys[SIM_KEYS_MAX][24]; /* without the namespace, sorted */
+    char keys[SIM_KEYS_MAX][SIM_KEY_SIZE]; /* without the namespace, sorted */
     uint32_t last_id;
     unsigned ops_left;
 };

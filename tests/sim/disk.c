@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/sim.h"
+#include "base/text.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -146,9 +147,16 @@ static int flip_bit(struct harm *h, struct ms_view name, struct ms_error *err)
     return ms_backend_store(h->disk, name, wrong, NULL, NULL, err);
 }
 
+static bool is_spared(const struct sim_world *w, struct ms_view name)
+{
+    return w->spares && ms_ends_with(name, ms_str(w->spares));
+}
+
 static int harm_value(void *ctx, struct ms_view name, struct ms_error *err)
 {
     struct harm *h = ctx;
+    if (is_spared(h->w, name))
+        return 0;
     bool hit = h->count++ == h->certain || sim_below(h->w, h->one_in) == 0;
     if (!hit)
         return 0;
@@ -158,17 +166,18 @@ static int harm_value(void *ctx, struct ms_view name, struct ms_error *err)
 
 static int count_value(void *ctx, struct ms_view name, struct ms_error *err)
 {
-    (void)name, (void)err;
-    ++*(uint64_t *)ctx;
+    (void)err;
+    struct harm *h = ctx;
+    h->count += !is_spared(h->w, name);
     return 0;
 }
 
 int sim_disk_harm(struct sim_world *w, struct ms_backend *disk, enum sim_disturbance how,
                   unsigned one_in, struct ms_error *err)
 {
-    uint64_t count = 0;
-    int code = sim_disk_walk(disk, count_value, &count, err);
-    struct harm h = {
-        .w = w, .disk = disk, .how = how, .one_in = one_in, .certain = sim_below(w, count)};
+    struct harm h = {.w = w, .disk = disk, .how = how, .one_in = one_in};
+    int code = sim_disk_walk(disk, count_value, &h, err);
+    h.certain = sim_below(w, h.count);
+    h.count = 0;
     return code ? code : sim_disk_walk(disk, harm_value, &h, err);
 }

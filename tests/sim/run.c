@@ -86,6 +86,8 @@ static int inside_main(void *arg)
         sim_world_init(run->world, in->seed, system->members, &run->scenario->faults, &in->err);
     if (code)
         return code;
+    run->world->spares = system->spares;
+    run->world->key_count = run->scenario->keys;
     if (system->heal) {
         run->world->heal = heal;
         run->world->heal_ctx = run;

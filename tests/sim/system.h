@@ -23,6 +23,7 @@ struct sim_system {
     bool no_streams;         /* values are stored and loaded whole */
     bool one_value_per_key;  /* the key determines the value */
     bool one_writer_per_key; /* no two clients change the same key */
+    const char *spares;      /* names on disks that are never lost or flipped end so; NULL: none */
     unsigned verbs;          /* 1 << SIM_STORE and so on: what clients do */
     /* Before any fault: lays out the members for this client. */
     int (*create)(struct sim_world *w, unsigned client, struct ms_error *err);
@@ -44,6 +45,7 @@ struct sim_scenario {
     struct sim_faults faults;
     bool available; /* within the tolerance nothing may fail */
     bool broken;    /* it must be found to break its promise: kept out of "all" */
+    bool unmet;     /* promised, but not kept yet: runs when named, is kept out of "all" */
 };
 
 /* By name; NULL: there is none. NULL after the last. */
@@ -57,6 +59,8 @@ extern const struct sim_system sim_single, sim_single_immutable, sim_single_plai
 extern const struct sim_system sim_majority3, sim_majority5, sim_flawed_quorum,
     sim_flawed_write_back, sim_flawed_tombstone, sim_flawed_counter, sim_flawed_checksum,
     sim_flawed_read_one, sim_flawed_heal, sim_flawed_debris, sim_flawed_grace, sim_flawed_listing;
+/* Mutable keys of an MStore over three members (mutable.h). */
+extern const struct sim_system sim_mutable;
 /* The plain Store behind a small lie, for proof that lies are found: mutants.c. */
 extern const struct sim_system sim_mutant_stale, sim_mutant_undead, sim_mutant_blind,
     sim_mutant_mixed, sim_mutant_forgetful, sim_mutant_shifted, sim_mutant_hasty, sim_mutant_split;

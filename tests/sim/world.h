@@ -80,6 +80,8 @@ struct sim_world {
     unsigned member_count, disturbed;
     struct sim_client clients[SIM_CLIENTS_MAX];
     unsigned client_count;
+    unsigned key_count;        /* of the scenario: for who heals key by key */
+    const char *spares;        /* names that end so are not harmed; NULL: none */
     struct ms_backend **disks; /* all there ever were */
     size_t disk_count;
     struct ms_group *later; /* delayed effects under way */

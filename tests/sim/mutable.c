@@ -1,0 +1,187 @@
+/* The mutable keys of an MStore behind the face of a Store: see mutable.h. Slots that clients of
+ * the simulation do not use are left out. */
+#include "tests/sim/mutable.h"
+
+#include "mstore/mutable.h"
+#include "store/store.h"
+
+#include "tests/sim/clients.h"
+
+#include <stdlib.h>
+
+static const char layout_text[] =
+    "[mstore]\nformat = 1\nuuid = 5d8e0102-0304-4506-8708-090a0b0c0d0e\nepoch = 1\n"
+    "phase = final\n"
+    "[member a]\nuuid = 11111111-1111-4111-8111-111111111111\n"
+    "[member b]\nuuid = 22222222-2222-4222-8222-222222222222\n"
+    "[member c]\nuuid = 33333333-3333-4333-8333-333333333333\n"
+    "[namespace config]\nkind = mutable\nredundancy = all\n";
+static const struct ms_seal_key seal_key = {{1, 2, 3}};
+
+struct mutable_store {
+    struct ms_store base;
+    struct ms_roster *roster;
+    struct ms_mutable *verbs;
+};
+
+static struct mutable_store *self_of(struct ms_store *s)
+{
+    return (struct mutable_store *)s;
+}
+
+/* ---- members ---- */
+
+static int make_member(struct sim_world *w, unsigned client, const struct ms_layout *layout,
+                       unsigned i, struct ms_member **out, struct ms_error *err)
+{
+    struct ms_backend *backend = NULL;
+    int code = sim_member_handle(w, client, i, &backend, err);
+    if (code)
+        return code;
+    struct ms_member_options options = {.name = layout->members[i].name,
+                                        .store = layout->uuid,
+                                        .uuid = layout->members[i].uuid,
+                                        .key = &seal_key,
+                                        .clock = &w->clients[client].clock,
+                                        .seed = sim_below(w, UINT64_MAX)};
+    code = ms_member_new(&options, backend, out, err);
+    if (code)
+        ms_backend_free(backend);
+    return code;
+}
+
+static void unref_members(struct ms_member *members[SIM_MEMBERS_MAX])
+{
+    for (unsigned i = 0; i < SIM_MEMBERS_MAX; i++)
+        ms_member_unref(members[i]);
+}
+
+static int make_roster(struct sim_world *w, unsigned client, struct ms_roster **out,
+                       struct ms_error *err)
+{
+    struct ms_member *members[SIM_MEMBERS_MAX] = {0};
+    struct ms_layout *layout = NULL;
+    int code = ms_layout_parse(ms_str(layout_text), "layout", &layout, err);
+    for (unsigned i = 0; !code && i < w->member_count; i++)
+        code = make_member(w, client, layout, i, &members[i], err);
+    if (!code)
+        code = ms_roster_new(layout, members, &w->clients[client].clock, &seal_key, out, err);
+    if (code)
+        ms_layout_free(layout);
+    unref_members(members);
+    return code;
+}
+
+/* ---- verbs ---- */
+
+static int slot_load(struct ms_store *s, struct ms_item_ref item, int64_t offset, uint64_t size,
+                     struct ms_buf **out, struct ms_error *err)
+{
+    struct ms_site site;
+    struct ms_load_options options = MS_LOAD_OPTIONS_INIT;
+    options.offset = offset;
+    options.size = size;
+    options.deleted = item.deleted;
+    int code = ms_site_of(self_of(s)->roster, item.key, item.deleted, &site, err);
+    return code ? code : ms_mutable_load(self_of(s)->verbs, &site, &options, out, err);
+}
+
+static int slot_store(struct ms_store *s, struct ms_item_ref item, struct ms_buf *value,
+                      const struct ms_precondition *pre, struct ms_tag *tag, struct ms_error *err)
+{
+    struct ms_site site;
+    struct ms_store_value_options options = MS_STORE_VALUE_OPTIONS_INIT;
+    options.precondition = *pre;
+    int code = ms_site_of(self_of(s)->roster, item.key, item.deleted, &site, err);
+    return code ? code : ms_mutable_store(self_of(s)->verbs, &site, value, &options, tag, err);
+}
+
+static int slot_info(struct ms_store *s, struct ms_item_ref item, struct ms_item_info *out,
+                     struct ms_error *err)
+{
+    struct ms_site site;
+    int code = ms_site_of(self_of(s)->roster, item.key, item.deleted, &site, err);
+    return code ? code : ms_mutable_info(self_of(s)->verbs, &site, item.deleted, out, err);
+}
+
+static int slot_remove(struct ms_store *s, struct ms_item_ref item, struct ms_error *err)
+{
+    struct ms_site site;
+    int code = ms_site_of(self_of(s)->roster, item.key, item.deleted, &site, err);
+    return code ? code : ms_mutable_delete(self_of(s)->verbs, &site, item.deleted, err);
+}
+
+/* ---- life ---- */
+
+static int slot_nothing(struct ms_store *s, struct ms_error *err)
+{
+    (void)s, (void)err;
+    return 0; /* members open themselves when they are needed */
+}
+
+static void slot_free(struct ms_store *s)
+{
+    ms_mutable_free(self_of(s)->verbs);
+    ms_roster_unref(self_of(s)->roster);
+    free(s);
+}
+
+static const struct ms_store_ops mutable_ops = {
+    .open = slot_nothing,
+    .close = slot_nothing,
+    .free = slot_free,
+    .load = slot_load,
+    .store = slot_store,
+    .info = slot_info,
+    .remove = slot_remove,
+};
+
+int sim_mutable_create(struct sim_world *w, unsigned client, struct ms_error *err)
+{
+    struct ms_roster *roster = NULL;
+    int code = make_roster(w, client, &roster, err);
+    for (unsigned i = 0; !code && i < w->member_count; i++)
+        code = ms_member_create(roster->members[i], err);
+    ms_roster_unref(roster);
+    return code;
+}
+
+int sim_mutable_open(struct sim_world *w, unsigned client, struct ms_store **out,
+                     struct ms_error *err)
+{
+    struct mutable_store *self = calloc(1, sizeof *self);
+    if (!self)
+        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a Store");
+    self->base = (struct ms_store){
+        .ops = &mutable_ops, .url = "sim:mutable", .clock = &w->clients[client].clock};
+    int code = make_roster(w, client, &self->roster, err);
+    if (!code)
+        code = ms_mutable_new(1000 + client, &self->verbs, err);
+    if (!code)
+        code = ms_store_open(&self->base, err);
+    if (code)
+        slot_free(&self->base);
+    else
+        *out = &self->base;
+    return code;
+}
+
+int sim_mutable_heal(struct sim_world *w, unsigned client, struct ms_store *s, struct ms_error *err)
+{
+    (void)client;
+    int code = 0;
+    for (unsigned key = 0; !code && key < w->key_count; key++) {
+        char name[SIM_KEY_SIZE], whole[SIM_KEY_SIZE + 8];
+        sim_key_name(key, name);
+        snprintf(whole, sizeof whole, "config/%s", name);
+        struct ms_site site;
+        bool done = false;
+        code = ms_site_of(self_of(s)->roster, ms_str(whole), false, &site, err);
+        if (!code)
+            code = ms_mutable_heal(&site, &done, err);
+        if (!code && !done)
+            code =
+                ms_error_set(err, MS_ERR_CONNECTION, "%s could not be healed at all voters", whole);
+    }
+    return code;
+}
