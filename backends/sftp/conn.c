@@ -144,10 +144,19 @@ bool ms_sftp_conn_dead(struct ms_sftp_conn *c)
     return c->state == DEAD;
 }
 
-bool ms_sftp_conn_usable(struct ms_sftp_conn *c)
+bool ms_sftp_conn_users(struct ms_sftp_conn *c, unsigned *users)
 {
     MS_HOLD(&c->mutex);
-    return c->state == READY;
+    if (c->state != READY)
+        return false;
+    *users = c->refs - 2; /* the pool's and the thread's */
+    return true;
+}
+
+bool ms_sftp_conn_usable(struct ms_sftp_conn *c)
+{
+    unsigned users;
+    return ms_sftp_conn_users(c, &users);
 }
 
 int ms_sftp_conn_error(struct ms_sftp_conn *c, struct ms_error *err)

@@ -72,6 +72,8 @@ void ms_sftp_conn_unref(struct ms_sftp_conn *c);
 int ms_sftp_conn_ready(struct ms_sftp_conn *c, struct ms_error *err);
 bool ms_sftp_conn_dead(struct ms_sftp_conn *c);
 bool ms_sftp_conn_usable(struct ms_sftp_conn *c); /* ready, and not lost */
+/* The same; *users: references beside the pool's. */
+bool ms_sftp_conn_users(struct ms_sftp_conn *c, unsigned *users);
 /* The error that ended it. */
 int ms_sftp_conn_error(struct ms_sftp_conn *c, struct ms_error *err);
 /* Sends what is queued, waits a moment for the answers, disconnects, ends the thread. Once. */

@@ -9,8 +9,7 @@
 int ms_sftp_begin(struct ms_sftp_op *op, struct ms_sftp *s, struct ms_error *err)
 {
     *op = (struct ms_sftp_op){.s = s};
-    unsigned slot = atomic_fetch_add(&s->turn, 1) % s->connections;
-    int code = ms_sftp_pool_get(s, slot, &op->conn, err);
+    int code = ms_sftp_pool_get(s, &op->conn, err);
     if (code)
         return code;
     op->gate = ms_sftp_gate_new();

@@ -39,6 +39,7 @@ struct ms_sftp {
     bool links, rename_keeps; /* hard links work; a plain rename never replaces */
     struct ms_mutex mutex;    /* guards: */
     struct ms_sftp_conn *slots[MS_SFTP_CONNECTIONS_MAX];
+    uint64_t again_ns; /* when a lost one may be made anew beside others */
 };
 
 static inline struct ms_sftp *ms_sftp_self(struct ms_backend *b)
@@ -52,9 +53,9 @@ int ms_sftp_make(struct ms_url *url, const struct ms_backend_env *env, struct ms
 void ms_sftp_free(struct ms_backend *b);
 
 /* ---- pool.c ---- */
-/* A connection that is ready; made when there is none. To be given back with unref. */
-int ms_sftp_pool_get(struct ms_sftp *s, unsigned slot, struct ms_sftp_conn **out,
-                     struct ms_error *err);
+/* The connection with the fewest users of those that are ready; when all have some, a further one
+ * is made meanwhile. It waits only when none is ready. To be given back with unref. */
+int ms_sftp_pool_get(struct ms_sftp *s, struct ms_sftp_conn **out, struct ms_error *err);
 /* The same without waiting: NULL when it is not ready yet (it is being made then). */
 struct ms_sftp_conn *ms_sftp_pool_peek(struct ms_sftp *s, unsigned slot);
 /* Has all connections made, without waiting: a large value will want them. */

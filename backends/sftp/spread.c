@@ -19,6 +19,7 @@ int ms_sftp_spread_pin(struct ms_sftp_op *op, struct ms_view name, struct ms_sft
     uint32_t status;
     if (op->s->connections < 2 || !op->s->links || found->attrs.size < SPREAD_FROM)
         return 0;
+    ms_sftp_pool_warm(op->s);
     ms_sftp_temp_name(&s->link, ms_view("", 0));
     int code =
         ms_sftp_two_paths(op, "hardlink@openssh.com", name, ms_str(s->link.text), &status, err);
@@ -28,7 +29,6 @@ int ms_sftp_spread_pin(struct ms_sftp_op *op, struct ms_view name, struct ms_sft
             ms_sftp_forget_handle(op->conn, ms_sftp_handle_view(&s->lanes[0].handle));
             s->lanes[0].handle = pinned;
             s->missing = op->s->connections - 1;
-            ms_sftp_pool_warm(op->s);
             *found = linked;
             return 0;
         }

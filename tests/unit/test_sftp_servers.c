@@ -367,7 +367,8 @@ static void its_names_come_back_as_they_went(void **state)
 
 #define LARGE ((size_t)14 << 20)
 
-static void write_large(int wanted)
+/* How often a rule held. */
+static unsigned write_large(int wanted)
 {
     struct ms_writer *w = NULL;
     uint8_t *bytes = bytes_of(LARGE);
@@ -380,19 +381,33 @@ static void write_large(int wanted)
     else
         ms_writer_abort(w);
     check_code(code, wanted, rig.err);
+    unsigned hits = sftp_peer_hits();
     sftp_peer_rules(NULL, 0);
     if (!wanted)
         rig_holds(&rig, "v", ms_view(bytes, LARGE));
     free(bytes);
+    return hits;
+}
+
+/* Until each of three opens the temporary: the last is refused, and so it shows. */
+static void make_three(void)
+{
+    struct ms_writer *w = NULL;
+    check_ok(ms_backend_write(rig.b, ms_str("v"), 1 << 30, NULL, &w, &rig.err), rig.err);
+    ms_writer_abort(w);
+    for (unsigned tries = 0; tries < 200; tries++) {
+        err_once(MS_FXP_OPEN, NULL, SFTP_STATUS, MS_FX_PERMISSION_DENIED, 2, 1);
+        if (write_large(0))
+            return;
+    }
+    fail_msg("three connections never became ready");
 }
 
 static void a_large_value_goes_over_all_connections(void **state)
 {
     (void)state;
     up(NULL, NULL, "connections=3");
-    struct ms_info info;
-    for (unsigned i = 0; i < 3; i++) /* all are made */
-        check_ok(ms_backend_info(rig.b, ms_str("v"), &info, &rig.err), rig.err);
+    make_three();
     write_large(0);
     assert_int_equal(sftp_peer_connections(), 4);
     err_once(MS_FXP_OPEN, NULL, SFTP_STATUS, MS_FX_PERMISSION_DENIED, 1, 1);
@@ -407,8 +422,20 @@ static void a_large_value_goes_over_all_connections(void **state)
 
 static void connections_are_made_when_wanted(void **state)
 {
+    struct ms_info info;
+    struct ms_writer *w = NULL;
     (void)state;
     up(NULL, NULL, "connections=2");
+    unsigned before = sftp_peer_connections();
+    for (unsigned i = 0; i < 3; i++) /* one after the other: one is enough */
+        check_ok(ms_backend_info(rig.b, ms_str("v"), &info, &rig.err), rig.err);
+    assert_int_equal(sftp_peer_connections(), before);
+    check_ok(ms_backend_write(rig.b, ms_str("v"), 0, NULL, &w, &rig.err), rig.err);
+    check_ok(ms_backend_info(rig.b, ms_str("v"), &info, &rig.err), rig.err); /* another meanwhile */
+    ms_writer_abort(w);
+    for (unsigned i = 0; i < 1000 && sftp_peer_connections() == before; i++)
+        usleep(10000);
+    assert_int_equal(sftp_peer_connections(), before + 1);
     write_large(0);
     assert_true(sftp_peer_connections() >= 2);
     rig_down(&rig);
