@@ -2,7 +2,8 @@
  *
  *     1  which objects are where: everybody is asked
  *     2  a tombstone on a majority: from here on the deletion will be finished by whoever sees it
- *     3  the objects are deleted at all members that answer
+ *     3  the objects are deleted at all members that answer, as they are listed now: whoever puts
+ *        one late (a repair, a straggler of a store) looks for a tombstone afterwards
  *     4  those that did not are noted, with the tombstone's name
  *
  * A member that was away may still have a copy. What is found at such members alone counts only
@@ -142,15 +143,20 @@ static int remove_all(const struct ms_site *site, const struct ms_value_finding 
 
 /* ---- deleting ------------------------------------------------------------------------------- */
 
-static int delete_found(const struct ms_site *site, struct ms_ids *ids,
-                        const struct ms_value_finding *f, struct ms_error *err)
+static int delete_found(const struct ms_site *site, struct ms_ids *ids, struct ms_error *err)
 {
     struct ms_tomb newest = {0};
+    struct ms_value_finding f = {0};
     int code = ms_tombs_look(site, &newest, err);
     struct ms_write_id id = {newest.id.counter + 1, ms_ids_draw(ids)};
     if (!code)
         code = ms_tombs_put(site, id, err);
-    return code ? code : remove_all(site, f, id, err);
+    if (!code)
+        code = ms_value_find(site, 0, true, &f, err);
+    if (!code)
+        code = remove_all(site, &f, id, err);
+    ms_value_finding_fini(&f);
+    return code;
 }
 
 int ms_immutable_delete(const struct ms_site *site, struct ms_ids *ids, struct ms_error *err)
@@ -163,10 +169,8 @@ int ms_immutable_delete(const struct ms_site *site, struct ms_ids *ids, struct m
         code = ms_immutable_alive(site, &f, err);
     else
         code = ms_immutable_judge(site, &f, err);
-    if (!code)
-        code = delete_found(site, ids, &f, err);
     ms_value_finding_fini(&f);
-    return code;
+    return code ? code : delete_found(site, ids, err);
 }
 
 /* ---- members that were away ----------------------------------------------------------------- */

@@ -175,3 +175,10 @@ int ms_tombs_put(const struct ms_site *site, struct ms_write_id id, struct ms_er
     }
     return ask_voters(r, count_voters(site) / 2 + 1, "a deletion", NULL, err);
 }
+
+void ms_tombs_late(const struct ms_site *site, struct ms_member *member, struct ms_view name)
+{
+    struct ms_tomb tomb = {0};
+    if (ms_tombs_look(site, &tomb, NULL) == 0 && tomb.there)
+        (void)!ms_member_delete(member, name, NULL);
+}

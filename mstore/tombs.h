@@ -17,6 +17,10 @@ int ms_tombs_look(const struct ms_site *site, struct ms_tomb *out,
 /* Puts one on a majority. */
 int ms_tombs_put(const struct ms_site *site, struct ms_write_id id,
                  struct ms_error *err) MS_MUST_CHECK;
+/* After an object of the key was put later than its write was acknowledged: takes it back when
+ * there is a tombstone, for the deletion may have looked for objects before. It counted for nobody.
+ */
+void ms_tombs_late(const struct ms_site *site, struct ms_member *member, struct ms_view name);
 struct ms_own_name ms_tombs_name(const struct ms_site *site, struct ms_write_id id);
 
 #endif

@@ -4,6 +4,7 @@
 #include "mstore/value_parts.h"
 
 #include "base/pool.h"
+#include "mstore/tombs.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -48,6 +49,8 @@ static int put_back(struct repair *r, const struct ms_value_place *place, struct
     ms_member_capabilities(m, &caps);
     bool guarded = place->state == MS_PLACE_ABSENT && (caps.flags & MS_CAP_IF_ABSENT);
     code = ms_member_store(m, ms_name_view(&name), frame, guarded ? &absent : NULL, NULL, err);
+    if (!code && r->home.shape.kind == MS_OWN_VALUE)
+        ms_tombs_late(&r->home.site, m, ms_name_view(&name));
     return code == MS_ERR_EXISTS ? 0 : code;
 }
 
@@ -56,6 +59,10 @@ static int repair_run(void *arg)
     struct repair *r = arg;
     struct ms_buf *frames[255];
     unsigned shards = ms_value_shards(&r->home.shape);
+    struct ms_tomb tomb = {0};
+    if (r->home.shape.kind == MS_OWN_VALUE &&
+        (ms_tombs_look(&r->home.site, &tomb, NULL) || tomb.there))
+        return MS_ERR_CONFLICT; /* the value may be older than the deletion: left to scrub */
     int code = ms_value_encode(&r->home.shape, r->block_size, ms_buf_view(r->value), frames, NULL);
     if (code)
         return code;

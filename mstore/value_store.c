@@ -11,6 +11,9 @@
 
 #include "base/assert.h"
 #include "base/text.h"
+#include "mstore/tombs.h"
+
+#include <stdatomic.h>
 
 #include <stdlib.h>
 
@@ -19,6 +22,7 @@ struct put { /* shared with the calls */
     unsigned frame_count;
     struct ms_buf *frames[255];
     struct ms_buf *empty;              /* the mark at a witness */
+    atomic_bool left;                  /* the caller has gone on */
     unsigned shard_of[MS_MEMBERS_MAX]; /* by place in the order */
 };
 
@@ -45,7 +49,10 @@ static int put_leg(void *shared, unsigned leg, struct ms_error *err)
     if (code)
         return code;
     struct ms_buf *bytes = shard == MS_VALUE_MARK ? p->empty : p->frames[shard];
-    return ms_member_store(m, ms_name_view(&name), bytes, NULL, NULL, err);
+    code = ms_member_store(m, ms_name_view(&name), bytes, NULL, NULL, err);
+    if (!code && atomic_load(&p->left) && p->home.shape.kind == MS_OWN_VALUE)
+        ms_tombs_late(&p->home.site, m, ms_name_view(&name));
+    return code;
 }
 
 static int put_new(const struct ms_site *site, const struct ms_value_shape *shape,
@@ -101,6 +108,7 @@ int ms_value_store(const struct ms_site *site, const struct ms_value_shape *shap
     }
     ms_value_acks_start(&acks);
     ms_value_acks_wait(&acks);
+    atomic_store(&p->left, true); /* not freed: the fan has not been released */
     code = ms_value_acks_end(&acks, result, err);
     ms_fan_release(acks.fan);
     return code;
