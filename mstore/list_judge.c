@@ -19,13 +19,25 @@ static bool same_write(const struct ms_object *a, const struct ms_object *b)
 
 /* ---- mutable ---- */
 
+/* A deletion that is over, or its end: see mstore/versions.h. */
+static bool is_over(const struct ms_inventory_entry *e, const struct ms_own_name *name)
+{
+    bool over = false;
+    for (size_t i = 0; i < e->count && name->mark == MS_OWN_DELETED; i++)
+        over |= e->objects[i].name.mark == MS_OWN_DELETED &&
+                e->objects[i].name.size == MS_OWN_SIZE_UNKNOWN &&
+                ms_write_id_compare(&e->objects[i].name.id, &name->id) == 0;
+    return over;
+}
+
 static void judge_versions(const struct ms_inventory_entry *e, struct ms_verdict out[2])
 {
-    const struct ms_object *top = &e->objects[0];
-    for (size_t i = 1; i < e->count; i++)
-        if (ms_write_id_compare(&e->objects[i].name.id, &top->name.id) > 0)
+    const struct ms_object *top = NULL;
+    for (size_t i = 0; i < e->count; i++)
+        if (!is_over(e, &e->objects[i].name) &&
+            (!top || ms_write_id_compare(&e->objects[i].name.id, &top->name.id) > 0))
             top = &e->objects[i];
-    if (top->name.mark == MS_OWN_DELETED)
+    if (!top || top->name.mark == MS_OWN_DELETED)
         return;
     struct ms_verdict *v = &out[top->name.mark == MS_OWN_SOFT_DELETED];
     for (size_t i = 0; i < e->count; i++)

@@ -97,6 +97,22 @@ static void the_newest_version_counts(void **state)
     members_fini(&m);
 }
 
+/* Stored again while a deletion that is over, and whose end is there, is left on a member. */
+static void a_deletion_that_is_over_counts_for_nothing(void **state)
+{
+    struct members m;
+    struct ms_list_options o = all;
+    (void)state;
+    members_make(&m, 3, MUTABLE, 0, ms_clock_real());
+    members_put(&m, 0, version("a", 1, 10, MS_OWN_LIVE), "x");
+    members_put(&m, 1, version("a", 1, 10, MS_OWN_LIVE), "x");
+    members_put(&m, 2, version("a", 5, 0, MS_OWN_DELETED), "x");
+    members_put(&m, 2, version("a", 5, MS_OWN_SIZE_UNKNOWN, MS_OWN_DELETED), "x");
+    members_put(&m, 2, version("b", 5, MS_OWN_SIZE_UNKNOWN, MS_OWN_DELETED), "x");
+    check_list(&m, &o, "a=10 ");
+    members_fini(&m);
+}
+
 static void prefix_start_limit_delimiter(void **state)
 {
     struct members m;
@@ -458,6 +474,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_newest_version_counts),
+        cmocka_unit_test(a_deletion_that_is_over_counts_for_nothing),
         cmocka_unit_test(prefix_start_limit_delimiter),
         cmocka_unit_test(tombstones_hide_what_missed_them),
         cmocka_unit_test(a_witness_tells_of_a_deletion),
