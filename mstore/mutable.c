@@ -88,7 +88,7 @@ static int put_above(struct ms_mutable *m, struct ms_versions *seen, struct ms_b
         code = ms_frames_make(&version, seen->site->space->compress, bytes, &frames, err);
     if (code)
         return ms_error_prefix(err, code, "%s: nothing was changed", MS_SHOW_SITE(seen->site));
-    code = ms_versions_put(seen, &version, &frames, true, err);
+    code = ms_versions_put(seen, &version, &frames, MS_PUT_NEW, err);
     ms_frames_free(&frames);
     if (code)
         return ms_error_prefix(err, code, "%s: it may have been %s or not (load it to see)",

@@ -43,7 +43,7 @@ static int spread(struct ms_newest *n, struct ms_error *err)
     struct ms_view bytes = whole ? ms_buf_view(whole) : ms_view(NULL, 0);
     code = ms_frames_make(&n->version, n->seen->site->space->compress, bytes, &frames, err);
     if (!code) {
-        code = ms_versions_put(n->seen, &n->version, &frames, true, err);
+        code = ms_versions_put(n->seen, &n->version, &frames, MS_PUT_SPREAD, err);
         ms_frames_free(&frames);
     }
     ms_buf_unref(whole);
@@ -216,7 +216,7 @@ static bool put_end(struct ms_versions *v, const struct ms_version *end)
         good = good && (!ms_versions_held(v, i, &deletion) || ms_versions_held(v, i, end));
     if (good)
         return true;
-    return !ms_versions_put(v, end, &none, true, NULL) && on_all(v, end);
+    return !ms_versions_put(v, end, &none, MS_PUT_SPREAD, NULL) && on_all(v, end);
 }
 
 /* Ends of deletions on any voter go, with what they end. Only a listing of all tells. */

@@ -47,7 +47,7 @@ static int write_back(struct ms_newest *n, struct ms_buf *value, struct ms_error
     int code = ms_frames_make(&n->version, zstd, bytes, &frames, err);
     if (code)
         return code;
-    code = ms_versions_put(n->seen, &n->version, &frames, false, err);
+    code = ms_versions_put(n->seen, &n->version, &frames, MS_PUT_COMPLETE, err);
     ms_frames_free(&frames);
     return code ? ms_error_prefix(err, code, "the newest version is not on enough members") : 0;
 }

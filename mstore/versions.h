@@ -116,12 +116,17 @@ struct ms_frames {
     unsigned count; /* k + m; a deletion: 0 */
     struct ms_buf **frame;
 };
-/* Puts at all voters that are not known to hold it. 0: it is complete; with `store` it is durable,
- * too, and the others got as long as is normal (1 s, or four times what counts as late). Otherwise
- * the sentence says how many hold it and why not more, and it may become complete later or not.
- * MS_ERR_TIMEOUT: the listing is too old, nothing was put. */
+enum ms_put {
+    MS_PUT_NEW,      /* a new version: at all voters, until it is durable; then others get as long
+                        as is normal (1 s, or four times what counts as late) */
+    MS_PUT_SPREAD,   /* the same for one that is there, at those who answered and lack it */
+    MS_PUT_COMPLETE, /* likewise, until it is complete */
+};
+/* Otherwise than 0 the sentence says how many hold it and why not more, and it may become complete
+ * later or not. MS_ERR_TIMEOUT: the listing is too old, nothing was put. */
 int ms_versions_put(struct ms_versions *v, const struct ms_version *version,
-                    const struct ms_frames *frames, bool store, struct ms_error *err) MS_MUST_CHECK;
+                    const struct ms_frames *frames, enum ms_put how,
+                    struct ms_error *err) MS_MUST_CHECK;
 /* Of a durable version: whether a voter that holds it holds something lower. */
 bool ms_versions_has_debris(const struct ms_versions *v, const struct ms_version *version);
 /* Begins to delete what is below a durable version wherever that one is known to lie. Waits for

@@ -36,16 +36,25 @@ static int load_leg(struct ms_errand *e, const struct ms_versions *v, unsigned i
     return e->leg[i].value ? 0 : ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a version");
 }
 
-/* Starts the legs of all voters that lack it. */
+/* Who is not known to lack a version that is there may have it: to put it again would make it look
+ * younger than it is. */
+static bool gets_it(const struct ms_versions *v, unsigned i, const struct ms_version *version,
+                    enum ms_put how)
+{
+    return v->voter[i].member && (how == MS_PUT_NEW || v->voter[i].answered) &&
+           !ms_versions_held(v, i, version);
+}
+
+/* Starts the legs of all voters that are to get it. */
 static int put_begin(struct ms_versions *v, const struct ms_version *version,
-                     const struct ms_frames *frames, struct ms_errand **e, struct ms_fan **fan,
-                     struct ms_error *err)
+                     const struct ms_frames *frames, enum ms_put how, struct ms_errand **e,
+                     struct ms_fan **fan, struct ms_error *err)
 {
     int code = ms_errand_new(v, put_leg, e, fan, err);
     if (code)
         return code;
     for (unsigned i = 0; i < v->count && !code; i++)
-        if (v->voter[i].member && !ms_versions_held(v, i, version))
+        if (gets_it(v, i, version, how))
             code = load_leg(*e, v, i, version, frames, err);
     if (code) {
         ms_fan_release(*fan);
@@ -109,15 +118,16 @@ static bool enough(const struct ms_versions *v, const struct ms_version *version
 }
 
 int ms_versions_put(struct ms_versions *v, const struct ms_version *version,
-                    const struct ms_frames *frames, bool store, struct ms_error *err)
+                    const struct ms_frames *frames, enum ms_put how, struct ms_error *err)
 {
     struct ms_clock *clock = v->site->roster->clock;
     struct ms_errand *e;
     struct ms_fan *fan;
     unsigned leg;
+    bool store = how != MS_PUT_COMPLETE;
     if (ms_clock_now(clock) - v->listed_ns > MS_VERSIONS_LIFE_NS)
         return ms_error_set(err, MS_ERR_TIMEOUT, "the members' listings took too long");
-    int code = put_begin(v, version, frames, &e, &fan, err);
+    int code = put_begin(v, version, frames, how, &e, &fan, err);
     if (code)
         return code;
     while (!enough(v, version, store) && ms_fan_next(fan, clock, UINT64_MAX, &leg))

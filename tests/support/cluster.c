@@ -200,7 +200,10 @@ static int wire_list(struct ms_backend *b, struct ms_view name,
         return code;
     }
     struct wire_lister *l = calloc(1, sizeof *l);
-    assert_non_null(l);
+    if (!l) {
+        ms_lister_close(inner);
+        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a listing");
+    }
     l->base = (struct ms_lister){.ops = &wire_lister_ops, .backend = b};
     l->inner = inner;
     *out = &l->base;

@@ -32,7 +32,8 @@ int keys_put(struct keys *s, const char *key, const char *value)
 {
     struct ms_site site = client_site(&s->client, key);
     struct ms_buf *buf = ms_buf_copy(ms_str(value));
-    assert_non_null(buf);
+    if (!buf)
+        return MS_ERR_NO_MEMORY;
     int code = ms_mutable_store(s->verbs, &site, buf, NULL, NULL, &s->err);
     ms_buf_unref(buf);
     return code;
