@@ -435,6 +435,9 @@ bool ms_health_restore(struct ms_health *h, const struct ms_health_saved *saved,
     h->changed_ns = now_ns - age;
     h->failures = saved->failures < FAILURES_MAX ? saved->failures : FAILURES_MAX;
     h->pause_ns = backed_off(h, h->failures);
+    if (saved->state == MS_HEALTH_OPEN) /* or as long as the time-outs are */
+        h->pause_ns =
+            larger(h->pause_ns, wall_between(saved->changed_wall_ns, saved->next_wall_ns));
     h->soft = 0;
     if (h->state == MS_HEALTH_OPEN) {
         h->since_ns = now_ns - wall_between(saved->since_wall_ns, wall_ns);

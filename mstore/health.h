@@ -113,6 +113,14 @@ struct ms_health_saved {
     int last_code;
     int64_t last_wall_ns;
 };
+static inline bool ms_health_saved_equal(const struct ms_health_saved *a,
+                                         const struct ms_health_saved *b)
+{
+    return a->state == b->state && a->changed_wall_ns == b->changed_wall_ns &&
+           a->since_wall_ns == b->since_wall_ns && a->next_wall_ns == b->next_wall_ns &&
+           a->failures == b->failures && a->last_code == b->last_code &&
+           a->last_wall_ns == b->last_wall_ns;
+}
 void ms_health_save(const struct ms_health *h, uint64_t now_ns, int64_t wall_ns,
                     struct ms_health_saved *out);
 /* Takes over what another process saved, unless this one knows something newer. True: it did. A

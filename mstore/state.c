@@ -160,14 +160,6 @@ static int read_file(struct ms_state *s, struct ms_state_content *out, bool *new
 
 /* ---- merging ---- */
 
-static bool same(const struct ms_health_saved *a, const struct ms_health_saved *b)
-{
-    return a->state == b->state && a->changed_wall_ns == b->changed_wall_ns &&
-           a->since_wall_ns == b->since_wall_ns && a->next_wall_ns == b->next_wall_ns &&
-           a->failures == b->failures && a->last_code == b->last_code &&
-           a->last_wall_ns == b->last_wall_ns;
-}
-
 /* Ours into the file's. */
 static void merge(struct ms_state_content *file, const struct ms_state_content *ours,
                   int64_t wall_ns)
@@ -198,7 +190,7 @@ static void learn(struct ms_state *s, const struct ms_state_content *file,
         known->epoch = file->epoch;
     for (size_t i = 0; ours && i < ours->count; i++) {
         struct ms_state_record *r = ms_state_find(known, &ours->records[i].member);
-        if (r && same(&r->saved, &ours->records[i].saved))
+        if (r && ms_health_saved_equal(&r->saved, &ours->records[i].saved))
             r->changed = false;
     }
     for (size_t i = 0; i < file->count; i++) {
@@ -244,7 +236,7 @@ void ms_state_put(struct ms_state *s, const struct ms_uuid *member,
         bounded.failures = MS_STATE_FAILURES_MAX;
     MS_HOLD(&s->mutex);
     struct ms_state_record *r = ms_state_find_or_add(&s->known, member);
-    if (same(&r->saved, &bounded))
+    if (ms_health_saved_equal(&r->saved, &bounded))
         return;
     r->saved = bounded;
     r->changed = true;
