@@ -5,8 +5,6 @@
 #include "base/cleanup.h"
 #include "base/sync.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #define WRITER_HIGH (UINT64_C(1) << 63)
@@ -44,19 +42,7 @@ static uint64_t new_writer(struct ms_mutable *m, bool copies)
     return copies ? random & ~WRITER_HIGH : random | WRITER_HIGH;
 }
 
-static enum ms_own_mark mark_of(bool deleted)
-{
-    return deleted ? MS_OWN_SOFT_DELETED : MS_OWN_LIVE;
-}
-
 /* ---- putting a higher one ------------------------------------------------------------------ */
-
-static void set_tag(const struct ms_version *version, struct ms_tag *tag)
-{
-    if (tag)
-        snprintf(tag->text, sizeof tag->text, "%016" PRIx64 "-%016" PRIx64, version->id.counter,
-                 version->id.writer);
-}
 
 /* Above all that `seen` has. */
 static int next_version(struct ms_mutable *m, const struct ms_versions *seen, uint64_t size,
@@ -95,7 +81,8 @@ static int put_above(struct ms_mutable *m, struct ms_versions *seen, struct ms_b
                                MS_SHOW_SITE(seen->site),
                                mark == MS_OWN_DELETED ? "deleted" : "stored");
     ms_versions_sweep(seen, &version, false);
-    set_tag(&version, tag);
+    if (tag)
+        ms_version_tag(&version, tag);
     return 0;
 }
 
@@ -108,19 +95,28 @@ static int list_for_write(const struct ms_site *site, struct ms_versions **out,
 
 /* ---- verbs --------------------------------------------------------------------------------- */
 
+int ms_mutable_check_options(const struct ms_site *site,
+                             const struct ms_store_value_options *options, struct ms_error *err)
+{
+    if (!options || options->precondition.kind == MS_ALWAYS)
+        return 0;
+    return ms_error_set(err, MS_ERR_UNSUPPORTED,
+                        "%s: a condition on a mutable key needs its members to agree, which they "
+                        "cannot yet; store without one",
+                        MS_SHOW_SITE(site));
+}
+
 int ms_mutable_store(struct ms_mutable *m, const struct ms_site *site, struct ms_buf *value,
                      const struct ms_store_value_options *options, struct ms_tag *tag,
                      struct ms_error *err)
 {
     struct ms_versions *seen = NULL;
-    if (options && options->precondition.kind != MS_ALWAYS)
-        return ms_error_set(err, MS_ERR_UNSUPPORTED,
-                            "%s: a condition on a mutable key needs its members to agree, which "
-                            "they cannot yet; store without one",
-                            MS_SHOW_SITE(site));
-    int code = list_for_write(site, &seen, err);
+    int code = ms_mutable_check_options(site, options, err);
     if (!code)
-        code = put_above(m, seen, value, mark_of(options && options->deleted), false, tag, err);
+        code = list_for_write(site, &seen, err);
+    if (!code)
+        code = put_above(m, seen, value, ms_mutable_mark(options && options->deleted), false, tag,
+                         err);
     ms_versions_free(seen);
     return code;
 }
@@ -134,25 +130,13 @@ int ms_mutable_load(struct ms_mutable *m, const struct ms_site *site,
     struct ms_want want = {.data = true, .offset = o->offset, .size = o->size};
     struct ms_newest n = {0};
     (void)m;
-    int code = ms_newest_item(site, mark_of(o->deleted), &want, &n, err);
+    int code = ms_newest_item(site, ms_mutable_mark(o->deleted), &want, &n, err);
     if (code)
         return code;
     *out = MS_TAKE(n.value);
     ms_newest_tidy(&n);
     ms_newest_end(&n);
     return 0;
-}
-
-/* The time that a member gave to it. */
-static int64_t time_of(const struct ms_newest *n)
-{
-    int64_t latest = 0;
-    for (unsigned i = 0; i < n->seen->count; i++) {
-        const struct ms_held *held = ms_versions_held(n->seen, i, &n->version);
-        if (held && held->mtime_ns > latest)
-            latest = held->mtime_ns;
-    }
-    return latest;
 }
 
 int ms_mutable_info(struct ms_mutable *m, const struct ms_site *site, bool deleted,
@@ -164,12 +148,8 @@ int ms_mutable_info(struct ms_mutable *m, const struct ms_site *site, bool delet
     if (code)
         return code;
     *out = (struct ms_item_info){0};
-    if (n.found && n.version.mark == mark_of(deleted)) {
-        out->exists = true;
-        out->size_bytes = n.version.size;
-        out->mtime_ns = time_of(&n);
-        set_tag(&n.version, &out->tag);
-    }
+    if (n.found && n.version.mark == ms_mutable_mark(deleted))
+        ms_newest_info(&n, out);
     ms_newest_tidy(&n);
     ms_newest_end(&n);
     return 0;
@@ -181,8 +161,8 @@ int ms_mutable_delete(struct ms_mutable *m, const struct ms_site *site, bool del
     struct ms_newest n = {0};
     int code = list_for_write(site, &n.seen, err);
     if (!code && (!ms_versions_newest(n.seen, NULL, &n.version) ||
-                  n.version.mark != mark_of(deleted))) /* to say so it must be certain */
-        code = ms_newest_item(site, mark_of(deleted), &(struct ms_want){0}, &n, err);
+                  n.version.mark != ms_mutable_mark(deleted))) /* to say so it must be certain */
+        code = ms_newest_item(site, ms_mutable_mark(deleted), &(struct ms_want){0}, &n, err);
     if (!code)
         code = put_above(m, n.seen, NULL, MS_OWN_DELETED, false, NULL, err);
     ms_newest_end(&n);
@@ -240,10 +220,10 @@ int ms_mutable_move(struct ms_mutable *m, enum ms_move how, const struct ms_site
     case MS_MOVE_UNDELETE:
         return change_mark(m, site, MS_OWN_SOFT_DELETED, MS_OWN_LIVE, err);
     case MS_MOVE_RENAME:
-        return rename_item(m, site, to, mark_of(deleted), err);
+        return rename_item(m, site, to, ms_mutable_mark(deleted), err);
     case MS_MOVE_CHANGE_LEVEL: /* names have one level: nothing to do */
     default: {
-        int code = ms_newest_item(site, mark_of(deleted), &(struct ms_want){0}, &n, err);
+        int code = ms_newest_item(site, ms_mutable_mark(deleted), &(struct ms_want){0}, &n, err);
         ms_newest_end(&n);
         return code;
     }

@@ -43,8 +43,20 @@ int ms_newest_of(const struct ms_site *site, const struct ms_want *want, struct 
 /* The same for an item with that mark; else MS_ERR_NOT_FOUND. */
 int ms_newest_item(const struct ms_site *site, enum ms_own_mark mark, const struct ms_want *want,
                    struct ms_newest *n, struct ms_error *err) MS_MUST_CHECK;
+/* What is to be said of it. */
+void ms_newest_info(const struct ms_newest *n, struct ms_item_info *out);
+void ms_version_tag(const struct ms_version *version, struct ms_tag *tag);
 /* Once the answer is known: lets go of what lies below. */
 void ms_newest_tidy(struct ms_newest *n);
+
+/* MS_ERR_UNSUPPORTED: a condition. */
+int ms_mutable_check_options(const struct ms_site *site,
+                             const struct ms_store_value_options *options,
+                             struct ms_error *err) MS_MUST_CHECK;
+static inline enum ms_own_mark ms_mutable_mark(bool deleted)
+{
+    return deleted ? MS_OWN_SOFT_DELETED : MS_OWN_LIVE;
+}
 
 /* "config/x", in quotes, for messages. */
 struct ms_shown_site {

@@ -4,6 +4,7 @@
 
 #include "backends/range.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 #define ROUNDS 16 /* a version that vanishes has made room for a newer one: somebody is busy */
@@ -138,6 +139,23 @@ int ms_newest_of(const struct ms_site *site, const struct ms_want *want, struct 
     if (code)
         ms_newest_end(n);
     return code ? ms_error_prefix(err, code, "%s", MS_SHOW_SITE(site)) : 0;
+}
+
+void ms_version_tag(const struct ms_version *version, struct ms_tag *tag)
+{
+    snprintf(tag->text, sizeof tag->text, "%016" PRIx64 "-%016" PRIx64, version->id.counter,
+             version->id.writer);
+}
+
+void ms_newest_info(const struct ms_newest *n, struct ms_item_info *out)
+{
+    *out = (struct ms_item_info){.exists = true, .size_bytes = n->version.size};
+    ms_version_tag(&n->version, &out->tag);
+    for (unsigned i = 0; i < n->seen->count; i++) { /* the members' clocks; the latest */
+        const struct ms_held *held = ms_versions_held(n->seen, i, &n->version);
+        if (held && held->mtime_ns > out->mtime_ns)
+            out->mtime_ns = held->mtime_ns;
+    }
 }
 
 void ms_newest_tidy(struct ms_newest *n)

@@ -22,6 +22,7 @@
 
 #include "mstore/names.h"
 #include "mstore/roster.h"
+#include "mstore/value.h"
 
 /* No put is begun later than this after the listing that it rests on: with the time that a call's
  * effect may be delayed it stays below the 15 minutes that an operation may live. */
@@ -139,6 +140,9 @@ void ms_versions_sweep(struct ms_versions *v, const struct ms_version *version, 
  * held it does so no more: list again. */
 int ms_versions_load(struct ms_versions *v, const struct ms_version *version, int64_t offset,
                      uint64_t size, struct ms_buf **out, struct ms_error *err) MS_MUST_CHECK;
+/* The same in a stream. What vanishes while it is read is NOT_FOUND. */
+int ms_versions_reader(const struct ms_versions *v, const struct ms_version *version,
+                       struct ms_value_reader **out, struct ms_error *err) MS_MUST_CHECK;
 /* Frames for a value; unref each and free the array with ms_frames_free. */
 int ms_frames_make(const struct ms_version *version, bool zstd, struct ms_view value,
                    struct ms_frames *out, struct ms_error *err) MS_MUST_CHECK;

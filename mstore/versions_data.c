@@ -81,25 +81,56 @@ static bool any_absent(const struct ms_value_query *query)
     return false;
 }
 
+/* What the query came to, where the places tell more than the code. */
+static int judge(const struct ms_value_query *query, int code, struct ms_error *err)
+{
+    if (code && any_absent(query))
+        return ms_error_set(err, MS_ERR_NOT_FOUND, "the version is gone");
+    if (code == MS_ERR_NOT_FOUND)
+        return ms_error_set(err, MS_ERR_IO, "too few of the members that answered have its data");
+    return code;
+}
+
+/* Where to get it; free the places. */
+static int ask(const struct ms_versions *v, const struct ms_version *version,
+               const struct ms_value_shape *shape, struct ms_value_query *out, struct ms_error *err)
+{
+    struct ms_value_place *places = calloc(v->targets, sizeof *places);
+    if (!places)
+        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for loading a version");
+    *out = (struct ms_value_query){.shape = shape, .places = places};
+    out->count = places_of(v, version, places);
+    if (out->count && version->k)
+        return 0;
+    free(places);
+    return ms_error_set(err, MS_ERR_IO, "no member that answered has its data");
+}
+
 int ms_versions_load(struct ms_versions *v, const struct ms_version *version, int64_t offset,
                      uint64_t size, struct ms_buf **out, struct ms_error *err)
 {
     struct ms_value_shape shape = shape_of(version, v->site->space->compress);
     struct ms_value_info info = {0};
-    struct ms_value_place *places = calloc(v->targets, sizeof *places);
-    if (!places)
-        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for loading a version");
-    struct ms_value_query query = {.shape = &shape, .places = places};
-    query.count = places_of(v, version, places);
-    int code = query.count && version->k
-                   ? ms_value_load(v->site, &query, offset, size, out, &info, err)
-                   : ms_error_set(err, MS_ERR_IO, "no member that answered has its data");
+    struct ms_value_query query;
+    int code = ask(v, version, &shape, &query, err);
+    if (code)
+        return code;
+    code = judge(&query, ms_value_load(v->site, &query, offset, size, out, &info, err), err);
     if (!code)
         repair(v, &query, &info, *out);
-    else if (any_absent(&query))
-        code = ms_error_set(err, MS_ERR_NOT_FOUND, "the version is gone");
-    else if (code == MS_ERR_NOT_FOUND)
-        code = ms_error_set(err, MS_ERR_IO, "too few of the members that answered have its data");
-    free(places);
+    free(query.places);
+    return code;
+}
+
+int ms_versions_reader(const struct ms_versions *v, const struct ms_version *version,
+                       struct ms_value_reader **out, struct ms_error *err)
+{
+    struct ms_value_shape shape = shape_of(version, v->site->space->compress);
+    struct ms_value_query query;
+    int code = ask(v, version, &shape, &query, err);
+    if (code)
+        return code;
+    code = judge(&query, ms_value_reader_new(v->site, &query, out, err), err);
+    free(query.places);
     return code;
 }

@@ -86,6 +86,51 @@ static void sizes_times_tags_and_ranges_come_from_the_newest(void **state)
     keys_play(THREE, facts);
 }
 
+static void streams(struct keys *s)
+{
+    struct ms_site site = client_site(&s->client, "config/x");
+    struct ms_store_value_options options = MS_STORE_VALUE_OPTIONS_INIT;
+    struct ms_mutable_writer *w = NULL;
+    struct ms_value_reader *r = NULL;
+    struct ms_item_info info;
+    struct ms_tag tag;
+    uint8_t part[1000], back[1500];
+    size_t got;
+    for (size_t i = 0; i < sizeof part; i++)
+        part[i] = (uint8_t)(i * 7);
+    check_ok(ms_mutable_write(s->verbs, &site, 0, NULL, &w, &s->err), s->err);
+    for (unsigned i = 0; i < 200; i++)
+        check_ok(ms_mutable_append(w, ms_view(part, sizeof part), &s->err), s->err);
+    keys_assert_absent(s, "config/x");
+    check_ok(ms_mutable_commit(w, &tag, &s->err), s->err);
+    check_ok(ms_mutable_read(&site, false, &r, &info, &s->err), s->err);
+    assert_int_equal(info.size_bytes, 200000);
+    assert_string_equal(info.tag.text, tag.text);
+    check_ok(ms_value_reader_read(r, 198700, back, sizeof back, &got, &s->err), s->err);
+    assert_int_equal(got, 1300);
+    assert_memory_equal(back, part + 700, 300);
+    assert_memory_equal(back + 300, part, 1000);
+    ms_value_reader_close(r);
+    check_code(ms_mutable_read(&site, true, &r, &info, &s->err), MS_ERR_NOT_FOUND, s->err);
+    check_code(ms_mutable_write(s->verbs, &site, MS_MUTABLE_STREAM_MAX + 1, NULL, &w, &s->err),
+               MS_ERR_TOO_LARGE, s->err);
+    options.precondition.kind = MS_IF_ABSENT;
+    check_code(ms_mutable_write(s->verbs, &site, 0, &options, &w, &s->err), MS_ERR_UNSUPPORTED,
+               s->err);
+    check_ok(ms_mutable_write(s->verbs, &site, 0, NULL, &w, &s->err), s->err);
+    check_ok(ms_mutable_append(w, ms_view(part, 1), &s->err), s->err);
+    ms_mutable_abort(w);
+    check_ok(ms_mutable_info(s->verbs, &site, false, &info, &s->err), s->err);
+    assert_int_equal(info.size_bytes, 200000);
+}
+
+static void streams_write_at_the_commit_and_read_what_was_newest(void **state)
+{
+    (void)state;
+    keys_play(THREE, streams);
+    keys_play(CODED, streams);
+}
+
 static void assert_calls(struct keys *s, unsigned lists, unsigned loads, unsigned stores,
                          unsigned removes)
 {
@@ -289,6 +334,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_verb_does_what_it_says),
         cmocka_unit_test(sizes_times_tags_and_ranges_come_from_the_newest),
+        cmocka_unit_test(streams_write_at_the_commit_and_read_what_was_newest),
         cmocka_unit_test(a_healthy_call_asks_a_majority),
         cmocka_unit_test(a_version_goes_only_where_a_higher_one_is),
         cmocka_unit_test(with_a_minority_away_everything_works),
