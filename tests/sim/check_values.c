@@ -18,18 +18,20 @@ static bool may_have_happened(const struct sim_op *op)
     return op->answer == SIM_DONE || op->answer == SIM_NO_ANSWER;
 }
 
-/* An acknowledged change of that kind that lies wholly between the two places; NULL: none. */
+/* The latest acknowledged change of that kind that lies wholly between the two places; NULL: none.
+ */
 static const struct sim_op *surely_between(const struct sim_history *h, unsigned key,
                                            bool (*kind)(const struct sim_op *), uint64_t after,
                                            uint64_t before)
 {
+    const struct sim_op *latest = NULL;
     for (size_t i = 0; i < h->count; i++) {
         const struct sim_op *op = &h->ops[i];
         if (op->key == key && kind(op) && op->answer == SIM_DONE && op->begin_seq > after &&
-            op->end_seq < before)
-            return op;
+            op->end_seq < before && (!latest || op->end_seq > latest->end_seq))
+            latest = op;
     }
-    return NULL;
+    return latest;
 }
 
 static bool undelete_possible(const struct sim_history *h, const struct sim_op *reading)

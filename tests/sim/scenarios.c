@@ -26,6 +26,11 @@
         .name = NAME, .what = WHAT, .system = &SYSTEM, SMALL, .faults = {TIME, __VA_ARGS__},       \
         .available = AVAILABLE,                                                                    \
     }
+#define UNMET(NAME, WHAT, SYSTEM, AVAILABLE, ...)                                                  \
+    {                                                                                              \
+        .name = NAME, .what = WHAT, .system = &SYSTEM, SMALL, .faults = {TIME, __VA_ARGS__},       \
+        .available = AVAILABLE, .unmet = true,                                                     \
+    }
 #define FLAWED(NAME, WHAT, ...)                                                                    \
     {                                                                                              \
         .name = "flawed-" #NAME, .what = WHAT, .system = &sim_flawed_##NAME, SMALL,                \
@@ -84,23 +89,17 @@ static const struct sim_scenario scenarios[] = {
              .disturbances = SIM_HARMLESS | SIM_LOSE | SIM_FLIP | SIM_OLD, .dies = 3),
     MAJORITY("mutable-all", "one of three is away, calls are lost or late", sim_mutable, false,
              ROUGH, .tolerates = 1, .disturbances = SIM_HARMLESS),
-    {
-        .name = "mutable-available",
-        .what = "one of three vanishes or is full, and nothing may fail",
-        .system = &sim_mutable,
-        SMALL,
-        .faults = {TIME, .tolerates = 1, .disturbances = SIM_VANISH | SIM_FULL},
-        .available = true,
-        .unmet = true,
-    },
-    {
-        .name = "mutable-old",
-        .what = "one of three returns as it once was while calls are lost",
-        .system = &sim_mutable,
-        SMALL,
-        .faults = {TIME, .before = 60, .after = 20, .tolerates = 1, .disturbances = SIM_OLD},
-        .unmet = true,
-    },
+    UNMET("immutable-calm", "three members, nothing goes wrong", sim_immutable, true,
+          .wrong_clocks = true),
+    UNMET("immutable-lost", "requests and answers are lost, or late", sim_immutable, false, ROUGH),
+    UNMET("immutable-away", "one of three vanishes, is slow, is full", sim_immutable, false,
+          .tolerates = 1, .disturbances = SIM_HARMLESS, .dies = 3),
+    UNMET("immutable-harm", "one of three loses or spoils data", sim_immutable, false,
+          .tolerates = 1, .disturbances = SIM_LOSE | SIM_FLIP, .dies = 3),
+    UNMET("mutable-available", "one of three vanishes or is full, and nothing may fail",
+          sim_mutable, true, .tolerates = 1, .disturbances = SIM_VANISH | SIM_FULL),
+    UNMET("mutable-old", "one of three returns as it once was while calls are lost", sim_mutable,
+          false, .before = 60, .after = 20, .tolerates = 1, .disturbances = SIM_OLD),
 
     BROKEN("broken-torn", "stores leave a prefix behind", .torn = 60),
     BROKEN("broken-old", "the disk returns as it once was", .tolerates = 1,

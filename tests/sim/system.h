@@ -59,8 +59,8 @@ extern const struct sim_system sim_single, sim_single_immutable, sim_single_plai
 extern const struct sim_system sim_majority3, sim_majority5, sim_flawed_quorum,
     sim_flawed_write_back, sim_flawed_tombstone, sim_flawed_counter, sim_flawed_checksum,
     sim_flawed_read_one, sim_flawed_heal, sim_flawed_debris, sim_flawed_grace, sim_flawed_listing;
-/* Mutable keys of an MStore over three members (mutable.h). */
-extern const struct sim_system sim_mutable;
+/* Mutable and immutable keys of an MStore over three members (keys.h). */
+extern const struct sim_system sim_mutable, sim_immutable;
 /* The plain Store behind a small lie, for proof that lies are found: mutants.c. */
 extern const struct sim_system sim_mutant_stale, sim_mutant_undead, sim_mutant_blind,
     sim_mutant_mixed, sim_mutant_forgetful, sim_mutant_shifted, sim_mutant_hasty, sim_mutant_split;

@@ -4,7 +4,7 @@
  * so keys are linearizable as long as the storage keeps its word, whatever is lost on the way and
  * however late a request takes effect. */
 #include "tests/sim/majority.h"
-#include "tests/sim/mutable.h"
+#include "tests/sim/keys.h"
 #include "tests/sim/system.h"
 
 #define ALL_VERBS ((1u << SIM_VERB_COUNT) - 1)
@@ -126,7 +126,7 @@ MAJORITY(flawed_debris, 3, SIM_FLAW_DEBRIS);
 MAJORITY(flawed_grace, 3, SIM_FLAW_GRACE);
 MAJORITY(flawed_listing, 3, SIM_FLAW_LISTING);
 
-/* ---- mutable keys of an MStore ---- */
+/* ---- keys of an MStore ---- */
 
 const struct sim_system sim_mutable = {
     .name = "mutable",
@@ -137,7 +137,19 @@ const struct sim_system sim_mutable = {
     .blind_changes = true,
     .no_streams = true,
     .verbs = 1u << SIM_STORE | 1u << SIM_LOAD | 1u << SIM_INFO | 1u << SIM_DELETE,
-    .create = sim_mutable_create,
+    .create = sim_keys_create,
     .open = sim_mutable_open,
     .heal = sim_mutable_heal,
+};
+
+const struct sim_system sim_immutable = {
+    .name = "immutable",
+    .members = 3,
+    .ns = "data",
+    .spares = "/member",
+    .one_value_per_key = true,
+    .no_streams = true,
+    .verbs = 1u << SIM_STORE | 1u << SIM_LOAD | 1u << SIM_INFO | 1u << SIM_DELETE,
+    .create = sim_keys_create,
+    .open = sim_immutable_open,
 };

@@ -1,7 +1,8 @@
-/* The mutable keys of an MStore behind the face of a Store: see mutable.h. Slots that clients of
- * the simulation do not use are left out. */
-#include "tests/sim/mutable.h"
+/* The keys of an MStore behind the face of a Store: see keys.h. Slots that clients of the
+ * simulation do not use are left out. */
+#include "tests/sim/keys.h"
 
+#include "mstore/immutable.h"
 #include "mstore/mutable.h"
 #include "store/store.h"
 
@@ -15,18 +16,20 @@ static const char layout_text[] =
     "[member a]\nuuid = 11111111-1111-4111-8111-111111111111\n"
     "[member b]\nuuid = 22222222-2222-4222-8222-222222222222\n"
     "[member c]\nuuid = 33333333-3333-4333-8333-333333333333\n"
-    "[namespace config]\nkind = mutable\nredundancy = all\n";
+    "[namespace config]\nkind = mutable\nredundancy = all\n"
+    "[namespace data]\nkind = immutable\nredundancy = copies 3\n";
 static const struct ms_seal_key seal_key = {{1, 2, 3}};
 
-struct mutable_store {
+struct keys_store {
     struct ms_store base;
     struct ms_roster *roster;
-    struct ms_mutable *verbs;
+    struct ms_mutable *verbs; /* of mutable keys; NULL: they are immutable */
+    struct ms_ids *ids;       /* of immutable ones */
 };
 
-static struct mutable_store *self_of(struct ms_store *s)
+static struct keys_store *self_of(struct ms_store *s)
 {
-    return (struct mutable_store *)s;
+    return (struct keys_store *)s;
 }
 
 /* ---- members ---- */
@@ -72,7 +75,7 @@ static int make_roster(struct sim_world *w, unsigned client, struct ms_roster **
     return code;
 }
 
-/* ---- verbs ---- */
+/* ---- verbs of mutable keys ---- */
 
 static int slot_load(struct ms_store *s, struct ms_item_ref item, int64_t offset, uint64_t size,
                      struct ms_buf **out, struct ms_error *err)
@@ -111,6 +114,40 @@ static int slot_remove(struct ms_store *s, struct ms_item_ref item, struct ms_er
     return code ? code : ms_mutable_delete(self_of(s)->verbs, &site, item.deleted, err);
 }
 
+/* ---- verbs of immutable keys ---- */
+
+static int fixed_load(struct ms_store *s, struct ms_item_ref item, int64_t offset, uint64_t size,
+                      struct ms_buf **out, struct ms_error *err)
+{
+    struct ms_site site;
+    int code = ms_site_of(self_of(s)->roster, item.key, false, &site, err);
+    return code ? code : ms_immutable_load(&site, offset, size, out, err);
+}
+
+static int fixed_store(struct ms_store *s, struct ms_item_ref item, struct ms_buf *value,
+                       const struct ms_precondition *pre, struct ms_tag *tag, struct ms_error *err)
+{
+    struct ms_site site;
+    *tag = (struct ms_tag){0};
+    int code = ms_site_of(self_of(s)->roster, item.key, false, &site, err);
+    return code ? code : ms_immutable_store(&site, self_of(s)->ids, value, pre, err);
+}
+
+static int fixed_info(struct ms_store *s, struct ms_item_ref item, struct ms_item_info *out,
+                      struct ms_error *err)
+{
+    struct ms_site site;
+    int code = ms_site_of(self_of(s)->roster, item.key, false, &site, err);
+    return code ? code : ms_immutable_info(&site, out, err);
+}
+
+static int fixed_remove(struct ms_store *s, struct ms_item_ref item, struct ms_error *err)
+{
+    struct ms_site site;
+    int code = ms_site_of(self_of(s)->roster, item.key, false, &site, err);
+    return code ? code : ms_immutable_delete(&site, self_of(s)->ids, err);
+}
+
 /* ---- life ---- */
 
 static int slot_nothing(struct ms_store *s, struct ms_error *err)
@@ -122,6 +159,7 @@ static int slot_nothing(struct ms_store *s, struct ms_error *err)
 static void slot_free(struct ms_store *s)
 {
     ms_mutable_free(self_of(s)->verbs);
+    ms_ids_free(self_of(s)->ids);
     ms_roster_unref(self_of(s)->roster);
     free(s);
 }
@@ -136,7 +174,17 @@ static const struct ms_store_ops mutable_ops = {
     .remove = slot_remove,
 };
 
-int sim_mutable_create(struct sim_world *w, unsigned client, struct ms_error *err)
+static const struct ms_store_ops immutable_ops = {
+    .open = slot_nothing,
+    .close = slot_nothing,
+    .free = slot_free,
+    .load = fixed_load,
+    .store = fixed_store,
+    .info = fixed_info,
+    .remove = fixed_remove,
+};
+
+int sim_keys_create(struct sim_world *w, unsigned client, struct ms_error *err)
 {
     struct ms_roster *roster = NULL;
     int code = make_roster(w, client, &roster, err);
@@ -146,17 +194,19 @@ int sim_mutable_create(struct sim_world *w, unsigned client, struct ms_error *er
     return code;
 }
 
-int sim_mutable_open(struct sim_world *w, unsigned client, struct ms_store **out,
-                     struct ms_error *err)
+static int open_keys(struct sim_world *w, unsigned client, const struct ms_store_ops *ops,
+                     struct ms_store **out, struct ms_error *err)
 {
-    struct mutable_store *self = calloc(1, sizeof *self);
+    struct keys_store *self = calloc(1, sizeof *self);
     if (!self)
         return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a Store");
-    self->base = (struct ms_store){
-        .ops = &mutable_ops, .url = "sim:mutable", .clock = &w->clients[client].clock};
+    self->base =
+        (struct ms_store){.ops = ops, .url = "sim:keys", .clock = &w->clients[client].clock};
     int code = make_roster(w, client, &self->roster, err);
-    if (!code)
+    if (!code && ops == &mutable_ops)
         code = ms_mutable_new(1000 + client, &self->verbs, err);
+    if (!code && ops == &immutable_ops)
+        code = ms_ids_new_seeded(1000 + client, &self->ids, err);
     if (!code)
         code = ms_store_open(&self->base, err);
     if (code)
@@ -164,6 +214,18 @@ int sim_mutable_open(struct sim_world *w, unsigned client, struct ms_store **out
     else
         *out = &self->base;
     return code;
+}
+
+int sim_mutable_open(struct sim_world *w, unsigned client, struct ms_store **out,
+                     struct ms_error *err)
+{
+    return open_keys(w, client, &mutable_ops, out, err);
+}
+
+int sim_immutable_open(struct sim_world *w, unsigned client, struct ms_store **out,
+                       struct ms_error *err)
+{
+    return open_keys(w, client, &immutable_ops, out, err);
 }
 
 int sim_mutable_heal(struct sim_world *w, unsigned client, struct ms_store *s, struct ms_error *err)

@@ -1,0 +1,17 @@
+/* tests/sim/keys.h - the keys of an MStore as systems under test, without the rest of it: mutable
+ * ones (mstore/mutable.h) in the namespace "config", immutable ones (mstore/immutable.h) in "data".
+ * Three members, each value on all of them. */
+#ifndef TESTS_SIM_KEYS_H
+#define TESTS_SIM_KEYS_H
+
+#include "tests/sim/system.h"
+
+int sim_keys_create(struct sim_world *w, unsigned client, struct ms_error *err);
+int sim_mutable_open(struct sim_world *w, unsigned client, struct ms_store **out,
+                     struct ms_error *err);
+int sim_mutable_heal(struct sim_world *w, unsigned client, struct ms_store *s,
+                     struct ms_error *err);
+int sim_immutable_open(struct sim_world *w, unsigned client, struct ms_store **out,
+                       struct ms_error *err);
+
+#endif
