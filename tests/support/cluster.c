@@ -53,6 +53,8 @@ static int depart(struct wire *w, atomic_uint *counter, bool *end, struct ms_err
     else if (atomic_load(&all->cut))
         return lost(w, err);
     lag(all);
+    if (atomic_load(&all->slow) >> w->member & 1)
+        assert_int_equal(ms_sleep(all->clock, UINT64_C(60000000000), NULL), 0);
     return atomic_load(&all->down) >> w->member & 1 ? lost(w, err) : 0;
 }
 

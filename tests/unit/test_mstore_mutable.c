@@ -191,6 +191,29 @@ static void a_version_goes_only_where_a_higher_one_is(void **state)
     keys_play(THREE, kept);
 }
 
+/* One of the two that are asked takes its time: the third is asked, too. */
+static void slow(struct keys *s)
+{
+    check_ok(keys_put(s, "config/x", "value"), s->err);
+    keys_rest();
+    client_reset_counts(&s->client);
+    s->client.wires.slow = 1;
+    uint64_t before = ms_clock_now(ms_sim_clock());
+    keys_assert(s, "config/x", "value");
+    assert_true(ms_clock_now(ms_sim_clock()) - before < 10 * SECOND);
+    keys_rest();
+    assert_int_equal(s->client.wires.lists, 3);
+    struct ms_hedge_view view;
+    ms_hedge_view(s->client.roster->hedge, &view);
+    assert_true(view.hedges > 0);
+}
+
+static void a_slow_listing_is_hedged(void **state)
+{
+    (void)state;
+    keys_play(THREE, slow);
+}
+
 /* ---- members away ---- */
 
 static void minority(struct keys *s)
@@ -337,6 +360,7 @@ int main(void)
         cmocka_unit_test(streams_write_at_the_commit_and_read_what_was_newest),
         cmocka_unit_test(a_healthy_call_asks_a_majority),
         cmocka_unit_test(a_version_goes_only_where_a_higher_one_is),
+        cmocka_unit_test(a_slow_listing_is_hedged),
         cmocka_unit_test(with_a_minority_away_everything_works),
         cmocka_unit_test(damage_is_answered_from_others_and_put_right),
         cmocka_unit_test(a_value_whose_copies_are_all_damaged_is_an_error),

@@ -384,11 +384,53 @@ static void a_writer_that_dies_at_any_call_leaves_one_truth(void **state)
             }
 }
 
+/* ---- threads --------------------------------------------------------------------------------- */
+
+#define THREADS 4
+
+static struct actor shared[2]; /* two clients, two threads each */
+
+static int run_thread(void *arg, size_t index)
+{
+    struct actor *a = &shared[index % 2];
+    (void)arg;
+    for (unsigned i = 0; i < 25; i++) {
+        unsigned value = 0;
+        int code = act_write(a, 1 + (unsigned)index * 100 + i);
+        if (!code)
+            code = act_read(a, &value);
+        if (code || value == 0)
+            return code ? code : MS_ERR_INTERNAL;
+    }
+    return 0;
+}
+
+static void threads_may_share_a_handle(void **state)
+{
+    struct cluster c;
+    struct ms_error err = {0};
+    unsigned first, second;
+    (void)state;
+    cluster_make(&c, layouts[0], ms_clock_real());
+    for (unsigned i = 0; i < 2; i++)
+        actor_make(&shared[i], &c, i + 1);
+    check_ok(ms_parallel(THREADS, THREADS, run_thread, NULL, &err), err);
+    check_ok(act_read(&shared[0], &first), err);
+    check_ok(act_read(&shared[1], &second), err);
+    assert_int_equal(first, second);
+    assert_true(first > 0);
+    ms_pool_shutdown(); /* stragglers have ended */
+    for (unsigned i = 0; i < 2; i++)
+        actor_free(&shared[i]);
+    cluster_free(&c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_check_tells_good_from_bad),
         cmocka_unit_test(two_writers_and_two_readers_see_one_register),
+        cmocka_unit_test(threads_may_share_a_handle),
         cmocka_unit_test(a_writer_that_dies_at_any_call_leaves_one_truth),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
