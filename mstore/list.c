@@ -27,13 +27,12 @@ struct lister {
     struct ms_store_lister base;
     struct ms_roster *roster;
     const struct ms_layout_space *space; /* the roster's */
-    struct ms_text path, from, prefix;
+    struct ms_text path;
+    struct ms_grouping grouping;
     enum ms_list_deleted deleted;
     bool names_only;
-    int delimiter;
     uint64_t limit, taken;
     struct ms_inventory *inventory;
-    struct ms_text group; /* the one taken last */
     struct listed queue[QUEUE];
     size_t at, count, window;
     bool returning[MS_MEMBERS_MAX];
@@ -70,21 +69,6 @@ static bool is_wanted(const struct lister *l, bool deleted)
     return l->deleted == MS_LIST_BOTH || (l->deleted == MS_LIST_DELETED) == deleted;
 }
 
-/* With a delimiter: how much of the key is its group; 0: it is none. */
-static size_t group_size(const struct lister *l, struct ms_view key)
-{
-    size_t skip = l->prefix.size;
-    const uint8_t *at = l->delimiter >= 0 && key.size > skip
-                            ? memchr(key.data + skip, l->delimiter, key.size - skip)
-                            : NULL;
-    return at ? (size_t)(at - key.data) + 1 : 0;
-}
-
-static bool group_was_taken(const struct lister *l, struct ms_view group)
-{
-    return ms_equal(group, ms_text_view(l->group)) || ms_equal(group, ms_text_view(l->from));
-}
-
 /* Room in the queue with the text in it. */
 static int append(struct lister *l, struct ms_view text, bool deleted, struct listed **out,
                   struct ms_error *err)
@@ -104,11 +88,11 @@ static int append(struct lister *l, struct ms_view text, bool deleted, struct li
 static int take_group(struct lister *l, struct ms_view group, bool deleted, struct ms_error *err)
 {
     struct listed *it;
-    if (group_was_taken(l, group))
+    if (ms_grouping_was_given(&l->grouping, group))
         return 0;
-    if (!ms_text_set(&l->group, group, ms_view(NULL, 0)))
-        return ms_source_no_memory(err);
-    int code = append(l, group, deleted, &it, err);
+    int code = ms_grouping_give(&l->grouping, group, err);
+    if (!code)
+        code = append(l, group, deleted, &it, err);
     if (!code)
         it->item.group = true;
     return code;
@@ -140,12 +124,12 @@ static int take_entry(struct lister *l, const struct ms_inventory_entry *e, stru
         l->returning[e->objects[i].member] =
             ms_member_returning(l->roster->members[e->objects[i].member]);
     ms_list_judge(l->space->kind, e, ms_inventory_missing(l->inventory), l->returning, verdict);
-    size_t group = group_size(l, e->key);
+    struct ms_view group = ms_grouping_of(&l->grouping, e->key);
     for (int deleted = 0; deleted < 2 && !code; deleted++) {
         if (!verdict[deleted].is || !is_wanted(l, deleted))
             continue;
-        code = group ? take_group(l, ms_view(e->key.data, group), deleted, err)
-                     : take_item(l, e->key, deleted, &verdict[deleted], err);
+        code = group.size ? take_group(l, group, deleted, err)
+                          : take_item(l, e->key, deleted, &verdict[deleted], err);
     }
     return code;
 }
@@ -251,9 +235,7 @@ static void list_close(struct ms_store_lister *base)
     for (size_t i = 0; i < QUEUE; i++)
         free(l->queue[i].key.bytes);
     free(l->path.bytes);
-    free(l->from.bytes);
-    free(l->prefix.bytes);
-    free(l->group.bytes);
+    ms_grouping_fini(&l->grouping);
     ms_roster_unref(l->roster);
     free(l);
 }
@@ -261,17 +243,14 @@ static void list_close(struct ms_store_lister *base)
 static int copy_options(struct lister *l, struct ms_view path, const struct ms_list_options *o,
                         struct ms_error *err)
 {
-    static const struct ms_view none;
     l->deleted = o->deleted;
     l->names_only = o->names_only;
-    l->delimiter = o->delimiter;
     l->limit = o->limit;
     l->window = 1;
-    if (!ms_text_set(&l->path, path, ms_view("", 1)) ||
-        !ms_text_set(&l->from, o->start_after, none) || !ms_text_set(&l->prefix, o->prefix, none))
+    if (!ms_text_set(&l->path, path, ms_view("", 1)))
         return ms_source_no_memory(err);
     l->path.size = path.size; /* a NUL behind, for messages */
-    return 0;
+    return ms_grouping_init(&l->grouping, o, err);
 }
 
 static int open_inventory(struct lister *l, struct ms_error *err)
@@ -284,8 +263,8 @@ static int open_inventory(struct lister *l, struct ms_error *err)
         .kinds = immutable ? MS_INVENTORY_KIND(MS_OWN_VALUE) | MS_INVENTORY_KIND(MS_OWN_TOMBSTONE)
                            : MS_INVENTORY_KIND(MS_OWN_OBJECT),
         .witnesses = true, /* they vote: on versions and on tombstones */
-        .start_after = ms_text_view(l->from),
-        .prefix = ms_text_view(l->prefix),
+        .start_after = ms_text_view(l->grouping.from),
+        .prefix = ms_text_view(l->grouping.prefix),
         .names_only = l->names_only};
     return ms_inventory_open(l->roster, &o, &l->inventory, err);
 }

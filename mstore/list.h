@@ -30,4 +30,12 @@ int ms_list_framed(struct ms_roster *roster, const struct ms_layout_space *space
                    struct ms_view space_path, const struct ms_list_options *options,
                    struct ms_store_lister **out, struct ms_error *err) MS_MUST_CHECK;
 
+/* Of the root: the keys of all framed namespaces that anybody has, whole ("data/0123…"), and those
+ * of `plain`, a listing of the plain ones in the root with the same prefix and start_after, but
+ * neither limit nor delimiter (NULL: there are none). It is closed sooner or later, also when this
+ * fails. Namespaces are listed when it is their turn. */
+int ms_list_root(struct ms_roster *roster, const struct ms_list_options *options,
+                 struct ms_store_lister *plain, struct ms_store_lister **out,
+                 struct ms_error *err) MS_MUST_CHECK;
+
 #endif

@@ -17,6 +17,33 @@ struct ms_verdict {
     struct ms_object ask[MS_LISTED_ASKS];
 };
 
+/* ---- mstore/list_paths.c ---- */
+
+struct ms_paths { /* of namespaces; zero it */
+    struct ms_text *path;
+    size_t count, room;
+};
+/* Those of framed namespaces of which any member has objects, each once, by path + "/". Complete or
+ * an error, like listings. */
+int ms_list_paths(struct ms_roster *roster, struct ms_paths *out, struct ms_error *err);
+void ms_paths_fini(struct ms_paths *p);
+
+/* ---- mstore/list_group.c ---- */
+
+struct ms_grouping {             /* zero it */
+    int delimiter;               /* -1: no groups */
+    struct ms_text from, prefix; /* of the listing */
+    struct ms_text group;        /* the one given last */
+};
+int ms_grouping_init(struct ms_grouping *g, const struct ms_list_options *options,
+                     struct ms_error *err);
+void ms_grouping_fini(struct ms_grouping *g);
+/* The group that the key belongs to: its beginning; empty: none. */
+struct ms_view ms_grouping_of(const struct ms_grouping *g, struct ms_view key);
+/* By this listing, or by the one that it goes on with. */
+bool ms_grouping_was_given(const struct ms_grouping *g, struct ms_view group);
+int ms_grouping_give(struct ms_grouping *g, struct ms_view group, struct ms_error *err);
+
 /* ---- mstore/list_judge.c: pure ---- */
 
 /* What lies under a key: [0] live, [1] soft-deleted. missing: members of which nothing is known;
