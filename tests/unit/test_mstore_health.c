@@ -483,6 +483,34 @@ static void outlives_the_process(void **state)
     ms_health_free(b);
 }
 
+/* An hour of processes that make ten calls each, one call every 100 ms, to a member whose every
+ * call is a time-out of 10 s that others do not wait for. */
+static void dead_for_an_hour(void **state)
+{
+    (void)state;
+    struct ms_health_saved kept = {0};
+    unsigned time_outs = 0, calls = 0;
+    int64_t wall = WALL;
+    for (unsigned process = 0; process < 3600; process++) {
+        struct ms_health *h = health(process);
+        uint64_t now = 1000 * SEC * (process % 7); /* each has a clock of its own */
+        ms_health_restore(h, &kept, now, wall);
+        for (unsigned i = 0; i < 10; i++, calls++, now += SEC / 10, wall += (int64_t)SEC / 10) {
+            bool probe;
+            if (ms_health_admit(h, "nas", now, &probe, NULL) != 0)
+                continue;
+            time_outs++;
+            ms_health_note(h, probe, MS_ERR_TIMEOUT, "t", now + 10 * SEC, 10 * SEC, 0);
+            now += 10 * SEC;
+            wall += 10 * (int64_t)SEC;
+        }
+        kept = saved(h, now, wall);
+        ms_health_free(h);
+    }
+    assert_int_equal(calls, 36000);
+    assert_in_range(time_outs, 12, 22); /* 10, 20, 40 … s, then every 225 to 300 s */
+}
+
 static void newer_news(void **state)
 {
     (void)state;
@@ -641,6 +669,7 @@ int main(void)
         cmocka_unit_test(tries_the_slower),
         cmocka_unit_test(lateness),
         cmocka_unit_test(outlives_the_process),
+        cmocka_unit_test(dead_for_an_hour),
         cmocka_unit_test(newer_news),
         cmocka_unit_test(clocks_that_jump),
         cmocka_unit_test(one_probe_of_a_crowd),
