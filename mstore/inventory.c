@@ -362,3 +362,13 @@ uint64_t ms_inventory_strangers(const struct ms_inventory *inv, size_t member, c
         *example = a->error.code ? a->stranger : shown;
     return sum;
 }
+
+uint64_t ms_inventory_all_strangers(const struct ms_inventory *inv)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < inv->roster->layout->member_count; i++)
+        sum += inv->asked[i].strangers;
+    for (size_t i = 0; i < inv->count; i++)
+        sum += inv->walks[i].pages ? ms_pages_skipped(inv->walks[i].pages) : 0;
+    return sum;
+}

@@ -59,6 +59,7 @@ const struct ms_error *ms_inventory_error(const struct ms_inventory *inv, size_t
  * ("": none; lives as long as the inventory); may be NULL. */
 uint64_t ms_inventory_strangers(const struct ms_inventory *inv, size_t member,
                                 const char **example);
+uint64_t ms_inventory_all_strangers(const struct ms_inventory *inv);
 void ms_inventory_close(struct ms_inventory *inv); /* NULL is safe */
 
 #endif

@@ -13,6 +13,7 @@
 #define WINDOW_MOST 64
 #define QUEUE       (2 * WINDOW_MOST) /* a key may be there twice: live and soft-deleted */
 #define JOBS        16
+#define INSIDE_MOST 1024 /* keys of a group that are read rather than begin behind it */
 
 struct listed {
     struct ms_text key;
@@ -33,6 +34,8 @@ struct lister {
     bool names_only;
     uint64_t limit, taken;
     struct ms_inventory *inventory;
+    uint64_t skipped; /* by inventories before this one */
+    unsigned inside;  /* keys read in a row that are in the group given last */
     struct listed queue[QUEUE];
     size_t at, count, window;
     bool returning[MS_MEMBERS_MAX];
@@ -88,8 +91,11 @@ static int append(struct lister *l, struct ms_view text, bool deleted, struct li
 static int take_group(struct lister *l, struct ms_view group, bool deleted, struct ms_error *err)
 {
     struct listed *it;
-    if (ms_grouping_was_given(&l->grouping, group))
+    if (ms_grouping_was_given(&l->grouping, group)) {
+        l->inside++;
         return 0;
+    }
+    l->inside = 0;
     int code = ms_grouping_give(&l->grouping, group, err);
     if (!code)
         code = append(l, group, deleted, &it, err);
@@ -139,6 +145,35 @@ static bool is_enough(const struct lister *l)
     return l->limit && l->taken >= l->limit;
 }
 
+static int open_inventory(struct lister *l, struct ms_view start_after, struct ms_error *err)
+{
+    bool immutable = l->space->kind == MS_KIND_IMMUTABLE;
+    const struct ms_inventory_options o = {
+        .space = ms_text_view(l->path),
+        .levels = l->space->levels,
+        .level_count = l->space->level_count,
+        .kinds = immutable ? MS_INVENTORY_KIND(MS_OWN_VALUE) | MS_INVENTORY_KIND(MS_OWN_TOMBSTONE)
+                           : MS_INVENTORY_KIND(MS_OWN_OBJECT),
+        .witnesses = true, /* they vote: on versions and on tombstones */
+        .start_after = start_after,
+        .prefix = ms_text_view(l->grouping.prefix),
+        .names_only = l->names_only};
+    return ms_inventory_open(l->roster, &o, &l->inventory, err);
+}
+
+/* Goes on behind a group: no key is longer than this one, its last. */
+static int skip_group(struct lister *l, struct ms_view group, struct ms_error *err)
+{
+    uint8_t last[MS_BYTES_KEY_MAX];
+    size_t size = group.size < sizeof last ? group.size : sizeof last;
+    memcpy(last, group.data, size);
+    memset(last + size, 0xff, sizeof last - size);
+    l->skipped += ms_inventory_all_strangers(l->inventory);
+    ms_inventory_close(MS_TAKE(l->inventory));
+    l->inside = 0;
+    return open_inventory(l, ms_view(last, sizeof last), err);
+}
+
 static int take_some(struct lister *l, struct ms_error *err)
 {
     while (!l->ended && !is_enough(l) && l->count < l->window) {
@@ -151,10 +186,12 @@ static int take_some(struct lister *l, struct ms_error *err)
         if (code)
             return code;
         l->ended = !e;
+        if (e && l->inside > INSIDE_MOST)
+            code = skip_group(l, ms_grouping_of(&l->grouping, e->key), err);
+        if (code)
+            return code;
     }
-    l->base.skipped = 0;
-    for (size_t i = 0; i < l->roster->layout->member_count; i++)
-        l->base.skipped += ms_inventory_strangers(l->inventory, i, NULL);
+    l->base.skipped = l->skipped + ms_inventory_all_strangers(l->inventory);
     return 0;
 }
 
@@ -253,22 +290,6 @@ static int copy_options(struct lister *l, struct ms_view path, const struct ms_l
     return ms_grouping_init(&l->grouping, o, err);
 }
 
-static int open_inventory(struct lister *l, struct ms_error *err)
-{
-    bool immutable = l->space->kind == MS_KIND_IMMUTABLE;
-    const struct ms_inventory_options o = {
-        .space = ms_text_view(l->path),
-        .levels = l->space->levels,
-        .level_count = l->space->level_count,
-        .kinds = immutable ? MS_INVENTORY_KIND(MS_OWN_VALUE) | MS_INVENTORY_KIND(MS_OWN_TOMBSTONE)
-                           : MS_INVENTORY_KIND(MS_OWN_OBJECT),
-        .witnesses = true, /* they vote: on versions and on tombstones */
-        .start_after = ms_text_view(l->grouping.from),
-        .prefix = ms_text_view(l->grouping.prefix),
-        .names_only = l->names_only};
-    return ms_inventory_open(l->roster, &o, &l->inventory, err);
-}
-
 int ms_list_framed(struct ms_roster *roster, const struct ms_layout_space *space,
                    struct ms_view space_path, const struct ms_list_options *options,
                    struct ms_store_lister **out, struct ms_error *err)
@@ -282,7 +303,7 @@ int ms_list_framed(struct ms_roster *roster, const struct ms_layout_space *space
     l->space = space;
     int code = copy_options(l, space_path, options, err);
     if (!code)
-        code = open_inventory(l, err);
+        code = open_inventory(l, ms_text_view(l->grouping.from), err);
     if (!code)
         code = check_complete(l, err);
     if (code)

@@ -343,6 +343,37 @@ static void one_more_missing_is_an_error(void **state)
     members_fini(&m);
 }
 
+/* A group of many keys in many folders is not read to its end. */
+static void large_groups_are_passed_by(void **state)
+{
+    struct members m;
+    struct ms_list_options o = all;
+    char key[16];
+    (void)state;
+    members_make(&m, 2, "[namespace data]\nkind = immutable\nredundancy = all\nlevels = 2\n", 0,
+                 ms_clock_real());
+    for (unsigned i = 0; i < 8192; i++) {
+        snprintf(key, sizeof key, "g%02x%04u", i / 32, i);
+        members_put(&m, i % 2, members_name(MS_OWN_VALUE, key, 2, 0), "x");
+    }
+    members_put(&m, 0, members_name(MS_OWN_VALUE, "h", 2, 0), "x");
+    o.start_after = ms_str("f");
+    struct ms_store_lister *l = NULL;
+    char text[512]; /* the beginning of it */
+    check_ok(open_list(&m, &o, &l), err);
+    while (drain(l, text, sizeof text) == 0 && *text)
+        continue;
+    ms_store_lister_close(l);
+    unsigned whole = atomic_exchange(&m.script[0].lists, 0);
+    o = all;
+    o.delimiter = 'g';
+    check_list(&m, &o, "g h=5 ");
+    assert_in_range(atomic_load(&m.script[0].lists), 20, whole / 2);
+    o.start_after = ms_str("g"); /* resumed behind the group */
+    check_list(&m, &o, "h=5 ");
+    members_fini(&m);
+}
+
 /* ---- the root ---- */
 
 #define SPACES                                                                                     \
@@ -653,6 +684,7 @@ int main(void)
         cmocka_unit_test(a_size_that_nobody_knows_is_an_error),
         cmocka_unit_test(half_of_the_targets_may_be_missing),
         cmocka_unit_test(one_more_missing_is_an_error),
+        cmocka_unit_test(large_groups_are_passed_by),
         cmocka_unit_test(the_root_has_all_namespaces),
         cmocka_unit_test(the_root_is_complete_or_an_error),
         cmocka_unit_test(allocation_k_fails),
