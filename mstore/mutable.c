@@ -70,6 +70,8 @@ static int put_above(struct ms_mutable *m, struct ms_versions *seen, struct ms_b
     uint64_t size = value ? ms_buf_size(value) : 0;
     struct ms_view bytes = value ? ms_buf_view(value) : ms_view(NULL, 0);
     int code = next_version(m, seen, size, mark, copies, &version, err);
+    if (!code && ms_versions_stale(seen))
+        code = ms_error_set(err, MS_ERR_TIMEOUT, "it took too long to read it; try again");
     if (!code)
         code = ms_frames_make(&version, seen->site->space->compress, bytes, &frames, err);
     if (code)

@@ -103,7 +103,8 @@ int ms_versions_refuse(const struct ms_versions *v, int code, const char *what,
 /* ---- calls on members ---------------------------------------------------------------------- */
 
 /* Lists at voters not asked yet, the fastest targets first, until `wanted` have answered in all; a
- * late one is hedged by the next. One code and sentence when fewer than a majority can. */
+ * late one is hedged by the next. A voter that lists nothing must show its mark: an empty storage
+ * is no answer. One code and sentence when fewer than a majority answer. */
 int ms_versions_list(struct ms_versions *v, unsigned wanted, struct ms_error *err) MS_MUST_CHECK;
 /* So many as are likely to show whether the newest is complete. */
 unsigned ms_versions_wanted(const struct ms_versions *v);
@@ -117,6 +118,8 @@ struct ms_frames {
     unsigned count; /* k + m; a deletion: 0 */
     struct ms_buf **frame;
 };
+/* The listing is too old for a put to rest on it. */
+bool ms_versions_stale(const struct ms_versions *v);
 enum ms_put {
     MS_PUT_NEW,      /* a new version: at all voters, until it is durable; then others get as long
                         as is normal (1 s, or four times what counts as late) */

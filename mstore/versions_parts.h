@@ -30,6 +30,8 @@ int ms_errand_add(struct ms_errand_leg *leg, const struct ms_held *held,
 /* The name of an object of the key. */
 int ms_errand_name(const struct ms_errand *e, const struct ms_held *held, struct ms_name *out,
                    struct ms_error *err) MS_MUST_CHECK;
+/* Lists the key's folder at the leg's member, into its objects. */
+int ms_errand_list(struct ms_errand *e, unsigned leg, struct ms_error *err) MS_MUST_CHECK;
 /* Whether an extra request may go out now; without a budget never. */
 bool ms_errand_hedge(const struct ms_versions *v);
 /* What a voter's leg ended with, for the sentence. */

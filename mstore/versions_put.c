@@ -112,6 +112,11 @@ static int refuse_put(const struct ms_versions *v, const struct ms_version *vers
     return ms_versions_refuse(v, MS_ERR_CONNECTION, what, err);
 }
 
+bool ms_versions_stale(const struct ms_versions *v)
+{
+    return ms_clock_now(v->site->roster->clock) - v->listed_ns > MS_VERSIONS_LIFE_NS;
+}
+
 static bool enough(const struct ms_versions *v, const struct ms_version *version, bool store)
 {
     return store ? ms_versions_durable(v, version) : ms_versions_complete(v, version);
@@ -125,7 +130,7 @@ int ms_versions_put(struct ms_versions *v, const struct ms_version *version,
     struct ms_fan *fan;
     unsigned leg;
     bool store = how != MS_PUT_COMPLETE;
-    if (ms_clock_now(clock) - v->listed_ns > MS_VERSIONS_LIFE_NS)
+    if (ms_versions_stale(v))
         return ms_error_set(err, MS_ERR_TIMEOUT, "the members' listings took too long");
     int code = put_begin(v, version, frames, how, &e, &fan, err);
     if (code)
@@ -141,21 +146,6 @@ int ms_versions_put(struct ms_versions *v, const struct ms_version *version,
 }
 
 /* ---- what lies below ---- */
-
-static int sweep_leg(void *shared, unsigned leg, struct ms_error *err)
-{
-    struct ms_errand *e = shared;
-    struct ms_errand_leg *one = &e->leg[leg];
-    int worst = 0;
-    for (size_t i = 0; i < one->count; i++) {
-        struct ms_name name;
-        int code = ms_errand_name(e, &one->held[i], &name, err);
-        if (!code)
-            code = ms_member_delete(one->member, ms_name_view(&name), err);
-        worst = code && code != MS_ERR_NOT_FOUND ? code : worst;
-    }
-    return worst;
-}
 
 static bool below(const struct ms_held *held, const struct ms_version *version)
 {
@@ -173,37 +163,31 @@ bool ms_versions_has_debris(const struct ms_versions *v, const struct ms_version
     return false;
 }
 
-/* What voter `from` holds below, as voter `to`, who has not been listed, would call it. */
-static int guess_names(const struct ms_versions *v, unsigned from, unsigned to,
-                       const struct ms_version *version, struct ms_errand_leg *leg,
-                       struct ms_error *err)
+/* The first of a leg's objects is the version that stays; with it alone, the voter has not been
+ * listed yet. */
+static int sweep_leg(void *shared, unsigned leg, struct ms_error *err)
 {
-    int code = 0;
-    for (size_t h = 0; h < v->voter[from].count && !code; h++) {
-        struct ms_held held = v->voter[from].held[h];
-        if (!below(&held, version) || v->voter[from].witness)
+    struct ms_errand *e = shared;
+    struct ms_errand_leg *one = &e->leg[leg];
+    struct ms_version stays = one->held[0].version;
+    int worst = one->count == 1 ? ms_errand_list(e, leg, err) : 0;
+    for (size_t i = 0; i < one->count; i++) {
+        struct ms_name name;
+        if (!below(&one->held[i], &stays))
             continue;
-        if (v->voter[to].witness)
-            held.version.k = held.version.m = held.index = 0;
-        else if (held.version.k + held.version.m > 1)
-            held.index = to;
-        code = ms_errand_add(leg, &held, err);
+        int code = ms_errand_name(e, &one->held[i], &name, err);
+        if (!code)
+            code = ms_member_delete(one->member, ms_name_view(&name), err);
+        worst = code && code != MS_ERR_NOT_FOUND ? code : worst;
     }
-    return code;
+    return worst;
 }
 
-/* Lists what voter i, which holds the version, may lose: what was listed there, or else what the
- * first data member that was listed holds. */
+/* What voter i, which holds the version, may lose. */
 static int sweep_names(const struct ms_versions *v, unsigned i, const struct ms_version *version,
                        struct ms_errand_leg *leg, struct ms_error *err)
 {
-    int code = 0;
-    if (!v->voter[i].answered) {
-        for (unsigned from = 0; from < v->count; from++)
-            if (v->voter[from].answered && !v->voter[from].witness)
-                return guess_names(v, from, i, version, leg, err);
-        return 0;
-    }
+    int code = ms_errand_add(leg, ms_versions_held(v, i, version), err);
     for (size_t h = 0; h < v->voter[i].count && !code; h++)
         if (below(&v->voter[i].held[h], version))
             code = ms_errand_add(leg, &v->voter[i].held[h], err);
@@ -222,7 +206,7 @@ void ms_versions_sweep(struct ms_versions *v, const struct ms_version *version, 
         if (ms_versions_held(v, i, version))
             failed = sweep_names(v, i, version, &e->leg[i], NULL);
     for (unsigned i = 0; i < v->count && !failed; i++)
-        if (e->leg[i].count)
+        if (e->leg[i].count > (v->voter[i].answered ? 1 : 0))
             ms_fan_start(fan, i);
     while (wait && ms_fan_next(fan, v->site->roster->clock, UINT64_MAX, &leg))
         ;

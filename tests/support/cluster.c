@@ -117,9 +117,19 @@ static void happen_later(struct wire *w, struct ms_view name, struct ms_buf *val
         code_;                                                                                     \
     })
 
+static bool is_empty(struct ms_backend *b)
+{
+    struct wire *w = (struct wire *)b;
+    return atomic_load(&w->all->empty) >> w->member & 1;
+}
+
 static int wire_info(struct ms_backend *b, struct ms_view name, struct ms_info *out,
                      struct ms_error *err)
 {
+    if (is_empty(b)) {
+        *out = (struct ms_info){0};
+        return 0;
+    }
     return WIRE(b, others, err, ms_backend_info(inner_of(b), name, out, err));
 }
 
@@ -196,6 +206,8 @@ static int wire_list(struct ms_backend *b, struct ms_view name,
                      struct ms_error *err)
 {
     struct ms_lister *inner = NULL;
+    if (is_empty(b))
+        return ms_error_set(err, MS_ERR_NOT_FOUND, "no such folder");
     int code = WIRE(b, lists, err, ms_backend_list(inner_of(b), name, request, &inner, err));
     if (code) {
         ms_lister_close(inner);

@@ -27,6 +27,7 @@ struct wires {
     struct ms_clock *clock;
     atomic_uint down;  /* bit i: member i is out of reach */
     atomic_uint full;  /* bit i: stores to member i fail with NO_SPACE */
+    atomic_uint empty; /* bit i: nothing is found on member i */
     atomic_uint slow;  /* bit i: calls on member i take a minute */
     atomic_uint calls; /* all, from 1 */
     atomic_uint lists, loads, stores, removes, others;

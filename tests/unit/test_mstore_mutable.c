@@ -132,14 +132,14 @@ static void streams_write_at_the_commit_and_read_what_was_newest(void **state)
 }
 
 static void assert_calls(struct keys *s, unsigned lists, unsigned loads, unsigned stores,
-                         unsigned removes)
+                         unsigned removes, unsigned infos)
 {
     keys_rest();
     assert_int_equal(s->client.wires.lists, lists);
     assert_int_equal(s->client.wires.loads, loads);
     assert_int_equal(s->client.wires.stores, stores);
     assert_int_equal(s->client.wires.removes, removes);
-    assert_int_equal(s->client.wires.others, 0);
+    assert_int_equal(s->client.wires.others, infos);
     client_reset_counts(&s->client);
 }
 
@@ -148,17 +148,17 @@ static void costs(struct keys *s)
     struct ms_site site = client_site(&s->client, "config/x");
     struct ms_item_info info;
     check_ok(keys_put(s, "config/x", "one"), s->err);
-    assert_calls(s, 2, 0, 3, 0);
+    assert_calls(s, 3, 0, 3, 0, 2); /* nothing was listed: is the storage the right one? */
     check_ok(keys_put(s, "config/x", "two"), s->err);
-    assert_calls(s, 2, 0, 3, 3); /* the version before goes */
+    assert_calls(s, 3, 0, 3, 3, 0); /* the version before goes, one listing with it */
     keys_assert(s, "config/x", "two");
-    assert_calls(s, 2, 1, 0, 0);
+    assert_calls(s, 2, 1, 0, 0, 0);
     check_ok(ms_mutable_info(s->verbs, &site, false, &info, &s->err), s->err);
-    assert_calls(s, 2, 0, 0, 0);
+    assert_calls(s, 2, 0, 0, 0, 0);
     check_ok(keys_delete(s, "config/x"), s->err);
-    assert_calls(s, 2, 0, 3, 3);
+    assert_calls(s, 3, 0, 3, 3, 0);
     keys_assert_absent(s, "config/x");
-    assert_calls(s, 2, 0, 0, 0);
+    assert_calls(s, 2, 0, 0, 0, 0);
     keys_assert_objects(s, 1);
 }
 
@@ -191,18 +191,20 @@ static void a_version_goes_only_where_a_higher_one_is(void **state)
     keys_play(THREE, kept);
 }
 
-/* One of the two that are asked takes its time: the third is asked, too. */
+/* Whoever of the two that are asked takes its time: the third is asked, too. */
 static void slow(struct keys *s)
 {
     check_ok(keys_put(s, "config/x", "value"), s->err);
     keys_rest();
     client_reset_counts(&s->client);
-    s->client.wires.slow = 1;
-    uint64_t before = ms_clock_now(ms_sim_clock());
-    keys_assert(s, "config/x", "value");
-    assert_true(ms_clock_now(ms_sim_clock()) - before < 10 * SECOND);
-    keys_rest();
-    assert_int_equal(s->client.wires.lists, 3);
+    for (unsigned i = 0; i < 3; i++) {
+        s->client.wires.slow = 1u << i;
+        uint64_t before = ms_clock_now(ms_sim_clock());
+        keys_assert(s, "config/x", "value");
+        assert_true(ms_clock_now(ms_sim_clock()) - before < 10 * SECOND);
+        keys_rest();
+    }
+    assert_true(s->client.wires.lists > 3 * 2);
     struct ms_hedge_view view;
     ms_hedge_view(s->client.roster->hedge, &view);
     assert_true(view.hedges > 0);
@@ -258,9 +260,10 @@ static void damaged(struct keys *s)
     check_ok(keys_put(s, "config/x", "value"), s->err);
     cluster_damage(&s->cluster, 1);
     s->client.wires.down = 1;
+    s->client.wires.slow = 4; /* so b is asked for the data */
     keys_assert(s, "config/x", "value");
     keys_rest();
-    s->client.wires.down = 0;
+    s->client.wires.down = s->client.wires.slow = 0;
     keys_rest();
     cluster_damage(&s->cluster, 0);
     s->client.wires.down = 4;
@@ -283,6 +286,27 @@ static void lost(struct keys *s)
     check_text(s->err, "\"config/x\": ");
     check_ok(keys_put(s, "config/x", "again"), s->err);
     keys_assert(s, "config/x", "again");
+}
+
+/* Two of three disks are taken away while they are in use, and leave empty places. */
+static void emptied(struct keys *s)
+{
+    char text[64];
+    check_ok(keys_put(s, "config/x", "value"), s->err);
+    keys_rest();
+    s->client.wires.empty = 3;
+    check_code(keys_get(s, "config/x", false, text), MS_ERR_NO_STORE, s->err);
+    check_text(s->err, "1 of 3 members answered and 2 are needed");
+    check_text(s->err, "wire:0 has lost its mark");
+    check_code(keys_put(s, "config/x", "new"), MS_ERR_NO_STORE, s->err);
+    s->client.wires.empty = 1;
+    keys_assert(s, "config/x", "value");
+}
+
+static void an_empty_storage_has_no_vote(void **state)
+{
+    (void)state;
+    keys_play(THREE, emptied);
 }
 
 static void a_value_whose_copies_are_all_damaged_is_an_error(void **state)
@@ -363,6 +387,7 @@ int main(void)
         cmocka_unit_test(a_slow_listing_is_hedged),
         cmocka_unit_test(with_a_minority_away_everything_works),
         cmocka_unit_test(damage_is_answered_from_others_and_put_right),
+        cmocka_unit_test(an_empty_storage_has_no_vote),
         cmocka_unit_test(a_value_whose_copies_are_all_damaged_is_an_error),
         cmocka_unit_test(a_witness_tells_old_from_new),
         cmocka_unit_test(with_a_majority_away_one_sentence_says_so),
