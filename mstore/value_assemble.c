@@ -28,6 +28,7 @@ static const uint8_t *fetched_at(const struct ms_fetched *part, uint64_t offset,
 static uint8_t *cell_of(const struct work *w, uint64_t row, unsigned shard, size_t width)
 {
     const struct ms_fetched *part = w->parts[shard];
+    ms_assert(w->cells);
     uint8_t *cell = w->cells + (size_t)shard * w->stripe.block_size;
     size_t size = shard < w->stripe.k ? ms_stripe_cell_size(w->stripe, row, shard) : width;
     if (size)
@@ -69,6 +70,7 @@ static int fill_row(const struct work *w, uint64_t row, uint64_t from, uint64_t 
                     struct ms_error *err)
 {
     bool restored = !all_data(w, from, to);
+    ms_assert(w->cells || !restored);
     int code = restored ? restore_row(w, row, err) : 0;
     while (!code && from < to) {
         struct ms_stripe_piece piece = ms_stripe_piece_at(w->stripe, from);

@@ -78,6 +78,7 @@ static int round_new(const struct ms_site *site, const struct ms_value_query *qu
         round_free(r);
         return code;
     }
+    ms_assert(r->places);
     if (query->count)
         memcpy(r->places, query->places, query->count * sizeof *r->places);
     r->want = *want;

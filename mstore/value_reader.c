@@ -2,6 +2,7 @@
  * one write that the reader saw first, the next one ahead of a reader that goes straight on. */
 #include "mstore/value_parts.h"
 
+#include "base/assert.h"
 #include "base/cleanup.h"
 
 #include <stdlib.h>
@@ -61,6 +62,7 @@ static int window_new(const struct ms_value_reader *r, uint64_t number, struct w
         free(w);
         return code;
     }
+    ms_assert(w->places);
     memcpy(w->places, r->places, r->count * sizeof *w->places);
     w->count = r->count;
     w->pin = r->info;
