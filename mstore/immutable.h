@@ -39,7 +39,6 @@ int ms_immutable_delete(const struct ms_site *site, struct ms_ids *ids,
 int ms_immutable_write(const struct ms_site *site, struct ms_ids *ids,
                        const struct ms_precondition *pre, struct ms_store_writer **out,
                        struct ms_error *err) MS_MUST_CHECK;
-/* One thread at a time. */
 int ms_immutable_read(const struct ms_site *site, struct ms_store_reader **out,
                       struct ms_error *err) MS_MUST_CHECK;
 int ms_immutable_hash(const struct ms_site *site, const char *algorithm, char *hex, size_t hex_size,

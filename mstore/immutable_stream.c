@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/hash.h"
+#include "base/sync.h"
 
 #include <stdlib.h>
 
@@ -99,21 +100,46 @@ int ms_immutable_write(const struct ms_site *site, struct ms_ids *ids,
 
 /* ---- reading -------------------------------------------------------------------------------- */
 
-struct reader {
+struct reader { /* any thread; one is in the midst of a read, the others wait */
     struct ms_store_reader base;
     struct ms_value_reader *values;
+    struct ms_mutex mutex; /* of `busy`; not held while reading */
+    struct ms_cond idle;
+    bool busy;
 };
+
+static void enter(struct reader *r)
+{
+    MS_HOLD(&r->mutex);
+    while (r->busy)
+        ms_cond_wait(&r->idle, &r->mutex);
+    r->busy = true;
+}
+
+static void leave(struct reader *r)
+{
+    MS_HOLD(&r->mutex);
+    r->busy = false;
+    ms_cond_signal(&r->idle);
+}
 
 static int read_at(struct ms_store_reader *base, uint64_t offset, uint8_t *into, size_t size,
                    size_t *got, struct ms_error *err)
 {
-    return ms_value_reader_read(((struct reader *)base)->values, offset, into, size, got, err);
+    struct reader *r = (struct reader *)base;
+    enter(r);
+    int code = ms_value_reader_read(r->values, offset, into, size, got, err);
+    leave(r);
+    return code;
 }
 
 static void close_reader(struct ms_store_reader *base)
 {
-    ms_value_reader_close(((struct reader *)base)->values);
-    free(base);
+    struct reader *r = (struct reader *)base;
+    ms_value_reader_close(r->values);
+    ms_cond_fini(&r->idle);
+    ms_mutex_fini(&r->mutex);
+    free(r);
 }
 
 static const struct ms_store_reader_ops reader_ops = {.read = read_at, .close = close_reader};
@@ -163,6 +189,8 @@ int ms_immutable_read(const struct ms_site *site, struct ms_store_reader **out,
         free(r);
         return code;
     }
+    ms_mutex_init(&r->mutex);
+    ms_cond_init(&r->idle);
     const struct ms_value_info *info = ms_value_reader_info(r->values);
     r->base.info =
         (struct ms_item_info){.exists = true, .size_bytes = info->size, .mtime_ns = info->mtime_ns};

@@ -3,6 +3,7 @@
 #include "mstore/immutable.h"
 
 #include "base/pool.h"
+#include "mstore/returning.h"
 #include "mstore/tombs.h"
 #include "tests/support/check.h"
 #include "tests/support/fleet.h"
@@ -80,14 +81,21 @@ static void a_deleted_value_is_gone(void **state)
     }
 }
 
-/* Another client, which has been told that the member was away. */
+/* Another client, which finds the notes that the member was away. */
 static void look_from_elsewhere(const struct fleet *f, const struct fleet_options *options,
                                 unsigned away, int wanted)
 {
     struct fleet other;
     struct ms_error err = {0};
     fleet_join(&other, f, options);
-    ms_member_set_returning(other.roster->members[away]);
+    unsigned answered = 0;
+    uint64_t before = fleet_calls(&other, MS_VERB_COUNT);
+    check_ok(ms_returning_learn(other.roster, &answered, &err), err);
+    assert_int_equal(answered, 3);
+    /* one listing each, and one to see that the folder is not empty (two at the same time) */
+    assert_in_range(fleet_calls(&other, MS_VERB_COUNT) - before, 4, 5);
+    for (unsigned i = 0; i < 3; i++)
+        assert_true(ms_member_returning(other.roster->members[i]) == (i == away));
     check_code(load(&other, &err), wanted, err);
     fleet_free(&other);
 }
