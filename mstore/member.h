@@ -111,6 +111,9 @@ int ms_member_read(struct ms_member *m, struct ms_view name, struct ms_member_re
 int ms_member_read_at(struct ms_member_reader *r, uint64_t offset, uint8_t *into, size_t size,
                       size_t *got, struct ms_error *err) MS_MUST_CHECK;
 void ms_member_read_close(struct ms_member_reader *r);
+/* Where nothing is listed the storage may be another one, or have lost its mount while it was in
+ * use: that is no answer. NO_STORE: its mark is not there any more. */
+int ms_member_is_there(struct ms_member *m, struct ms_error *err) MS_MUST_CHECK;
 /* A streaming listing: as ms_backend_list, but a missing folder is empty. */
 struct ms_member_lister {
     struct ms_member *member;

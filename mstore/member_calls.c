@@ -1,5 +1,6 @@
 /* mstore/member_calls.c - the calls on a member: begin, its storage, end. */
 #include "mstore/member_parts.h"
+#include "mstore/names.h"
 
 /* Wraps a call on m->backend that moves `bytes`. The sentence is needed here, for the health. */
 #define CALL(m, err, bytes, call_backend)                                                          \
@@ -93,6 +94,22 @@ int ms_member_sweep(struct ms_member *m, uint64_t age_ns, uint64_t *removed, str
 }
 
 /* ---- listing ---- */
+
+int ms_member_is_there(struct ms_member *m, struct ms_error *err)
+{
+    const struct ms_own_name own = {.kind = MS_OWN_MEMBER, .store = m->store};
+    struct ms_name name;
+    struct ms_info info = {0};
+    int code = ms_own_format(&own, 0, &name, err);
+    if (!code)
+        code = ms_member_info(m, ms_name_view(&name), &info, err);
+    if (!code && !info.exists)
+        code = ms_error_set(err, MS_ERR_NO_STORE,
+                            "member %s: %s has lost its mark: put its storage in place, or replace "
+                            "the member",
+                            ms_member_name(m), ms_member_url(m));
+    return code;
+}
 
 int ms_member_list_open(struct ms_member *m, struct ms_view folder,
                         const struct ms_list_request *request, struct ms_member_lister *out,

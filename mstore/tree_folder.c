@@ -15,13 +15,26 @@ static int open_listing(struct ms_folder *f, struct ms_error *err)
     return code;
 }
 
+/* NULL: the end. A folder that is gone by now is empty; an empty one is believed only of a storage
+ * that still has its mark. */
+static int read_entry(struct ms_folder *f, const struct ms_entry **out, struct ms_error *err)
+{
+    int code = f->opened ? 0 : open_listing(f, err);
+    if (!code)
+        code = ms_member_list_next(&f->lister, out, err);
+    if (code == MS_ERR_NOT_FOUND && !f->listed)
+        code = 0;
+    if (!code && !*out && !f->listed)
+        code = ms_member_is_there(f->member, err);
+    f->listed = true;
+    return code;
+}
+
 static int next_entry(void *ctx, struct ms_record *out, struct ms_error *err)
 {
     struct ms_folder *f = ctx;
     const struct ms_entry *entry = NULL;
-    int code = f->opened ? 0 : open_listing(f, err);
-    if (!code)
-        code = ms_member_list_next(&f->lister, &entry, err);
+    int code = read_entry(f, &entry, err);
     if (code || !entry)
         return code;
     f->entry = (struct ms_tree_entry){.directory = entry->info.directory,

@@ -30,6 +30,7 @@ struct ms_folder {
     struct ms_member *member;
     struct ms_member_lister lister; /* the pages' alone */
     bool opened;                    /* likewise, and the next */
+    bool listed;                    /* an entry, or the end */
     struct ms_tree_entry entry;
     struct ms_pages *pages;
     enum ms_tree_place place;

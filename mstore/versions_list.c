@@ -77,24 +77,6 @@ static int list_long(struct lister *l, struct ms_error *err)
                         ms_member_name(l->leg->member));
 }
 
-/* Where nothing is listed, the storage may be the wrong one, or have lost its mount while it was in
- * use: that is no answer. */
-static int check_mark(const struct ms_errand *e, struct ms_member *m, struct ms_error *err)
-{
-    struct ms_own_name own = {.kind = MS_OWN_MEMBER, .store = e->own.store};
-    struct ms_name name;
-    struct ms_info info = {0};
-    int code = ms_own_format(&own, 0, &name, err);
-    if (!code)
-        code = ms_member_info(m, ms_name_view(&name), &info, err);
-    if (!code && !info.exists)
-        code = ms_error_set(err, MS_ERR_NO_STORE,
-                            "member %s: %s has lost its mark: put its storage in place, or replace "
-                            "the member",
-                            ms_member_name(m), ms_member_url(m));
-    return code;
-}
-
 int ms_errand_list(struct ms_errand *e, unsigned leg, struct ms_error *err)
 {
     struct lister l = {.errand = e, .leg = &e->leg[leg]};
@@ -108,7 +90,7 @@ int ms_errand_list(struct ms_errand *e, unsigned leg, struct ms_error *err)
     if (!code && l.leg->count > SHORT_LISTING)
         code = list_long(&l, err);
     if (!code && l.leg->count == 0)
-        code = check_mark(e, l.leg->member, err);
+        code = ms_member_is_there(l.leg->member, err);
     return code;
 }
 

@@ -261,6 +261,38 @@ static void a_failed_member_is_known_at_once(void **state)
     members_fini(&m);
 }
 
+/* The mount goes while the listing is under way: folders are empty all at once. */
+static void a_storage_without_its_mark_has_not_answered(void **state)
+{
+    struct members m;
+    struct ms_inventory *inv = NULL;
+    const struct ms_inventory_entry *e;
+    char text[512];
+    (void)state;
+    members_make(&m, 2, IMMUTABLE, 0, ms_clock_real());
+    for (char k = 'a'; k <= 'd'; k++)
+        put(&m, 0, MS_OWN_VALUE, (char[]){k, k, k, 0}, 1, 1);
+    put(&m, 1, MS_OWN_VALUE, "zzz", 1, 1);
+    const struct ms_inventory_options o = options_of(MS_INVENTORY_KIND(MS_OWN_VALUE));
+    static const char *const nothing[] = {NULL};
+    m.script[0].broken = "k.cc,"; /* empty, but the mark is there */
+    m.script[0].says = nothing;
+    check_all(&m, &o, " aaa:0.1 bbb:0.1 ddd:0.1 zzz:1.1");
+    check_ok(ms_backend_delete(m.storage[0],
+                               ms_str("mstore-5d8e0102030445068708090a0b0c0d0e/member"), &err),
+             err);
+    check_ok(ms_inventory_open(m.roster, &o, &inv, &err), err);
+    check_ok(ms_inventory_next(inv, &e, &err), err);
+    assert_null(ms_inventory_error(inv, 1));
+    read_all(inv, text, sizeof text);
+    assert_non_null(strstr(text, " zzz:1.1"));
+    assert_null(strstr(text, "ddd"));
+    assert_int_equal(ms_inventory_error(inv, 0)->code, MS_ERR_NO_STORE);
+    check_text(*ms_inventory_error(inv, 0), "member m0: memory: has lost its mark");
+    ms_inventory_close(inv);
+    members_fini(&m);
+}
+
 static void strangers_are_counted_and_shown(void **state)
 {
     static const char *const names[] = {
@@ -408,6 +440,7 @@ int main(void)
         cmocka_unit_test(any_keys_any_levels_any_bounds),
         cmocka_unit_test(one_listing_for_each_folder_and_member),
         cmocka_unit_test(a_failed_member_is_known_at_once),
+        cmocka_unit_test(a_storage_without_its_mark_has_not_answered),
         cmocka_unit_test(strangers_are_counted_and_shown),
         cmocka_unit_test(order_of_a_hostile_member_is_not_believed),
         cmocka_unit_test(many_keys_in_bounded_memory),
