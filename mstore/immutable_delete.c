@@ -6,8 +6,9 @@
  *        one late (a repair, a straggler of a store) looks for a tombstone afterwards
  *     4  those that did not are noted, with the tombstone's name
  *
- * A member that was away may still have a copy. What is found at such members alone counts only
- * when there is no tombstone: a later store of the key has put copies at others. */
+ * A member that was away may still have a copy. What is found at such members alone, under a
+ * tombstone, counts when it is as much as an acknowledged store leaves: a deletion that left as
+ * much is not acknowledged. */
 #include "mstore/immutable_parts.h"
 
 #include "base/text.h"
@@ -111,6 +112,22 @@ static void note_absent(const struct ms_site *site, struct ms_write_id tomb, con
         ms_value_hint(site, &shape, missing, lacking, keepers, keeping);
 }
 
+/* What is left must be less than any acknowledged store leaves: only so a load can tell them apart
+ * when it knows no member that was never away. */
+static int check_leftovers(const struct ms_site *site, const bool answered[],
+                           const struct ms_error *why, struct ms_error *err)
+{
+    char shown[MS_VALUE_SHOWN];
+    unsigned left = 0;
+    for (unsigned i = 0; i < site->order.data; i++)
+        left += !answered[i];
+    if (left < ms_immutable_needs(site))
+        return 0;
+    return ms_error_set(err, why->code ? why->code : MS_ERR_CONNECTION,
+                        "%s may not be deleted: %u members did not say that theirs is gone (%s)",
+                        ms_value_shown(site, shown), left, why->text);
+}
+
 /* Everybody gets a call who has something; who has nothing has answered. */
 static int remove_all(const struct ms_site *site, const struct ms_value_finding *f,
                       struct ms_write_id tomb, struct ms_error *err)
@@ -134,11 +151,15 @@ static int remove_all(const struct ms_site *site, const struct ms_value_finding 
             ms_fan_start(fan, i);
         }
     }
-    while (ms_fan_next(fan, site->roster->clock, UINT64_MAX, &leg))
+    struct ms_error why = f->why;
+    while (ms_fan_next(fan, site->roster->clock, UINT64_MAX, &leg)) {
         answered[leg] = ms_fan_code(fan, leg) == 0;
-    note_absent(site, tomb, answered);
+        if (!answered[leg])
+            why = *ms_fan_error(fan, leg);
+    }
     ms_fan_release(fan);
-    return 0;
+    note_absent(site, tomb, answered);
+    return check_leftovers(site, answered, &why, err);
 }
 
 /* ---- deleting ------------------------------------------------------------------------------- */
@@ -181,6 +202,29 @@ static bool is_returning(const struct ms_site *site, unsigned member)
     return m && ms_member_returning(m);
 }
 
+/* There is a tombstone, and all that was found is at members that were away: as much as an
+ * acknowledged store leaves was stored after the deletion; less is a leftover, unless those who are
+ * silent could make it more. */
+static int judge_leftover(const struct ms_site *site, const struct ms_value_finding *f,
+                          struct ms_error *err)
+{
+    char shown[MS_VALUE_SHOWN];
+    unsigned most = 0, silent = site->order.data - f->answered, needs = ms_immutable_needs(site);
+    bool copies = site->space->redundancy != MS_REDUNDANCY_EC;
+    for (size_t i = 0; i < f->count; i++) {
+        unsigned there = copies ? (unsigned)f->writes[i].count : f->writes[i].distinct;
+        most = there > most ? there : most;
+    }
+    if (most >= needs)
+        return 0;
+    if (most + silent < needs)
+        return ms_immutable_nothing(site, err);
+    return ms_error_set(
+        err, f->why.code ? f->why.code : MS_ERR_CONNECTION,
+        "%s: whether it was deleted cannot be told while %u members are silent (%s)",
+        ms_value_shown(site, shown), silent, f->why.text);
+}
+
 int ms_immutable_alive(const struct ms_site *site, const struct ms_value_finding *f,
                        struct ms_error *err)
 {
@@ -190,7 +234,7 @@ int ms_immutable_alive(const struct ms_site *site, const struct ms_value_finding
             if (!is_returning(site, f->writes[i].places[p].member))
                 return 0;
     int code = ms_tombs_look(site, &tomb, err);
-    return code || !tomb.there ? code : ms_immutable_nothing(site, err);
+    return code || !tomb.there ? code : judge_leftover(site, f, err);
 }
 
 int ms_immutable_believe(const struct ms_site *site, const struct ms_immutable_where *w,

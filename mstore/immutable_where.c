@@ -208,6 +208,10 @@ static int find(const struct ms_site *site, bool everywhere, struct ms_immutable
         return code;
     w->everywhere = everywhere || !f.complete;
     code = f.complete ? ms_immutable_alive(site, &f, err) : ms_immutable_judge(site, &f, err);
+    if (code && f.complete && f.asked < site->order.data) { /* some cannot tell: ask all */
+        ms_value_finding_fini(&f);
+        return find(site, true, w, err);
+    }
     if (!code)
         code = take_write(site, &f, w, err);
     ms_value_finding_fini(&f);
