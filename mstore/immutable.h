@@ -17,7 +17,8 @@
 #include "mstore/roster.h"
 #include "store/store.h"
 
-/* Objects that a write needs to count: a majority of copies, k and half of the m. */
+/* Objects that a write needs to count: most of the targets' (a listing finds it then), and under ec
+ * k and half of the m, rounded down: with one of 2+1 members dead stores go on. */
 unsigned ms_immutable_needs(const struct ms_site *site);
 
 /* pre: ALWAYS only; others are UNSUPPORTED as long as clients cannot agree on who was first. With

@@ -15,9 +15,8 @@ bool ms_immutable_is_direct(const struct ms_site *site)
 unsigned ms_immutable_needs(const struct ms_site *site)
 {
     const struct ms_layout_space *space = site->space;
-    if (space->redundancy == MS_REDUNDANCY_EC)
-        return space->k + (space->m + 1) / 2;
-    return site->order.targets / 2 + 1;
+    unsigned most = site->order.targets / 2 + 1, shards = space->k + space->m / 2;
+    return space->redundancy == MS_REDUNDANCY_EC && shards > most ? shards : most;
 }
 
 struct ms_value_rule ms_immutable_rule(const struct ms_site *site)

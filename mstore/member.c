@@ -201,9 +201,11 @@ static int make_ready(struct ms_member *m, bool again, struct ms_error *err)
     return code ? ms_error_set(err, code, "%s", why.text) : 0;
 }
 
-void ms_member_identify(struct ms_member *m, const struct ms_uuid *uuid)
+void ms_member_identify(struct ms_member *m, const struct ms_uuid *store,
+                        const struct ms_uuid *uuid)
 {
     MS_HOLD(&m->mutex);
+    m->store = *store;
     m->uuid = *uuid;
     m->stage = MS_MEMBER_CLOSED;
 }
@@ -261,6 +263,13 @@ int ms_member_open(struct ms_member *m, struct ms_error *err)
 
 /* ---- making ---- */
 
+void ms_member_forgive(struct ms_member *m)
+{
+    int64_t wall = ms_clock_wall(m->clock);
+    struct ms_health_saved well = {.state = MS_HEALTH_CLOSED, .changed_wall_ns = wall};
+    ms_health_restore(m->health, &well, ms_clock_now(m->clock), wall);
+}
+
 static int create_storage(struct ms_member *m, struct ms_error *err)
 {
     int code = open_backend(m, err);
@@ -296,4 +305,22 @@ int ms_member_create(struct ms_member *m, struct ms_error *err)
         return ms_error_set(err, code, "member %s: %s", m->name, why.text);
     ms_health_try_now(m->health, ms_clock_now(m->clock)); /* whatever it was before */
     return 0;
+}
+
+/* ---- ending ---- */
+
+int ms_member_destroy(struct ms_member *m, struct ms_error *err)
+{
+    int code = ms_member_open(m, err);
+    if (code)
+        return code;
+    code = ms_backend_close(m->backend, err);
+    {
+        MS_HOLD(&m->mutex);
+        m->stage = MS_MEMBER_CLOSED;
+        m->backend_open = false;
+    }
+    if (!code)
+        code = ms_backend_destroy(m->backend, err);
+    return code ? ms_error_prefix(err, code, "member %s", m->name) : 0;
 }

@@ -50,10 +50,15 @@ struct ms_clock *ms_member_clock(const struct ms_member *m);
 
 /* For a member whose UUID is not known until the layout has been read from it: until then its mark
  * is not looked at. While no other call is under way. */
-void ms_member_identify(struct ms_member *m, const struct ms_uuid *uuid);
+void ms_member_identify(struct ms_member *m, const struct ms_uuid *store,
+                        const struct ms_uuid *uuid);
+/* Forgets that it was sick, for somebody who is about to put that right. */
+void ms_member_forgive(struct ms_member *m);
 /* Makes the storage this member's: creates it unless it is there, and puts the mark. One that
  * carries another mark of the same store, or values, is STORE_EXISTS. */
 int ms_member_create(struct ms_member *m, struct ms_error *err) MS_MUST_CHECK;
+/* Removes the storage with all it holds, once it has proven to be this member's. */
+int ms_member_destroy(struct ms_member *m, struct ms_error *err) MS_MUST_CHECK;
 /* Opens it now and looks at the mark. NO_STORE: none there (nothing is, or nothing of this store);
  * UNTRUSTED: another member's, or a wrong seal. */
 int ms_member_open(struct ms_member *m, struct ms_error *err) MS_MUST_CHECK;

@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "mstore/member_backend.h"
 #include "mstore/names.h"
 
 #include <stdatomic.h>
@@ -13,13 +14,25 @@ struct roster {
     atomic_uint refs;
 };
 
-/* The rules for keys are the Store's: its namespaces, made of the layout's. */
-static int make_names(const struct ms_layout *layout, struct ms_namespaces **out,
-                      struct ms_error *err)
+/* All but the layout. */
+static void roster_free(struct ms_roster *r)
 {
-    MS_AUTO_FREE struct ms_namespace *list = calloc(layout->space_count + 1, sizeof *list);
-    if (!list)
-        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a layout's namespaces");
+    for (size_t i = 0; r->members && r->mirrors && i < r->layout->member_count; i++) {
+        ms_store_free(r->mirrors[i]);
+        ms_member_unref(r->members[i]);
+    }
+    free(r->members);
+    free(r->mirrors);
+    ms_placement_free(r->placement);
+    ms_namespaces_unref(r->names);
+    ms_hedge_free(r->hedge);
+    explicit_bzero(&r->key, sizeof r->key);
+    free(r);
+}
+
+/* The layout's namespaces as the Store knows them: their rules for keys and levels. */
+static void list_spaces(const struct ms_layout *layout, struct ms_namespace *list)
+{
     for (size_t i = 0; i < layout->space_count; i++) {
         const struct ms_layout_space *from = &layout->spaces[i];
         list[i].name = from->name;
@@ -27,7 +40,59 @@ static int make_names(const struct ms_layout *layout, struct ms_namespaces **out
         list[i].level_count = from->level_count;
         memcpy(list[i].levels, from->levels, sizeof list[i].levels);
     }
-    return ms_namespaces_new(list, layout->space_count, NULL, NULL, out, err);
+}
+
+/* A member as an ordinary Store with the layout's namespaces. */
+static int make_mirror(struct ms_member *m, const struct ms_namespace *list, size_t count,
+                       struct ms_store **out, struct ms_error *err)
+{
+    struct ms_store_options options = MS_STORE_OPTIONS_INIT;
+    struct ms_backend *face;
+    struct ms_store *mirror;
+    options.namespaces = list;
+    options.namespace_count = count;
+    int code = ms_member_backend_new(m, &face, err);
+    if (!code)
+        code = ms_store_new_over(face, &options, &mirror, err);
+    if (code)
+        return code;
+    code = ms_store_open(mirror, err);
+    if (code) {
+        ms_store_free(mirror);
+        return code;
+    }
+    *out = mirror;
+    return 0;
+}
+
+static int add_members(struct ms_roster *r, struct ms_member *const members[],
+                       const struct ms_namespace *list, struct ms_error *err)
+{
+    int code = 0;
+    for (size_t i = 0; i < r->layout->member_count && !code; i++) {
+        if (!members[i])
+            continue;
+        r->members[i] = ms_member_ref(members[i]);
+        if (r->layout->members[i].state != MS_WITNESS)
+            code = make_mirror(members[i], list, r->layout->space_count, &r->mirrors[i], err);
+    }
+    return code;
+}
+
+static int fill(struct ms_roster *r, struct ms_member *const members[], struct ms_error *err)
+{
+    MS_AUTO_FREE struct ms_namespace *list = calloc(r->layout->space_count + 1, sizeof *list);
+    r->members = calloc(r->layout->member_count + 1, sizeof(struct ms_member *));
+    r->mirrors = calloc(r->layout->member_count + 1, sizeof(struct ms_store *));
+    if (!list || !r->members || !r->mirrors)
+        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a layout's members");
+    list_spaces(r->layout, list);
+    int code = ms_layout_placement(r->layout, &r->placement, err);
+    if (!code)
+        code = ms_namespaces_new(list, r->layout->space_count, NULL, NULL, &r->names, err);
+    if (!code)
+        code = ms_hedge_new(NULL, &r->hedge, err);
+    return code ? code : add_members(r, members, list, err);
 }
 
 int ms_roster_new(struct ms_layout *layout, struct ms_member *const members[],
@@ -35,29 +100,17 @@ int ms_roster_new(struct ms_layout *layout, struct ms_member *const members[],
                   struct ms_error *err)
 {
     struct roster *r = calloc(1, sizeof *r);
-    struct ms_member **list = calloc(layout->member_count + 1, sizeof(struct ms_member *));
-    int code = r && list ? ms_layout_placement(layout, &r->base.placement, err)
-                         : ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a layout's members");
-    if (!code)
-        code = make_names(layout, &r->base.names, err);
-    if (!code)
-        code = ms_hedge_new(NULL, &r->base.hedge, err);
-    if (code) {
-        if (r) {
-            ms_placement_free(r->base.placement);
-            ms_namespaces_unref(r->base.names);
-        }
-        free(list);
-        free(r);
-        return code;
-    }
-    for (size_t i = 0; i < layout->member_count; i++)
-        list[i] = members[i] ? ms_member_ref(members[i]) : NULL;
+    if (!r)
+        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a layout's members");
+    atomic_init(&r->refs, 1);
     r->base.layout = layout;
-    r->base.members = list;
     r->base.clock = clock;
     r->base.key = *key;
-    atomic_init(&r->refs, 1);
+    int code = fill(&r->base, members, err);
+    if (code) {
+        roster_free(&r->base);
+        return code;
+    }
     *out = &r->base;
     return 0;
 }
@@ -73,15 +126,9 @@ void ms_roster_unref(struct ms_roster *base)
     struct roster *r = (struct roster *)base;
     if (!r || atomic_fetch_sub(&r->refs, 1) != 1)
         return;
-    for (size_t i = 0; i < base->layout->member_count; i++)
-        ms_member_unref(base->members[i]);
-    free(base->members);
-    ms_placement_free(base->placement);
-    ms_namespaces_unref(base->names);
-    ms_hedge_free(base->hedge);
-    ms_layout_free(base->layout);
-    explicit_bzero(&base->key, sizeof base->key);
-    free(r);
+    struct ms_layout *layout = base->layout;
+    roster_free(base);
+    ms_layout_free(layout);
 }
 
 /* ---- keys ---- */

@@ -7,6 +7,7 @@
 #include "mstore/hedge.h"
 #include "mstore/layout.h"
 #include "mstore/member.h"
+#include "store/store.h"
 #include "store/namespaces.h"
 
 struct ms_roster {
@@ -14,6 +15,8 @@ struct ms_roster {
     struct ms_placement *placement; /* owned */
     struct ms_namespaces *names;    /* owned: the rules for keys */
     struct ms_member **members;     /* by index of layout->members; NULL: gone, or no URL for it */
+    struct ms_store **mirrors;      /* likewise: each member as a Store by itself, for kind plain;
+                                       open; owned; NULL where the member is, and for witnesses */
     struct ms_clock *clock;
     struct ms_hedge *hedge; /* owned: the budget of all calls that began with this roster */
     struct ms_seal_key key;

@@ -7,5 +7,6 @@
 #include <mstore/backend.h>
 #include <mstore/emulator.h>
 #include <mstore/store.h>
+#include <mstore/multi.h>
 
 #endif

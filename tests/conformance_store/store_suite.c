@@ -4,6 +4,7 @@
 #include "base/pool.h"
 
 #include <string.h>
+#include <sys/stat.h>
 
 struct fixture fx;
 struct ms_error err;
@@ -19,8 +20,31 @@ struct ms_namespace fixture_namespace(void)
     return ns;
 }
 
+static struct ms_store *fixture_mstore(void)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/home.conf", fx.folder);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    fprintf(f, "[mstore]\nkey = %064d\n", 7);
+    for (int i = 1; i <= 3; i++)
+        fprintf(f, "[member m%d]\nurl = file://%s/store%d?sync=none\n", i, fx.folder, i);
+    fprintf(f, "[namespace data]\n%s", fx.kind->policy);
+    fchmod(fileno(f), 0600);
+    fclose(f);
+    struct ms_mstore_options o = MS_MSTORE_OPTIONS_INIT;
+    o.ignore_environment = true;
+    o.seed = 7;
+    o.state_folder = "";
+    struct ms_store *s = NULL;
+    OK(ms_mstore_new(path, &o, &s, &err));
+    return s;
+}
+
 struct ms_store *fixture_store(void)
 {
+    if (fx.kind->policy)
+        return fixture_mstore();
     struct ms_namespace ns = fixture_namespace();
     struct ms_store_options o = MS_STORE_OPTIONS_INIT;
     o.namespaces = &ns;
@@ -44,8 +68,16 @@ struct ms_store *fixture_store(void)
     return s;
 }
 
+static void no_log(void *ctx, enum ms_log_level level, const char *line)
+{
+    (void)ctx;
+    (void)level;
+    (void)line; /* that a policy has no redundancy */
+}
+
 int setup(void **state)
 {
+    ms_log_to(no_log, NULL, MS_LOG_WARN);
     (void)state;
     strcpy(fx.folder, "/tmp/mstore-store.XXXXXX");
     assert_non_null(mkdtemp(fx.folder));
@@ -91,6 +123,23 @@ int put(const char *name, const char *value)
 int put_if_absent(const char *name, const char *value)
 {
     return put_with(name, value, MS_IF_ABSENT);
+}
+
+bool can_if_absent(void)
+{
+    struct ms_capabilities can;
+    ms_store_capabilities(fx.store, &can);
+    return can.flags & MS_CAP_IF_ABSENT;
+}
+
+bool is_immutable(void)
+{
+    return fx.kind->policy && strstr(fx.kind->policy, "= immutable");
+}
+
+bool is_mutable(void)
+{
+    return fx.kind->policy && strstr(fx.kind->policy, "= mutable");
 }
 
 void check_value(const char *name, const char *value, bool deleted)
@@ -147,11 +196,20 @@ static int run(const char *part, const struct CMUnitTest *tests, size_t count)
     return _cmocka_run_group_tests(group, tests, count, NULL, NULL);
 }
 
-int main(void)
+/* which: "single", "many" (members), or a label; NULL: all. */
+static bool chosen(const struct kind *k, const char *which)
+{
+    return !which || strcmp(which, k->policy ? "many" : "single") == 0 ||
+           strcmp(which, k->label) == 0;
+}
+
+int main(int argc, char **argv)
 {
     int failed = 0;
     for (size_t i = 0; i < kind_count; i++) {
         fx.kind = &kinds[i];
+        if (!chosen(fx.kind, argc > 1 ? argv[1] : NULL))
+            continue;
         failed += run("values", value_tests, value_test_count);
         failed += run("moves", move_tests, move_test_count);
         failed += run("many", many_tests, many_test_count);

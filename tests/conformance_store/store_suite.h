@@ -23,6 +23,8 @@ struct kind {
     enum ms_cache_mode cache;
     const char *permissions;
     uint64_t quota_bytes;
+    const char *policy; /* an MStore of three members, file://%s/store1 and so on: the lines of its
+                           [namespace data] */
 };
 extern const struct kind kinds[];
 extern const size_t kind_count;
@@ -57,6 +59,11 @@ struct ms_namespace fixture_namespace(void);
 struct ms_view key(const char *name); /* in a ring of static buffers */
 int put(const char *name, const char *value);
 int put_if_absent(const char *name, const char *value);
+bool can_if_absent(void);
+/* Kind immutable of an MStore: a key has one value for ever, and is not soft-deleted (yet). */
+bool is_immutable(void);
+/* Kind mutable: a key is live or soft-deleted, never both. */
+bool is_mutable(void);
 void check_value(const char *name, const char *value, bool deleted);
 void check_gone(const char *name, bool deleted);
 /* The keys of a listing, joined by blanks; deleted ones with a '~' behind. */

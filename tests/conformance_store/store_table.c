@@ -3,6 +3,11 @@
 
 #define FULL "\"\":lrwWD"
 
+#define MSTORE(label_, names_, policy_)                                                            \
+    {                                                                                              \
+        .label = label_, .names = names_, .level_count = 1, .policy = policy_                      \
+    }
+
 const struct kind kinds[] = {
     {"memory, flat", "memory:", {0}, 1},
     {"memory, 2 levels", "memory:", {2}, 1},
@@ -28,5 +33,17 @@ const struct kind kinds[] = {
      MS_CACHE_WRITETHROUGH,
      FULL,
      1u << 30},
+    MSTORE("mirror on three", MS_NAMES_BORGSTORE, "kind = plain\nredundancy = all\nlevels = 1\n"),
+    MSTORE("two copies on three", MS_NAMES_BORGSTORE,
+           "kind = plain\nredundancy = copies 2\nlevels = 0,2\n"),
+    MSTORE("spread over three", MS_NAMES_BYTES, "kind = plain\nredundancy = none\nnames = bytes\n"),
+    MSTORE("mutable, three copies", MS_NAMES_BORGSTORE, "kind = mutable\nredundancy = all\n"),
+    MSTORE("mutable, two copies, any bytes", MS_NAMES_BYTES,
+           "kind = mutable\nredundancy = copies 2\nlevels = 1\nnames = bytes\n"),
+    MSTORE("mutable in shards", MS_NAMES_BORGSTORE, "kind = mutable\nredundancy = ec 2+1\n"),
+    MSTORE("immutable, two copies", MS_NAMES_BORGSTORE,
+           "kind = immutable\nredundancy = copies 2\nlevels = 1\n"),
+    MSTORE("immutable in shards", MS_NAMES_BYTES,
+           "kind = immutable\nredundancy = ec 2+1\nnames = bytes\ncompress = zstd\n"),
 };
 const size_t kind_count = sizeof kinds / sizeof *kinds;

@@ -130,7 +130,7 @@ static void an_unknown_member_is_not_asked_for_its_mark(void **state)
     ms_member_unref(m);
     m = member_at("memory:later", &(struct ms_uuid){{0}}, NULL);
     put(m, "a", "1");
-    ms_member_identify(m, &second);
+    ms_member_identify(m, &store, &second);
     check_code(ms_member_open(m, &err), MS_ERR_UNTRUSTED, err);
     ms_member_unref(m);
     ms_backend_free(keeper);

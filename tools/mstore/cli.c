@@ -97,9 +97,31 @@ static int resolve(struct ms_cli *cli, const char *name, const char *level_optio
     return code;
 }
 
+/* A file of an MStore, as against a URL or a configured name. */
+static bool names_mstore(const char *name)
+{
+    return !strchr(name, ':') && ms_ends_with(ms_str(name), ms_str(".conf"));
+}
+
+static int mstore_of(struct ms_cli *cli, const char *path, const char *level_option,
+                     struct ms_store **out, struct ms_error *err)
+{
+    struct ms_mstore_options options = MS_MSTORE_OPTIONS_INIT;
+    if (ms_args_has(&cli->args, level_option))
+        return ms_error_set(err, MS_CLI_USAGE, "%s: levels are part of %s, not of the command line",
+                            level_option, path);
+    options.jobs = cli->jobs;
+    int code = ms_mstore_new(path, &options, out, err);
+    if (code == MS_ERR_NOT_FOUND) /* a file that is not there is no missing item */
+        code = err->code = MS_ERR_CONFIG;
+    return code;
+}
+
 int ms_cli_store(struct ms_cli *cli, const char *name, const char *level_option,
                  struct ms_store **out, struct ms_error *err)
 {
+    if (names_mstore(name))
+        return mstore_of(cli, name, level_option, out, err);
     struct ms_config_target *target = NULL;
     int code = resolve(cli, name, level_option, &target, err);
     if (code)
@@ -116,6 +138,9 @@ int ms_cli_backend(struct ms_cli *cli, const char *name, struct ms_backend **out
 {
     struct ms_config_target *target = NULL;
     struct ms_url *url = NULL;
+    if (names_mstore(name))
+        return ms_error_set(err, MS_CLI_USAGE,
+                            "%s is a store of many members: give the url of one of them", name);
     int code = resolve(cli, name, "--levels", &target, err);
     if (code)
         return code;

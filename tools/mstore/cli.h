@@ -111,6 +111,7 @@ int ms_cmd_defrag(struct ms_cli *cli, struct ms_error *err);
 int ms_cmd_copy(struct ms_cli *cli, struct ms_error *err);
 int ms_cmd_sweep(struct ms_cli *cli, struct ms_error *err);
 int ms_cmd_du(struct ms_cli *cli, struct ms_error *err);
+int ms_cmd_status(struct ms_cli *cli, struct ms_error *err);
 int ms_cmd_check(struct ms_cli *cli, struct ms_error *err);
 int ms_cmd_bench(struct ms_cli *cli, struct ms_error *err);
 int ms_cmd_stats(struct ms_cli *cli, struct ms_error *err);

@@ -307,7 +307,7 @@ static int prepare(struct bench *b, struct ms_error *err)
     char letters[13];
     struct ms_random random;
     ms_cli_scratch_name(letters);
-    snprintf(b->prefix, sizeof b->prefix, "mstore-bench-%s-", letters);
+    snprintf(b->prefix, sizeof b->prefix, "bench-mstore-%s-", letters);
     b->value = ms_buf_new((size_t)b->size_bytes);
     b->latencies_ns = calloc((size_t)b->count, sizeof *b->latencies_ns);
     b->keys = calloc((size_t)b->count, sizeof *b->keys);

@@ -158,6 +158,9 @@ const struct ms_command ms_commands[] = {
      "  mstore check sftp://me@host/backup\n"
      "  mstore check s3:profile@https://s3.example.org/bucket/path --json\n",
      NULL, 1, 1, ms_cmd_check},
+    {"status", "FILE.conf", "Show the members of a store of many, and what its namespaces bear",
+     "Asks every member. Exit status 5 when one of them cannot be used.\n",
+     "  mstore status home.conf\n  mstore status home.conf --json\n", NULL, 1, 1, ms_cmd_status},
     {"sweep", "STORE", "Remove what broken-off writers left behind",
      "A command that is interrupted cleans up behind it. One that was killed, or whose line broke\n"
      "for good, may leave temporaries, or parts of a large value in an S3 bucket: no item shows\n"

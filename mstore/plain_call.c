@@ -1,0 +1,109 @@
+/* mstore/plain_call.c - an operation on the mirrors of a key: whom it concerns, what its legs use.
+ */
+#include "mstore/plain_parts.h"
+
+#include "base/text.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+void ms_plain_call_free(void *call)
+{
+    struct ms_plain_call *c = call;
+    for (unsigned i = 0; c->answers && i < c->count; i++)
+        ms_buf_unref(c->answers[i].loaded);
+    ms_buf_unref(c->key);
+    ms_buf_unref(c->new_key);
+    ms_buf_unref(c->value);
+    ms_roster_unref(c->roster);
+    free(c->answers);
+    free(c->member);
+    free(c);
+}
+
+static uint64_t expected(const struct ms_roster *r, unsigned index)
+{
+    return ms_health_expected_ns(ms_member_health(r->members[index]), 65536);
+}
+
+/* By expected time; insertion, since they are few and almost sorted. */
+static void fastest_first(struct ms_plain_call *c, unsigned count)
+{
+    for (unsigned i = 1; i < count; i++)
+        for (unsigned j = i; j > 0; j--) {
+            uint16_t a = c->member[j - 1], b = c->member[j];
+            if (expected(c->roster, a) <= expected(c->roster, b))
+                break;
+            c->member[j - 1] = b;
+            c->member[j] = a;
+        }
+}
+
+static void choose_members(struct ms_plain_call *c, const struct ms_site *site)
+{
+    for (unsigned i = 0; i < site->order.data; i++) {
+        unsigned index = site->order.member[i];
+        if (!c->roster->mirrors[index])
+            continue;
+        c->member[c->count++] = (uint16_t)index;
+        if (i < site->order.targets)
+            c->targets = c->count;
+    }
+}
+
+int ms_plain_call_new(const struct ms_site *site, struct ms_item_ref item, bool for_reading,
+                      struct ms_plain_call **out, struct ms_error *err)
+{
+    struct ms_plain_call *c = calloc(1, sizeof *c);
+    if (!c)
+        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a call on several members");
+    c->roster = ms_roster_ref(site->roster);
+    c->key = ms_buf_copy(item.key);
+    c->deleted = item.deleted;
+    c->member = calloc(site->order.data + 1u, sizeof *c->member);
+    c->answers = calloc(site->order.data + 1u, sizeof *c->answers);
+    if (!c->key || !c->member || !c->answers) {
+        ms_plain_call_free(c);
+        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a call on several members");
+    }
+    choose_members(c, site);
+    if (for_reading)
+        fastest_first(c, c->targets);
+    *out = c;
+    return 0;
+}
+
+static int run_leg(void *shared, unsigned leg, struct ms_error *err)
+{
+    struct ms_plain_call *c = shared;
+    return c->fn(c, c->roster->mirrors[c->member[leg]], &c->answers[leg], err);
+}
+
+int ms_plain_fan(struct ms_plain_call *c, struct ms_fan **out, struct ms_error *err)
+{
+    int code = ms_fan_new(c->count, run_leg, ms_plain_call_free, c, out, err);
+    if (code)
+        ms_plain_call_free(c);
+    return code;
+}
+
+int ms_plain_failed(struct ms_fan *fan, unsigned count, struct ms_error *err, const char *fmt, ...)
+{
+    char text[sizeof((struct ms_error *)0)->text];
+    va_list args;
+    va_start(args, fmt);
+    int size = vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    int first = 0;
+    for (unsigned leg = 0; leg < count; leg++) {
+        int code = ms_fan_code(fan, leg);
+        if (!code || code == MS_ERR_NOT_FOUND)
+            continue;
+        if (size >= 0 && (size_t)size < sizeof text)
+            size += snprintf(text + size, sizeof text - (size_t)size, "%s%s", first ? "; " : ": ",
+                             ms_fan_error(fan, leg)->text);
+        first = first ? first : code;
+    }
+    return ms_error_set(err, first ? first : MS_ERR_IO, "%s", text);
+}

@@ -1,0 +1,173 @@
+/* mstore/plain_change.c - changing what mirrors have: on all targets at once, counted by quorum. */
+#include "mstore/plain_parts.h"
+
+#include "base/sync.h"
+#include "base/text.h"
+
+#include <stdlib.h>
+
+#define SECOND UINT64_C(1000000000)
+
+struct changing {
+    struct ms_plain_call *call; /* the fan's */
+    struct ms_fan *fan;
+    unsigned quorum, started, done, missing, failed;
+    bool substitutes; /* a failed target's part goes to the next member */
+};
+
+/* How long to wait for the rest once enough have done it: as long as is normal. */
+static uint64_t patience(const struct changing *c)
+{
+    struct ms_roster *r = c->call->roster;
+    uint64_t longest = SECOND;
+    for (unsigned i = 0; i < c->started; i++) {
+        uint64_t late = 4 * ms_health_late_ns(ms_member_health(r->members[c->call->member[i]]),
+                                              c->call->value ? ms_buf_size(c->call->value) : 0);
+        longest = late > longest ? late : longest;
+    }
+    return ms_clock_now(r->clock) + longest;
+}
+
+static void run(struct changing *c, unsigned at_first)
+{
+    struct ms_roster *r = c->call->roster;
+    uint64_t deadline = UINT64_MAX;
+    unsigned leg;
+    while (c->started < at_first)
+        ms_fan_start(c->fan, c->started++);
+    while (ms_fan_next(c->fan, r->clock, deadline, &leg)) {
+        int code = ms_fan_code(c->fan, leg);
+        *(!code ? &c->done : code == MS_ERR_NOT_FOUND ? &c->missing : &c->failed) += 1;
+        if (code && c->substitutes && c->started < c->call->count)
+            ms_fan_start(c->fan, c->started++);
+        if (c->done >= c->quorum && deadline == UINT64_MAX)
+            deadline = patience(c);
+    }
+}
+
+/* 0, or why it does not count. absent: targets of which there is no URL here. */
+static int result(const struct changing *c, struct ms_item_ref item, const char *what,
+                  struct ms_error *err)
+{
+    int code = ms_check_cancelled(err);
+    if (code || c->done >= c->quorum)
+        return code;
+    if (!c->failed && c->missing)
+        return ms_error_set(err, MS_ERR_NOT_FOUND, "%s does not exist", MS_SHOW(item.key));
+    if (!c->failed)
+        return ms_error_set(err, MS_ERR_CONFIG,
+                            "%s cannot be %s: the configuration has the urls of too few members",
+                            MS_SHOW(item.key), what);
+    return ms_plain_failed(c->fan, c->started, err,
+                           "%s was %s on %u members, %u are needed for it to count",
+                           MS_SHOW(item.key), what, c->done, c->quorum);
+}
+
+static int change(struct changing *c, unsigned at_first, struct ms_item_ref item, const char *what,
+                  struct ms_error *err)
+{
+    int code = ms_plain_fan(c->call, &c->fan, err);
+    if (code)
+        return code;
+    run(c, at_first);
+    code = result(c, item, what, err);
+    ms_fan_release(c->fan);
+    return code;
+}
+
+static int no_condition(const struct ms_precondition *pre, struct ms_error *err)
+{
+    if (pre->kind == MS_ALWAYS)
+        return 0;
+    return ms_error_set(err, MS_ERR_UNSUPPORTED,
+                        "a store on condition of what is there needs agreement among members, "
+                        "which namespaces of kind plain do not have");
+}
+
+/* ---- the verbs ---- */
+
+static int leg_store(struct ms_plain_call *c, struct ms_store *mirror, struct ms_plain_answer *out,
+                     struct ms_error *err)
+{
+    struct ms_store_value_options o = MS_STORE_VALUE_OPTIONS_INIT;
+    (void)out;
+    o.deleted = c->deleted;
+    return ms_store_store(mirror, ms_buf_view(c->key), c->value, &o, NULL, err);
+}
+
+int ms_plain_store(const struct ms_site *site, struct ms_item_ref item, struct ms_buf *value,
+                   const struct ms_precondition *pre, struct ms_error *err)
+{
+    struct changing c = {.quorum = ms_plain_quorum(site->order.targets), .substitutes = true};
+    int code = no_condition(pre, err);
+    if (!code)
+        code = ms_plain_call_new(site, item, false, &c.call, err);
+    if (code)
+        return code;
+    c.call->fn = leg_store;
+    c.call->value = ms_buf_ref(value);
+    if (!c.call->value) {
+        ms_plain_call_free(c.call);
+        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a copy of the value");
+    }
+    return change(&c, c.call->targets, item, "stored", err);
+}
+
+static int leg_remove(struct ms_plain_call *c, struct ms_store *mirror, struct ms_plain_answer *out,
+                      struct ms_error *err)
+{
+    (void)out;
+    return ms_store_delete(mirror, ms_buf_view(c->key), c->deleted, err);
+}
+
+/* A member that has nothing to change has changed it. */
+static int change_all(struct changing *c, struct ms_item_ref item, const char *what,
+                      struct ms_error *err)
+{
+    int code = ms_plain_fan(c->call, &c->fan, err);
+    if (code)
+        return code;
+    c->quorum = UINT32_MAX; /* wait for all: who misses it has an old copy */
+    run(c, c->call->count);
+    c->quorum = ms_plain_quorum(c->call->targets);
+    if (c->done)
+        c->done += c->missing;
+    code = result(c, item, what, err);
+    ms_fan_release(c->fan);
+    return code;
+}
+
+int ms_plain_remove(const struct ms_site *site, struct ms_item_ref item, struct ms_error *err)
+{
+    struct changing c = {.done = 0};
+    int code = ms_plain_call_new(site, item, false, &c.call, err);
+    if (code)
+        return code;
+    c.call->fn = leg_remove;
+    return change_all(&c, item, "deleted", err);
+}
+
+static int leg_move(struct ms_plain_call *c, struct ms_store *mirror, struct ms_plain_answer *out,
+                    struct ms_error *err)
+{
+    (void)out;
+    return ms_store_move(mirror, c->how, ms_buf_view(c->key),
+                         c->new_key ? ms_buf_view(c->new_key) : ms_view("", 0), c->deleted, err);
+}
+
+int ms_plain_move(const struct ms_site *site, enum ms_move how, struct ms_item_ref item,
+                  struct ms_view new_key, struct ms_error *err)
+{
+    struct changing c = {.done = 0};
+    int code = ms_plain_call_new(site, item, false, &c.call, err);
+    if (code)
+        return code;
+    c.call->fn = leg_move;
+    c.call->how = how;
+    c.call->new_key = new_key.size ? ms_buf_copy(new_key) : NULL;
+    if (new_key.size && !c.call->new_key) {
+        ms_plain_call_free(c.call);
+        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a name");
+    }
+    return change_all(&c, item, "moved", err);
+}

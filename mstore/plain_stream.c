@@ -1,0 +1,345 @@
+/* mstore/plain_stream.c - large values on mirrors: a writer on every target, a reader that goes on
+ * at another member when one fails. */
+#include "mstore/plain_parts.h"
+
+#include "base/cleanup.h"
+#include "base/pool.h"
+#include "base/sync.h"
+#include "base/text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* ---- writing ---- */
+
+struct target {
+    struct ms_store_writer *writer; /* NULL: given up, or done */
+    struct ms_error trouble;
+    bool done;
+};
+
+struct plain_writer {
+    struct ms_store_writer base;
+    struct ms_roster *roster;
+    struct ms_buf *key;
+    unsigned quorum, count;
+    uint16_t *member;
+    struct target *targets;
+    /* of the call under way */
+    struct ms_view bytes;
+    struct ms_store_value_options options;
+    uint64_t size_hint;
+};
+
+static int begin_one(void *arg, size_t i)
+{
+    struct plain_writer *w = arg;
+    struct target *t = &w->targets[i];
+    if (ms_store_write(w->roster->mirrors[w->member[i]], ms_buf_view(w->key), w->size_hint,
+                       &w->options, &t->writer, &t->trouble))
+        t->writer = NULL;
+    return 0;
+}
+
+static int append_one(void *arg, size_t i)
+{
+    struct plain_writer *w = arg;
+    struct target *t = &w->targets[i];
+    if (t->writer && ms_store_writer_append(t->writer, w->bytes, &t->trouble)) {
+        ms_store_writer_abort(t->writer);
+        t->writer = NULL;
+    }
+    return 0;
+}
+
+static int commit_one(void *arg, size_t i)
+{
+    struct plain_writer *w = arg;
+    struct target *t = &w->targets[i];
+    if (t->writer)
+        t->done = !ms_store_writer_commit(t->writer, NULL, &t->trouble);
+    t->writer = NULL;
+    return 0;
+}
+
+/* 0 while `enough` have not failed. */
+static int check(const struct plain_writer *w, bool at_end, struct ms_error *err)
+{
+    char why[400] = "";
+    unsigned good = 0, code = MS_ERR_CONFIG;
+    size_t size = 0;
+    for (unsigned i = 0; i < w->count; i++) {
+        const struct target *t = &w->targets[i];
+        good += at_end ? t->done : t->writer != NULL;
+        if (!t->trouble.code || size >= sizeof why)
+            continue;
+        size += (size_t)snprintf(why + size, sizeof why - size, "%s%s", size ? "; " : ": ",
+                                 t->trouble.text);
+        code = (unsigned)t->trouble.code;
+    }
+    if (good >= w->quorum)
+        return 0;
+    return ms_error_set(err, (int)code, "%s can be written to %u members, %u are needed%s",
+                        MS_SHOW(ms_buf_view(w->key)), good, w->quorum, why);
+}
+
+static int on_all(struct plain_writer *w, int (*fn)(void *arg, size_t i), bool at_end,
+                  struct ms_error *err)
+{
+    int code = ms_parallel(w->count, w->count, fn, w, err);
+    return code ? code : check(w, at_end, err);
+}
+
+static void writer_free(struct plain_writer *w)
+{
+    for (unsigned i = 0; w->targets && i < w->count; i++)
+        ms_store_writer_abort(w->targets[i].writer);
+    ms_buf_unref(w->key);
+    ms_roster_unref(w->roster);
+    free(w->member);
+    free(w->targets);
+    free(w);
+}
+
+static int writer_append(struct ms_store_writer *base, struct ms_view bytes, struct ms_error *err)
+{
+    struct plain_writer *w = (struct plain_writer *)base;
+    w->bytes = bytes;
+    return on_all(w, append_one, false, err);
+}
+
+static int writer_commit(struct ms_store_writer *base, struct ms_tag *tag, struct ms_error *err)
+{
+    struct plain_writer *w = (struct plain_writer *)base;
+    *tag = (struct ms_tag){""};
+    int code = on_all(w, commit_one, true, err);
+    writer_free(w);
+    return code;
+}
+
+static void writer_abort(struct ms_store_writer *base)
+{
+    writer_free((struct plain_writer *)base);
+}
+
+static const struct ms_store_writer_ops writer_ops = {
+    .append = writer_append, .commit = writer_commit, .abort = writer_abort};
+
+/* Takes whom to write to out of a call. */
+static int writer_new(const struct ms_site *site, struct ms_item_ref item,
+                      struct plain_writer **out, struct ms_error *err)
+{
+    struct ms_plain_call *call;
+    int code = ms_plain_call_new(site, item, false, &call, err);
+    if (code)
+        return code;
+    struct plain_writer *w = calloc(1, sizeof *w);
+    struct target *targets = calloc(call->targets + 1u, sizeof *targets);
+    if (!w || !targets) {
+        free(w);
+        free(targets);
+        ms_plain_call_free(call);
+        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a writer");
+    }
+    w->base.ops = &writer_ops;
+    w->targets = targets;
+    w->count = call->targets;
+    w->quorum = ms_plain_quorum(site->order.targets);
+    w->roster = MS_TAKE(call->roster);
+    w->key = MS_TAKE(call->key);
+    w->member = MS_TAKE(call->member);
+    ms_plain_call_free(call);
+    *out = w;
+    return 0;
+}
+
+int ms_plain_write(const struct ms_site *site, struct ms_item_ref item, uint64_t size_hint,
+                   const struct ms_precondition *pre, struct ms_store_writer **out,
+                   struct ms_error *err)
+{
+    struct plain_writer *w = NULL;
+    if (pre->kind != MS_ALWAYS)
+        return ms_error_set(err, MS_ERR_UNSUPPORTED,
+                            "a store on condition of what is there needs agreement among members, "
+                            "which namespaces of kind plain do not have");
+    int code = writer_new(site, item, &w, err);
+    if (code)
+        return code;
+    w->options = (struct ms_store_value_options)MS_STORE_VALUE_OPTIONS_INIT;
+    w->options.deleted = item.deleted;
+    w->size_hint = size_hint;
+    code = on_all(w, begin_one, false, err);
+    if (code) {
+        writer_free(w);
+        return code;
+    }
+    *out = &w->base;
+    return 0;
+}
+
+/* ---- reading ---- */
+
+struct plain_reader {
+    struct ms_store_reader base;
+    struct ms_plain_call *call; /* whom to ask, in order */
+    struct ms_mutex mutex;      /* of what follows */
+    unsigned next;              /* member not yet tried */
+    struct open_mirror *now;    /* counted: reads of other threads may still use the one before */
+};
+
+struct open_mirror {
+    struct ms_store_reader *reader;
+    unsigned refs; /* under the mutex */
+};
+
+static struct open_mirror *take(struct plain_reader *r)
+{
+    MS_HOLD(&r->mutex);
+    if (r->now)
+        r->now->refs++;
+    return r->now;
+}
+
+static void give(struct plain_reader *r, struct open_mirror *o)
+{
+    bool last;
+    {
+        MS_HOLD(&r->mutex);
+        last = --o->refs == 0;
+    }
+    if (last) {
+        ms_store_reader_close(o->reader);
+        free(o);
+    }
+}
+
+static unsigned draw(struct plain_reader *r)
+{
+    MS_HOLD(&r->mutex);
+    return r->next < r->call->count ? r->next++ : r->call->count;
+}
+
+/* Opens the value on the next member that has it (of the same size, when one was open before). */
+static int open_next(struct plain_reader *r, bool first, struct open_mirror **out,
+                     struct ms_error *err)
+{
+    struct ms_plain_call *c = r->call;
+    struct open_mirror *o = calloc(1, sizeof *o);
+    int code = MS_ERR_NOT_FOUND;
+    if (!o)
+        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a reader");
+    for (unsigned i; code && (i = draw(r)) < c->count;) {
+        struct ms_error why = {0};
+        int one = ms_store_read(c->roster->mirrors[c->member[i]], ms_buf_view(c->key), c->deleted,
+                                &o->reader, &why);
+        if (!one && !first &&
+            ms_store_reader_info(o->reader)->size_bytes != r->base.info.size_bytes) {
+            ms_store_reader_close(o->reader);
+            one = ms_error_set(&why, MS_ERR_CONFLICT, "%s has another size on %s",
+                               MS_SHOW(ms_buf_view(c->key)),
+                               ms_store_url(c->roster->mirrors[c->member[i]]));
+        }
+        if (one != MS_ERR_NOT_FOUND)
+            code = one ? ms_error_set(err, one, "%s", why.text) : 0;
+    }
+    if (code) {
+        free(o);
+        return code;
+    }
+    o->refs = 2; /* the reader's and the caller's */
+    *out = o;
+    return 0;
+}
+
+/* Puts a new one in the place of `old`, unless somebody else has. */
+static int replace(struct plain_reader *r, struct open_mirror *old, struct ms_error *err)
+{
+    struct open_mirror *newer = NULL;
+    int code = open_next(r, false, &newer, err);
+    if (code)
+        return code;
+    bool used;
+    {
+        MS_HOLD(&r->mutex);
+        used = r->now == old;
+        if (used)
+            r->now = newer;
+    }
+    give(r, newer);              /* the caller's */
+    give(r, used ? old : newer); /* the reader's of whichever is no longer in use */
+    return 0;
+}
+
+static int reader_read(struct ms_store_reader *base, uint64_t offset, uint8_t *into, size_t size,
+                       size_t *got, struct ms_error *err)
+{
+    struct plain_reader *r = (struct plain_reader *)base;
+    for (;;) {
+        struct open_mirror *o = take(r);
+        struct ms_error why = {0};
+        int code = ms_store_reader_read(o->reader, offset, into, size, got, &why);
+        if (!code || code == MS_ERR_CANCELLED) {
+            give(r, o);
+            return code ? ms_error_set(err, code, "%s", why.text) : 0;
+        }
+        int other = replace(r, o, NULL);
+        give(r, o);
+        if (other)
+            return ms_error_set(err, code, "%s", why.text);
+    }
+}
+
+static void reader_close(struct ms_store_reader *base)
+{
+    struct plain_reader *r = (struct plain_reader *)base;
+    if (r->now)
+        give(r, r->now);
+    ms_mutex_fini(&r->mutex);
+    ms_plain_call_free(r->call);
+    free(r);
+}
+
+static const struct ms_store_reader_ops reader_ops = {.read = reader_read, .close = reader_close};
+
+/* When no member gave it: the words of a load. */
+static int explain(const struct ms_site *site, struct ms_item_ref item, int code,
+                   struct ms_error *err)
+{
+    struct ms_item_info info;
+    int known = ms_plain_info(site, item, &info, err);
+    if (known)
+        return known;
+    if (!info.exists)
+        return ms_error_set(err, MS_ERR_NOT_FOUND, "%s does not exist", MS_SHOW(item.key));
+    return ms_error_set(err, code == MS_ERR_NOT_FOUND ? MS_ERR_CONFLICT : code,
+                        "%s could not be opened on any member that has it", MS_SHOW(item.key));
+}
+
+int ms_plain_read(const struct ms_site *site, struct ms_item_ref item, struct ms_store_reader **out,
+                  struct ms_error *err)
+{
+    struct ms_plain_call *call;
+    struct open_mirror *o = NULL;
+    int code = ms_plain_call_new(site, item, true, &call, err);
+    if (code)
+        return code;
+    struct plain_reader *r = calloc(1, sizeof *r);
+    if (!r) {
+        ms_plain_call_free(call);
+        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a reader");
+    }
+    r->call = call;
+    r->base.ops = &reader_ops;
+    ms_mutex_init(&r->mutex);
+    code = open_next(r, true, &o, err);
+    if (code) {
+        reader_close(&r->base);
+        return explain(site, item, code, err);
+    }
+    r->now = o;
+    r->base.info = *ms_store_reader_info(o->reader);
+    r->base.info.tag = (struct ms_tag){""};
+    give(r, o);
+    *out = &r->base;
+    return 0;
+}

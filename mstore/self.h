@@ -1,0 +1,76 @@
+/* mstore/self.h - the MStore behind struct ms_store: what its files share.
+ *
+ *     self.c       the table of verbs; each goes to the kind of the key's namespace
+ *     founding.c   create and open: which layout is in force, who the members are
+ *     from_file.c  from a configuration file to a closed MStore
+ *     remember.c   what is kept in the local state folder
+ *     gather.c     streams of kind mutable, through memory
+ *
+ * Kinds: plain.h, immutable.h, mutable.h.
+ */
+#ifndef MSTORE_SELF_H
+#define MSTORE_SELF_H
+
+#include "base/sync.h"
+#include "mstore/conf.h"
+#include "mstore/ids.h"
+#include "mstore/mutable.h"
+#include "mstore/roster.h"
+#include "mstore/state.h"
+#include "store/store.h"
+
+struct ms_self {
+    struct ms_store base;
+    struct ms_mconf *conf;      /* owned */
+    struct ms_member **members; /* by index of conf->shared->members; owned references */
+    struct ms_uuid uuid;
+    struct ms_ids *ids; /* owned, like the next */
+    struct ms_mutable *mutable;
+    struct ms_state *state; /* NULL: closed */
+    char *state_folder;
+    struct ms_mutex mutex;    /* of what follows, held for a pointer's copy only */
+    struct ms_roster *roster; /* NULL: closed */
+};
+
+static inline struct ms_self *ms_self_of(struct ms_store *s)
+{
+    return (struct ms_self *)s;
+}
+extern const struct ms_store_ops ms_self_ops;
+
+struct ms_self_options {
+    struct ms_clock *clock;
+    uint64_t seed;
+    bool deterministic; /* write ids come from the seed, too: for simulations */
+    unsigned jobs;
+    const char *name;         /* for messages: the file's */
+    const char *state_folder; /* NULL: the user's; "": none */
+};
+/* Takes conf and the backends (by index of its members), also on failure. */
+int ms_self_new(struct ms_mconf *conf, struct ms_backend *backends[],
+                const struct ms_self_options *options, struct ms_store **out,
+                struct ms_error *err) MS_MUST_CHECK;
+
+/* A new reference of the roster in force. */
+struct ms_roster *ms_self_roster(struct ms_self *self);
+
+/* What outlives the process: the members' breakers, the layout's epoch (remember.c). */
+int ms_self_recall(struct ms_self *self, struct ms_error *err) MS_MUST_CHECK;
+void ms_self_restore(struct ms_self *self, size_t member, const struct ms_uuid *uuid);
+void ms_self_remember(struct ms_self *self, struct ms_roster *roster);
+
+/* Slots: founding.c, defrag.c. */
+int ms_self_create(struct ms_store *s, struct ms_error *err);
+int ms_self_open(struct ms_store *s, struct ms_error *err);
+int ms_self_destroy(struct ms_store *s, struct ms_error *err);
+int ms_self_defrag(struct ms_store *s, const char *ns, const struct ms_defrag_part *parts,
+                   size_t count, struct ms_view target, const char *algorithm, char *key,
+                   size_t key_size, struct ms_error *err);
+
+static inline void ms_roster_cleanup(struct ms_roster **r)
+{
+    ms_roster_unref(*r);
+}
+#define MS_AUTO_ROSTER __attribute__((cleanup(ms_roster_cleanup)))
+
+#endif

@@ -1,0 +1,138 @@
+/* status: the members and policies of a store of many. */
+#include "tools/mstore/cli.h"
+
+#include "base/text.h"
+#include "tools/mstore/output.h"
+
+#include <stdio.h>
+
+static void print_member(const struct ms_mstore_member *m)
+{
+    char latency[32] = "-", room[80] = "-", total[32], left[32];
+    if (m->latency_ns)
+        ms_format_duration(latency, sizeof latency, m->latency_ns);
+    if (m->total_bytes != UINT64_MAX && m->free_bytes != UINT64_MAX)
+        snprintf(room, sizeof room, "%s of %s", ms_format_size(left, sizeof left, m->free_bytes),
+                 ms_format_size(total, sizeof total, m->total_bytes));
+    printf("%-14s %-9s %6u  %-9s %-24s %s\n", m->name, m->state, m->weight, latency, room,
+           m->code ? m->trouble : "ok");
+}
+
+static void print_space(const struct ms_mstore_space *s)
+{
+    printf("%-14s %-9s %-11s on %u members, %u may be lost\n", s->name[0] ? s->name : "(others)",
+           s->kind, s->redundancy, s->targets, s->tolerates);
+}
+
+static void print_text(const struct ms_mstore_status *s)
+{
+    printf("store %s, layout %llu, placement %s\n\n", s->uuid, (unsigned long long)s->epoch,
+           s->placement);
+    printf("%-14s %-9s %6s  %-9s %-24s\n", "member", "state", "weight", "latency", "free");
+    for (size_t i = 0; i < s->member_count; i++)
+        print_member(&s->members[i]);
+    printf("\n%-14s %-9s %-11s\n", "namespace", "kind", "redundancy");
+    for (size_t i = 0; i < s->space_count; i++)
+        print_space(&s->spaces[i]);
+}
+
+static void json_text(struct ms_json *j, const char *key, const char *text)
+{
+    ms_json_key(j, key);
+    if (text)
+        ms_json_text(j, text);
+    else
+        ms_json_null(j);
+}
+
+static void json_number(struct ms_json *j, const char *key, uint64_t value)
+{
+    ms_json_key(j, key);
+    if (value == UINT64_MAX)
+        ms_json_null(j);
+    else
+        ms_json_u64(j, value);
+}
+
+static void json_member(struct ms_json *j, const struct ms_mstore_member *m)
+{
+    ms_json_object(j);
+    json_text(j, "name", m->name);
+    json_text(j, "state", m->state);
+    json_text(j, "zone", m->zone);
+    json_text(j, "url", m->url);
+    json_number(j, "weight", m->weight);
+    ms_json_key(j, "answers");
+    ms_json_bool(j, m->code == 0);
+    json_text(j, "error", m->code ? ms_code_name(m->code) : NULL);
+    json_text(j, "trouble", m->code ? m->trouble : NULL);
+    json_number(j, "latency_ns", m->latency_ns);
+    json_number(j, "total_bytes", m->total_bytes);
+    json_number(j, "free_bytes", m->free_bytes);
+    json_number(j, "calls", m->calls);
+    json_number(j, "errors", m->errors);
+    ms_json_end(j, '}');
+}
+
+static void json_space(struct ms_json *j, const struct ms_mstore_space *s)
+{
+    ms_json_object(j);
+    json_text(j, "name", s->name);
+    json_text(j, "kind", s->kind);
+    json_text(j, "redundancy", s->redundancy);
+    json_number(j, "targets", s->targets);
+    json_number(j, "tolerates", s->tolerates);
+    ms_json_end(j, '}');
+}
+
+static void print_json(const struct ms_mstore_status *s)
+{
+    struct ms_json j;
+    ms_out_json(&j);
+    ms_json_object(&j);
+    json_text(&j, "uuid", s->uuid);
+    json_number(&j, "epoch", s->epoch);
+    json_text(&j, "placement", s->placement);
+    ms_json_key(&j, "members");
+    ms_json_array(&j);
+    for (size_t i = 0; i < s->member_count; i++)
+        json_member(&j, &s->members[i]);
+    ms_json_end(&j, ']');
+    ms_json_key(&j, "namespaces");
+    ms_json_array(&j);
+    for (size_t i = 0; i < s->space_count; i++)
+        json_space(&j, &s->spaces[i]);
+    ms_json_end(&j, ']');
+    ms_json_end(&j, '}');
+}
+
+static int judge(const struct ms_mstore_status *s, struct ms_error *err)
+{
+    size_t silent = 0;
+    for (size_t i = 0; i < s->member_count; i++)
+        silent += s->members[i].code != 0;
+    if (!silent)
+        return 0;
+    return ms_error_set(err, MS_ERR_CONNECTION, "%zu of %zu members cannot be used", silent,
+                        s->member_count);
+}
+
+int ms_cmd_status(struct ms_cli *cli, struct ms_error *err)
+{
+    struct ms_store *store = NULL;
+    struct ms_mstore_status *status = NULL;
+    int code = ms_cli_open(cli, &store, err);
+    if (!code)
+        code = ms_mstore_status(store, &status, err);
+    if (!code) {
+        if (cli->json)
+            print_json(status);
+        else
+            print_text(status);
+        code = ms_out_flush(err);
+    }
+    if (!code)
+        code = judge(status, err);
+    ms_mstore_status_free(status);
+    return ms_cli_close(store, code, err);
+}
