@@ -261,6 +261,29 @@ static void a_failed_member_is_known_at_once(void **state)
     members_fini(&m);
 }
 
+static void hints_are_those_about_one_member(void **state)
+{
+    struct members m;
+    (void)state;
+    members_make(&m, 2, IMMUTABLE, 0, ms_clock_real());
+    for (unsigned about = 0; about < 2; about++) {
+        struct ms_own_name hint = {.kind = MS_OWN_HINT,
+                                   .space = ms_str("data"),
+                                   .key = ms_str(about ? "b" : "a"),
+                                   .level = 1,
+                                   .id = {7, about},
+                                   .member = m.roster->layout->members[about].uuid};
+        members_put(&m, 0, hint, "");
+        members_put(&m, 1, hint, "");
+    }
+    struct ms_inventory_options o = options_of(MS_INVENTORY_KIND(MS_OWN_HINT));
+    o.hints_about = m.roster->layout->members[0].uuid;
+    check_all(&m, &o, " a:0.7,1.7");
+    o.hints_about = m.roster->layout->members[1].uuid;
+    check_all(&m, &o, " b:0.7,1.7");
+    members_fini(&m);
+}
+
 /* The mount goes while the listing is under way: folders are empty all at once. */
 static void a_storage_without_its_mark_has_not_answered(void **state)
 {
@@ -440,6 +463,7 @@ int main(void)
         cmocka_unit_test(any_keys_any_levels_any_bounds),
         cmocka_unit_test(one_listing_for_each_folder_and_member),
         cmocka_unit_test(a_failed_member_is_known_at_once),
+        cmocka_unit_test(hints_are_those_about_one_member),
         cmocka_unit_test(a_storage_without_its_mark_has_not_answered),
         cmocka_unit_test(strangers_are_counted_and_shown),
         cmocka_unit_test(order_of_a_hostile_member_is_not_believed),
