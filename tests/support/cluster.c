@@ -27,13 +27,14 @@ static struct ms_backend *inner_of(struct ms_backend *b)
     return ((struct wire *)b)->inner;
 }
 
-static void lag(struct wires *all)
+/* CANCELLED when the caller has gone. */
+static int lag(struct wires *all, struct ms_error *err)
 {
     if (!all->lag_ns)
-        return;
+        return 0;
     struct ms_random random;
     ms_random_seed(&random, atomic_fetch_add(&all->dice, 1));
-    assert_int_equal(ms_sleep(all->clock, ms_random_below(&random, all->lag_ns), NULL), 0);
+    return ms_sleep(all->clock, ms_random_below(&random, all->lag_ns), err);
 }
 
 static int lost(struct wire *w, struct ms_error *err)
@@ -52,15 +53,19 @@ static int depart(struct wire *w, atomic_uint *counter, bool *end, struct ms_err
         atomic_store(&all->cut, true);
     else if (atomic_load(&all->cut))
         return lost(w, err);
-    lag(all);
-    if (atomic_load(&all->slow) >> w->member & 1)
-        assert_int_equal(ms_sleep(all->clock, UINT64_C(60000000000), NULL), 0);
+    int code = lag(all, err);
+    if (!code && atomic_load(&all->slow) >> w->member & 1)
+        code = ms_sleep(all->clock, UINT64_C(60000000000), err);
+    if (code)
+        return code;
     return atomic_load(&all->down) >> w->member & 1 ? lost(w, err) : 0;
 }
 
 static int arrive(struct wire *w, int code, struct ms_error *err)
 {
-    lag(w->all);
+    int gone = lag(w->all, err);
+    if (gone)
+        return gone;
     return atomic_load(&w->all->cut) ? lost(w, err) : code;
 }
 

@@ -194,7 +194,8 @@ struct world {
     struct cluster cluster;
     struct actor actors[ACTORS];
     struct history history;
-    unsigned started, values, objects_in_the_end, reads;
+    unsigned started, values, reads, objects;
+    bool healed; /* in the end every voter has `objects`, and no debris */
 };
 
 static uint64_t dice(struct world *w, uint64_t below)
@@ -231,6 +232,23 @@ static int run_trouble(void *arg)
     return 0;
 }
 
+static bool heal(struct actor *a)
+{
+    struct ms_site site = client_site(&a->client, "config/x");
+    bool whole = false;
+    return ms_mutable_heal(&site, &whole, NULL) == 0 && whole;
+}
+
+static int run_healer(void *arg)
+{
+    struct world *w = arg;
+    for (unsigned i = 0; i < 2; i++) {
+        wait_ns(dice(w, 500 * MS));
+        (void)heal(&w->actors[dice(w, ACTORS)]);
+    }
+    return 0;
+}
+
 static void start(struct ms_group *g, int (*fn)(void *), struct world *w)
 {
     assert_int_equal(ms_group_fork(g, fn, NULL, w, NULL), 0);
@@ -243,6 +261,16 @@ static void at_peace(struct world *w)
         atomic_store(&w->actors[i].client.wires.cut, false);
         w->actors[i].client.wires.cut_at = 0;
     }
+}
+
+static void look_for_debris(struct world *w)
+{
+    w->healed = heal(&w->actors[dice(w, ACTORS)]);
+    if (w->cluster.members % 2 == 0 || strstr(w->cluster.layout, "witness"))
+        return; /* what died below K shards, or with a witness alone, must stay above the newest */
+    w->objects = cluster_objects(&w->cluster, 0);
+    for (unsigned i = 0; i < w->cluster.members; i++)
+        w->healed = w->healed && cluster_objects(&w->cluster, i) == w->objects;
 }
 
 static int run_world(void *arg)
@@ -264,6 +292,8 @@ static int run_world(void *arg)
         start(g, run_actor, w);
     if (dice(w, 2))
         start(g, run_trouble, w);
+    if (dice(w, 2))
+        start(g, run_healer, w);
     ms_group_join_all(g, &join);
     ms_group_release(g);
     at_peace(w);
@@ -272,8 +302,7 @@ static int run_world(void *arg)
         w->reads += note_read(&w->history, &w->actors[dice(w, ACTORS)]);
     }
     wait_ns(60 * MINUTE);
-    for (unsigned i = 0; i < w->cluster.members; i++)
-        w->objects_in_the_end += cluster_objects(&w->cluster, i);
+    look_for_debris(w);
     for (unsigned i = 0; i < ACTORS; i++)
         actor_free(&w->actors[i]);
     cluster_free(&w->cluster);
@@ -290,9 +319,10 @@ static void two_writers_and_two_readers_see_one_register(void **state)
         struct ms_error err = {0};
         check_ok(ms_sim_run(&options, run_world, &w, NULL, &err), err);
         reads += w.reads;
-        if (possible(&w.history, 0, 0))
+        if (possible(&w.history, 0, 0) && w.healed && w.objects <= 1)
             continue;
-        tell(&w.history, "impossible with seed", seed);
+        tell(&w.history, w.healed && w.objects <= 1 ? "impossible with seed" : "debris after seed",
+             seed);
         fail();
     }
     assert_true(reads > SEEDS * 3); /* of 6: most of them must have seen something */
