@@ -1,6 +1,8 @@
 /* tests/support/fleet.c - see tests/support/fleet.h. */
 #include "tests/support/fleet.h"
 
+#include "base/hash.h"
+#include "mstore/immutable.h"
 #include "tests/support/check.h"
 
 #include <stdatomic.h>
@@ -144,6 +146,44 @@ uint64_t fleet_calls(struct fleet *f, int verb)
     return sum;
 }
 
+/* ---- values --------------------------------------------------------------------------------- */
+
+struct ms_buf *fleet_value(size_t size, uint64_t seed)
+{
+    struct ms_buf *buf = ms_buf_new(size);
+    struct ms_random random;
+    assert_non_null(buf);
+    ms_random_seed(&random, seed);
+    for (size_t i = 0; i < size; i++)
+        ms_buf_data(buf)[i] = (uint8_t)(i % 7 ? ms_random_u64(&random) : i >> 3);
+    return buf;
+}
+
+const char *fleet_digest(struct ms_buf *value, char hex[65])
+{
+    struct ms_error err = {0};
+    check_ok(ms_sha256_hex(ms_buf_view(value), hex, &err), err);
+    return hex;
+}
+
+void fleet_put(struct fleet *f, const char *key_text, struct ms_buf *value)
+{
+    struct ms_error err = {0};
+    struct ms_site site = fleet_site(f, key_text);
+    check_ok(ms_immutable_store(&site, f->ids, value, NULL, &err), err);
+}
+
+void fleet_assert_loads(struct fleet *f, const char *key_text, struct ms_buf *value)
+{
+    struct ms_error err = {0};
+    struct ms_buf *got = NULL;
+    struct ms_site site = fleet_site(f, key_text);
+    check_ok(ms_immutable_load(&site, 0, MS_SIZE_TO_END, &got, &err), err);
+    assert_int_equal(ms_buf_size(got), ms_buf_size(value));
+    assert_memory_equal(ms_buf_view(got).data, ms_buf_view(value).data, ms_buf_size(value));
+    ms_buf_unref(got);
+}
+
 /* ---- behind the curtain -------------------------------------------------------------------- */
 
 static void each_below(struct ms_backend *b, const char *folder, fleet_visit fn, void *ctx)
@@ -193,6 +233,14 @@ static void wipe_one(void *ctx, struct ms_backend *storage, struct ms_view name)
     (void)ctx;
     struct ms_error err = {0};
     check_ok(ms_backend_delete(storage, name, &err), err);
+}
+
+unsigned fleet_all(struct fleet *f, const char *folder)
+{
+    unsigned sum = 0;
+    for (unsigned i = 0; i < f->count; i++)
+        sum += fleet_objects(f, i, folder);
+    return sum;
 }
 
 void fleet_wipe(struct fleet *f, unsigned member, const char *folder)

@@ -38,10 +38,16 @@ void fleet_gone(struct fleet *f, unsigned member, bool gone);
 void fleet_hang(struct fleet *f, unsigned member, unsigned count);
 /* Calls on a member since its emulator was made; MS_VERB_COUNT: all. */
 uint64_t fleet_calls(struct fleet *f, int verb);
+/* Bytes that do not compress well. */
+struct ms_buf *fleet_value(size_t size, uint64_t seed);
+const char *fleet_digest(struct ms_buf *value, char hex[65]); /* SHA-256 */
+void fleet_put(struct fleet *f, const char *key, struct ms_buf *value);
+void fleet_assert_loads(struct fleet *f, const char *key, struct ms_buf *value);
 /* Each object of MStore's own on the member below the folder ("val", "hint"). */
 typedef void (*fleet_visit)(void *ctx, struct ms_backend *storage, struct ms_view name);
 void fleet_each(struct fleet *f, unsigned member, const char *folder, fleet_visit fn, void *ctx);
 unsigned fleet_objects(struct fleet *f, unsigned member, const char *folder);
+unsigned fleet_all(struct fleet *f, const char *folder); /* on all members */
 void fleet_wipe(struct fleet *f, unsigned member, const char *folder);
 /* Flips one bit of each object, at a place that `where` chooses. */
 void fleet_flip(struct fleet *f, unsigned member, const char *folder, uint64_t where);

@@ -13,35 +13,6 @@
 
 #define KIB ((size_t)1024)
 
-static struct ms_buf *value_of(size_t size, uint64_t seed)
-{
-    struct ms_buf *buf = ms_buf_new(size);
-    struct ms_random random;
-    assert_non_null(buf);
-    ms_random_seed(&random, seed);
-    for (size_t i = 0; i < size; i++)
-        ms_buf_data(buf)[i] = (uint8_t)(i % 7 ? ms_random_u64(&random) : i);
-    return buf;
-}
-
-static void put(struct fleet *f, const char *key, struct ms_buf *value)
-{
-    struct ms_error err = {0};
-    struct ms_site site = fleet_site(f, key);
-    check_ok(ms_immutable_store(&site, f->ids, value, NULL, &err), err);
-}
-
-static void assert_loads(struct fleet *f, const char *key, struct ms_buf *value)
-{
-    struct ms_error err = {0};
-    struct ms_buf *got = NULL;
-    struct ms_site site = fleet_site(f, key);
-    check_ok(ms_immutable_load(&site, 0, MS_SIZE_TO_END, &got, &err), err);
-    assert_int_equal(ms_buf_size(got), ms_buf_size(value));
-    assert_memory_equal(ms_buf_view(got).data, ms_buf_view(value).data, ms_buf_size(value));
-    ms_buf_unref(got);
-}
-
 static void assert_range(struct fleet *f, const char *key, struct ms_buf *value, int64_t offset,
                          uint64_t size)
 {
@@ -73,13 +44,6 @@ static void assert_ranges(struct fleet *f, const char *key, struct ms_buf *value
                      ms_random_below(&random, size / 2 + 2));
 }
 
-static const char *digest_of(struct ms_buf *value, char hex[MS_SHA256_HEX])
-{
-    struct ms_error err = {0};
-    check_ok(ms_sha256_hex(ms_buf_view(value), hex, &err), err);
-    return hex;
-}
-
 /* ---- bytes --------------------------------------------------------------------------------- */
 
 static const size_t sizes[] = {
@@ -93,11 +57,11 @@ static void values_come_back(const char *policy, unsigned members)
     for (size_t i = 0; i < SIZES; i++) {
         char key[MS_SHA256_HEX];
         struct ms_error err = {0};
-        struct ms_buf *value = value_of(sizes[i], i);
+        struct ms_buf *value = fleet_value(sizes[i], i);
         struct ms_item_info info;
-        put(&f, digest_of(value, key), value);
-        put(&f, key, value); /* again */
-        assert_loads(&f, key, value);
+        fleet_put(&f, fleet_digest(value, key), value);
+        fleet_put(&f, key, value); /* again */
+        fleet_assert_loads(&f, key, value);
         assert_ranges(&f, key, value, i);
         struct ms_site site = fleet_site(&f, key);
         check_ok(ms_immutable_info(&site, &info, &err), err);
@@ -164,20 +128,20 @@ static void compare(void *ctx, struct ms_backend *storage, struct ms_view name)
 
 static void every_pattern(const char *policy)
 {
-    struct ms_buf *value = value_of(700001, 5);
+    struct ms_buf *value = fleet_value(700001, 5);
     char key[MS_SHA256_HEX];
-    digest_of(value, key);
+    fleet_digest(value, key);
     for (unsigned lost = 0; lost < 64; lost++) {
         if (__builtin_popcount(lost) > 2)
             continue;
         struct fleet f;
         fleet_make(&f, &(struct fleet_options){.members = 6, .policy = policy});
-        put(&f, key, value);
+        fleet_put(&f, key, value);
         for (unsigned i = 0; i < 6; i++)
             if (lost >> i & 1)
                 fleet_wipe(&f, i, "val");
         assert_ranges(&f, key, value, lost);
-        assert_loads(&f, key, value);
+        fleet_assert_loads(&f, key, value);
         ms_pool_shutdown(); /* repairs have ended */
         fleet_free(&f);
     }
@@ -195,10 +159,10 @@ static void three_lost_shards_are_an_error(void **state)
 {
     (void)state;
     struct fleet f;
-    struct ms_buf *value = value_of(100000, 5), *got = NULL;
+    struct ms_buf *value = fleet_value(100000, 5), *got = NULL;
     struct ms_error err = {0};
     fleet_make(&f, &(struct fleet_options){.members = 6, .policy = "redundancy = ec 4+2\n"});
-    put(&f, "0123", value);
+    fleet_put(&f, "0123", value);
     struct ms_site site = fleet_site(&f, "0123");
     for (unsigned i = 0; i < 3; i++)
         fleet_gone(&f, i, true);
@@ -238,14 +202,14 @@ static void load_bad_first(struct fleet *f, const char *key, unsigned bad, struc
 
 static void damage_is_answered_and_repaired(const char *policy, unsigned members)
 {
-    struct ms_buf *value = value_of(300000, 6);
+    struct ms_buf *value = fleet_value(300000, 6);
     char key[MS_SHA256_HEX];
-    digest_of(value, key);
+    fleet_digest(value, key);
     for (unsigned round = 0; round < 30; round++) {
         struct fleet f;
         struct damage all = {.count = 0};
         fleet_make(&f, &(struct fleet_options){.members = members, .policy = policy});
-        put(&f, key, value);
+        fleet_put(&f, key, value);
         unsigned bad = round % members;
         fleet_each(&f, bad, "val", remember, &all);
         fleet_flip(&f, bad, "val", round < members ? 0 : round * 3571);
@@ -262,9 +226,9 @@ static void damage_in_a_range_is_noted(void **state)
 {
     (void)state;
     struct fleet f;
-    struct ms_buf *value = value_of(300000, 6);
+    struct ms_buf *value = fleet_value(300000, 6);
     fleet_make(&f, &(struct fleet_options){.members = 2, .policy = "redundancy = copies 2\n"});
-    put(&f, "0123", value);
+    fleet_put(&f, "0123", value);
     fleet_flip(&f, 1, "val", 99);
     load_bad_first(&f, "0123", 1, value, false);
     assert_int_equal(fleet_objects(&f, 0, "hint"), 1); /* at the one that has it */
@@ -287,15 +251,15 @@ static void assert_calls(const char *policy, unsigned members, unsigned stores, 
                          unsigned lists, unsigned range)
 {
     struct fleet f;
-    struct ms_buf *value = value_of(1000000, 7);
+    struct ms_buf *value = fleet_value(1000000, 7);
     char key[MS_SHA256_HEX];
     fleet_make(&f, &(struct fleet_options){.members = members, .policy = policy});
     uint64_t before = fleet_calls(&f, MS_VERB_COUNT);
-    put(&f, digest_of(value, key), value);
+    fleet_put(&f, fleet_digest(value, key), value);
     assert_int_equal(fleet_calls(&f, MS_VERB_COUNT) - before, stores);
     before = fleet_calls(&f, MS_VERB_COUNT);
     uint64_t listed = fleet_calls(&f, MS_VERB_LIST);
-    assert_loads(&f, key, value);
+    fleet_assert_loads(&f, key, value);
     assert_int_equal(fleet_calls(&f, MS_VERB_LIST) - listed, lists);
     assert_int_equal(fleet_calls(&f, MS_VERB_COUNT) - before, loads + lists);
     before = fleet_calls(&f, MS_VERB_COUNT);
@@ -316,22 +280,14 @@ static void no_call_too_many(void **state)
 
 /* ---- members that fail ---------------------------------------------------------------------- */
 
-static unsigned objects(struct fleet *f, const char *folder)
-{
-    unsigned sum = 0;
-    for (unsigned i = 0; i < f->count; i++)
-        sum += fleet_objects(f, i, folder);
-    return sum;
-}
-
 static void a_member_down_is_replaced(void **state)
 {
     (void)state;
     static const char *const policies[] = {"redundancy = copies 2\n", "redundancy = ec 2+1\n",
                                            "redundancy = ec 2+1\nverify = sha256\n"};
-    struct ms_buf *value = value_of(200000, 8);
+    struct ms_buf *value = fleet_value(200000, 8);
     char key[MS_SHA256_HEX];
-    digest_of(value, key);
+    fleet_digest(value, key);
     for (unsigned p = 0; p < 3; p++) {
         struct fleet f;
         unsigned members = p ? 5 : 4, wanted = p ? 3 : 2;
@@ -339,171 +295,19 @@ static void a_member_down_is_replaced(void **state)
         struct ms_site site = fleet_site(&f, key);
         unsigned down = site.order.member[0], spare = site.order.member[wanted];
         fleet_gone(&f, down, true);
-        put(&f, key, value);
-        assert_int_equal(objects(&f, "val"), wanted);
+        fleet_put(&f, key, value);
+        assert_int_equal(fleet_all(&f, "val"), wanted);
         assert_int_equal(fleet_objects(&f, spare, "val"), 1);
-        assert_int_equal(objects(&f, "hint"), 2); /* the same note on two members */
-        assert_loads(&f, key, value);
+        assert_int_equal(fleet_all(&f, "hint"), 2); /* the same note on two members */
+        fleet_assert_loads(&f, key, value);
         fleet_gone(&f, down, false);
         fleet_gone(&f, site.order.member[1], true); /* another one: still within what it bears */
-        assert_loads(&f, key, value);
+        fleet_assert_loads(&f, key, value);
         assert_ranges(&f, key, value, p);
         ms_pool_shutdown();
         fleet_free(&f);
     }
     ms_buf_unref(value);
-}
-
-struct timed {
-    const char *policy;
-    unsigned members, hang; /* the first `hang` members of the order */
-    uint64_t latency_ns, store_ns, load_ns;
-    int code;
-};
-
-/* In virtual time: how long do a store and a load take while members hang? */
-static int timed_run(void *arg)
-{
-    struct timed *t = arg;
-    struct fleet f;
-    struct ms_buf *value = value_of(100000, 9), *got = NULL;
-    struct ms_error err = {0};
-    fleet_make(&f, &(struct fleet_options){.members = t->members,
-                                           .policy = t->policy,
-                                           .clock = ms_sim_clock(),
-                                           .latency_ns = t->latency_ns});
-    struct ms_site site = fleet_site(&f, "0123");
-    struct ms_cancel *cancel = NULL;
-    check_ok(ms_cancel_new(&cancel, &err), err);
-    struct ms_cancel *before = ms_cancel_swap(cancel);
-    for (unsigned i = 0; i < t->hang; i++)
-        fleet_hang(&f, site.order.member[i], 1);
-    uint64_t begin = ms_clock_now(f.clock);
-    t->code = ms_immutable_store(&site, f.ids, value, NULL, &err);
-    t->store_ns = ms_clock_now(f.clock) - begin;
-    for (unsigned i = 0; i < t->hang; i++)
-        fleet_hang(&f, site.order.member[i], 1);
-    begin = ms_clock_now(f.clock);
-    if (!t->code)
-        t->code = ms_immutable_load(&site, 0, MS_SIZE_TO_END, &got, &err);
-    t->load_ns = ms_clock_now(f.clock) - begin;
-    if (!t->code)
-        assert_memory_equal(ms_buf_view(got).data, ms_buf_view(value).data, 100000);
-    ms_buf_unref(got);
-    ms_buf_unref(value);
-    ms_cancel_fire(cancel); /* lets go of what hangs */
-    ms_cancel_swap(before);
-    check_ok(ms_sleep(f.clock, UINT64_C(60000000000), &err), err);
-    fleet_free(&f);
-    ms_cancel_free(cancel);
-    return 0;
-}
-
-static void timed(struct timed *t)
-{
-    struct ms_error err = {0};
-    struct ms_sim_options options = {.seed = 5};
-    check_ok(ms_sim_run(&options, timed_run, t, NULL, &err), err);
-}
-
-#define MS UINT64_C(1000000)
-
-static void a_hanging_member_costs_a_second(void **state)
-{
-    (void)state;
-    struct timed healthy = {"redundancy = copies 3\n", 5, 0, 10 * MS, 0, 0, 0};
-    timed(&healthy);
-    assert_int_equal(healthy.store_ns / MS, 10);
-    assert_int_equal(healthy.load_ns / MS, 10);
-    struct timed copies = {"redundancy = copies 3\n", 5, 1, 10 * MS, 0, 0, 0};
-    timed(
-        &copies); /* two of three are enough: 1 s (or 4 × late) for the third, 10 ms for the note */
-    assert_int_equal(copies.code, 0);
-    assert_in_range(copies.store_ns / MS, 1000, 2100);
-    assert_in_range(copies.load_ns / MS, 10, 600); /* asked somebody else when it was late */
-    struct timed pair = {"redundancy = copies 2\n", 3, 1, 10 * MS, 0, 0, 0};
-    timed(&pair); /* two needed: after that time a third member takes the copy */
-    assert_int_equal(pair.code, 0);
-    assert_in_range(pair.store_ns / MS, 1000, 2100);
-    struct timed coded = {"redundancy = ec 4+2\n", 6, 1, 10 * MS, 0, 0, 0};
-    timed(&coded);
-    assert_int_equal(coded.code, 0);
-    assert_in_range(coded.load_ns / MS, 20, 1100);
-}
-
-static void a_full_member_is_replaced(void **state)
-{
-    (void)state;
-    struct fleet f;
-    struct ms_buf *value = value_of(100000, 8), *large = value_of(600000, 9);
-    fleet_make(&f, &(struct fleet_options){
-                       .members = 3, .policy = "redundancy = copies 2\n", .capacity = "400kB"});
-    struct ms_site site = fleet_site(&f, "0000");
-    struct ms_error err = {0};
-    check_code(ms_immutable_store(&site, f.ids, large, NULL, &err), MS_ERR_NO_SPACE, err);
-    check_text(err, "data/0000 could not be stored: 0 of 2 needed members have it");
-    char key[16];
-    int code = 0;
-    unsigned stored = 0;
-    for (; !code; stored += !code) { /* until none of the three has room */
-        snprintf(key, sizeof key, "%04x", stored + 1);
-        site = fleet_site(&f, key);
-        code = ms_immutable_store(&site, f.ids, value, NULL, &err);
-    }
-    check_code(code, MS_ERR_NO_SPACE, err);
-    assert_in_range(stored, 4, 6); /* three times three copies fit in, two for each value */
-    for (unsigned i = 0; i < stored; i++) {
-        snprintf(key, sizeof key, "%04x", i + 1);
-        assert_loads(&f, key, value);
-    }
-    ms_buf_unref(value);
-    ms_buf_unref(large);
-    fleet_free(&f);
-}
-
-static int hedged_run(void *arg)
-{
-    struct fleet f;
-    struct ms_buf *value = value_of(1000, 9);
-    struct fleet_options options = {.members = 2,
-                                    .policy = "redundancy = copies 2\n",
-                                    .clock = ms_sim_clock(),
-                                    .latency_ns = 10 * MS};
-    (void)arg;
-    fleet_make(&f, &options);
-    put(&f, "0123", value);
-    for (int i = 0; i < 100; i++) /* health knows what is normal */
-        assert_loads(&f, "0123", value);
-    struct ms_hedge_view view;
-    ms_hedge_view(f.roster->hedge, &view);
-    assert_int_equal(view.hedges, 0);
-    struct ms_error err = {0};
-    struct ms_cancel *cancel = NULL, *before;
-    check_ok(ms_cancel_new(&cancel, &err), err);
-    before = ms_cancel_swap(cancel);
-    fleet_hang(&f, 0, 1);
-    uint64_t begin = ms_clock_now(f.clock);
-    for (int i = 0; i < 20; i++)
-        assert_loads(&f, "0123", value);
-    uint64_t spent = (ms_clock_now(f.clock) - begin) / MS;
-    assert_in_range(spent, 210, 270); /* one of them was late by twice what is normal */
-    ms_hedge_view(f.roster->hedge, &view);
-    assert_int_equal(view.hedges, 1);
-    ms_cancel_fire(cancel);
-    ms_cancel_swap(before);
-    check_ok(ms_sleep(f.clock, 10 * MS, &err), err);
-    ms_buf_unref(value);
-    fleet_free(&f);
-    ms_cancel_free(cancel);
-    return 0;
-}
-
-static void a_slow_member_is_hedged(void **state)
-{
-    (void)state;
-    struct ms_error err = {0};
-    struct ms_sim_options options = {.seed = 6};
-    check_ok(ms_sim_run(&options, hedged_run, NULL, NULL, &err), err);
 }
 
 /* ---- what is refused ------------------------------------------------------------------------ */
@@ -513,7 +317,7 @@ static void conditions_are_refused(void **state)
     (void)state;
     struct fleet f;
     struct ms_error err = {0};
-    struct ms_buf *value = value_of(10, 1);
+    struct ms_buf *value = fleet_value(10, 1);
     struct ms_precondition absent = {.kind = MS_IF_ABSENT}, tag = {.kind = MS_IF_TAG};
     fleet_make(&f, &(struct fleet_options){.members = 2, .policy = "redundancy = all\n"});
     struct ms_site site = fleet_site(&f, "0123");
@@ -531,7 +335,7 @@ static void the_key_must_be_the_digest(void **state)
     (void)state;
     struct fleet f;
     struct ms_error err = {0};
-    struct ms_buf *value = value_of(10, 1);
+    struct ms_buf *value = fleet_value(10, 1);
     fleet_make(
         &f, &(struct fleet_options){.members = 2, .policy = "redundancy = all\nverify = sha256\n"});
     struct ms_site site = fleet_site(&f, "0123");
@@ -554,9 +358,6 @@ int main(void)
         cmocka_unit_test(damage_in_a_range_is_noted),
         cmocka_unit_test(no_call_too_many),
         cmocka_unit_test(a_member_down_is_replaced),
-        cmocka_unit_test(a_hanging_member_costs_a_second),
-        cmocka_unit_test(a_full_member_is_replaced),
-        cmocka_unit_test(a_slow_member_is_hedged),
         cmocka_unit_test(conditions_are_refused),
         cmocka_unit_test(the_key_must_be_the_digest),
     };

@@ -38,14 +38,6 @@ static int forget(struct fleet *f, struct ms_error *err)
     return ms_immutable_delete(&site, f->ids, err);
 }
 
-static unsigned objects(struct fleet *f, const char *folder)
-{
-    unsigned sum = 0;
-    for (unsigned i = 0; i < f->count; i++)
-        sum += fleet_objects(f, i, folder);
-    return sum;
-}
-
 static const char *const policies[] = {
     "redundancy = copies 3\n", "redundancy = copies 3\nverify = sha256\n", "redundancy = ec 2+1\n",
     "redundancy = ec 2+1\nverify = sha256\n"};
@@ -60,14 +52,14 @@ static void a_deleted_value_is_gone(void **state)
         struct ms_item_info info;
         fleet_make(&f, &(struct fleet_options){.members = 4, .policy = policies[p]});
         check_code(forget(&f, &err), MS_ERR_NOT_FOUND, err);
-        assert_int_equal(objects(&f, "tomb"), 0);
+        assert_int_equal(fleet_all(&f, "tomb"), 0);
         put(&f);
         check_ok(load(&f, &err), err);
         check_ok(forget(&f, &err), err);
         ms_pool_shutdown();
-        assert_int_equal(objects(&f, "val"), 0);
-        assert_int_equal(objects(&f, "tomb"), 3);
-        assert_int_equal(objects(&f, "hint"), 0);
+        assert_int_equal(fleet_all(&f, "val"), 0);
+        assert_int_equal(fleet_all(&f, "tomb"), 3);
+        assert_int_equal(fleet_all(&f, "hint"), 0);
         check_code(load(&f, &err), MS_ERR_NOT_FOUND, err);
         struct ms_site site = fleet_site(&f, key);
         check_ok(ms_immutable_info(&site, &info, &err), err);
@@ -115,8 +107,8 @@ static void a_returning_member_brings_nothing_back(void **state)
         check_ok(forget(&f, &err), err);
         ms_pool_shutdown();
         assert_int_equal(fleet_objects(&f, away, "val"), 1);
-        assert_int_equal(objects(&f, "val"), 1);
-        assert_int_equal(objects(&f, "hint"), 2); /* who is to be told, on both others */
+        assert_int_equal(fleet_all(&f, "val"), 1);
+        assert_int_equal(fleet_all(&f, "hint"), 2); /* who is to be told, on both others */
         fleet_gone(&f, away, false);
         struct ms_clock *clock = f.clock;
         check_ok(ms_sleep(clock, UINT64_C(2500000000), &err), err); /* its breaker lets it in */

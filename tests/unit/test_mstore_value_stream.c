@@ -15,17 +15,6 @@
 
 #define MIB ((size_t)1 << 20)
 
-static struct ms_buf *value_of(size_t size, uint64_t seed)
-{
-    struct ms_buf *buf = ms_buf_new(size);
-    struct ms_random random;
-    assert_non_null(buf);
-    ms_random_seed(&random, seed);
-    for (size_t i = 0; i < size; i++)
-        ms_buf_data(buf)[i] = (uint8_t)(i % 5 ? ms_random_u64(&random) : i >> 10);
-    return buf;
-}
-
 /* Appends `value` in odd pieces; at `stop` the test does something. */
 static int write_value(struct fleet *f, const char *key, struct ms_buf *value, size_t stop,
                        void (*act)(struct fleet *f), struct ms_error *err)
@@ -75,21 +64,8 @@ static void assert_reads(struct fleet *f, const char *key, struct ms_buf *value)
 
 static void assert_loads(struct fleet *f, const char *key, struct ms_buf *value)
 {
-    struct ms_error err = {0};
-    struct ms_buf *got = NULL;
-    struct ms_site site = fleet_site(f, key);
-    check_ok(ms_immutable_load(&site, 0, MS_SIZE_TO_END, &got, &err), err);
-    assert_int_equal(ms_buf_size(got), ms_buf_size(value));
-    assert_memory_equal(ms_buf_view(got).data, ms_buf_view(value).data, ms_buf_size(value));
-    ms_buf_unref(got);
+    fleet_assert_loads(f, key, value);
     assert_reads(f, key, value);
-}
-
-static const char *digest_of(struct ms_buf *value, char hex[MS_SHA256_HEX])
-{
-    struct ms_error err = {0};
-    check_ok(ms_sha256_hex(ms_buf_view(value), hex, &err), err);
-    return hex;
 }
 
 static void streams_come_back(void **state)
@@ -106,8 +82,8 @@ static void streams_come_back(void **state)
         fleet_make(&f, &(struct fleet_options){.members = 6, .policy = policies[p]});
         for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
             char key[MS_SHA256_HEX], hex[MS_HASH_HEX_MAX];
-            struct ms_buf *value = value_of(sizes[i], i);
-            digest_of(value, key);
+            struct ms_buf *value = fleet_value(sizes[i], i);
+            fleet_digest(value, key);
             check_ok(write_value(&f, key, value, 0, NULL, &err), err);
             assert_loads(&f, key, value);
             struct ms_site site = fleet_site(&f, key);
@@ -120,14 +96,6 @@ static void streams_come_back(void **state)
         }
         fleet_free(&f);
     }
-}
-
-static unsigned objects(struct fleet *f, const char *folder)
-{
-    unsigned sum = 0;
-    for (unsigned i = 0; i < f->count; i++)
-        sum += fleet_objects(f, i, folder);
-    return sum;
 }
 
 static void take_one_away(struct fleet *f)
@@ -147,7 +115,7 @@ static void members_may_fail_before_and_amid(void **state)
 {
     (void)state;
     static const char *const policies[] = {"redundancy = copies 3\n", "redundancy = ec 2+2\n"};
-    struct ms_buf *value = value_of(3 * MIB, 4);
+    struct ms_buf *value = fleet_value(3 * MIB, 4);
     for (unsigned i = 0; i < 4; i++) {
         struct fleet f;
         struct ms_error err = {0};
@@ -157,8 +125,8 @@ static void members_may_fail_before_and_amid(void **state)
         size_t stop = i % 2 ? 2 * MIB : 0;
         check_ok(write_value(&f, "0123", value, stop, take_one_away, &err), err);
         /* before: another member took its place; amid: one less is there */
-        assert_int_equal(objects(&f, "val"), i % 2 ? wanted - 1 : wanted);
-        assert_int_equal(objects(&f, "hint"), 2);
+        assert_int_equal(fleet_all(&f, "val"), i % 2 ? wanted - 1 : wanted);
+        assert_int_equal(fleet_all(&f, "hint"), 2);
         assert_loads(&f, "0123", value);
         fleet_gone(&f, site.order.member[0], true);
         assert_loads(&f, "0123", value);
@@ -173,11 +141,11 @@ static void too_few_members_leave_nothing(void **state)
     (void)state;
     struct fleet f;
     struct ms_error err = {0};
-    struct ms_buf *value = value_of(5 * MIB, 4);
+    struct ms_buf *value = fleet_value(5 * MIB, 4);
     fleet_make(&f, &(struct fleet_options){.members = 4, .policy = "redundancy = copies 3\n"});
     check_code(write_value(&f, "0123", value, 2 * MIB, take_three_away, &err), MS_ERR_CONNECTION,
                err);
-    assert_int_equal(objects(&f, "val"), 0);
+    assert_int_equal(fleet_all(&f, "val"), 0);
     ms_buf_unref(value);
     fleet_free(&f);
 }
@@ -187,12 +155,12 @@ static void a_wrong_digest_leaves_nothing(void **state)
     (void)state;
     struct fleet f;
     struct ms_error err = {0};
-    struct ms_buf *value = value_of(1000, 4);
+    struct ms_buf *value = fleet_value(1000, 4);
     fleet_make(
         &f, &(struct fleet_options){.members = 2, .policy = "redundancy = all\nverify = sha256\n"});
     check_code(write_value(&f, "0123", value, 0, NULL, &err), MS_ERR_INVALID, err);
     check_text(err, "the key 0123 is not the value's SHA-256");
-    assert_int_equal(objects(&f, "val"), 0);
+    assert_int_equal(fleet_all(&f, "val"), 0);
     ms_buf_unref(value);
     fleet_free(&f);
 }
@@ -208,7 +176,7 @@ static int hanging_run(void *arg)
     (void)arg;
     struct fleet f;
     struct ms_error err = {0};
-    struct ms_buf *value = value_of(3 * MIB, 4);
+    struct ms_buf *value = fleet_value(3 * MIB, 4);
     struct ms_cancel *cancel = NULL;
     fleet_make(&f, &(struct fleet_options){.members = 4,
                                            .policy = "redundancy = copies 3\n",
@@ -224,7 +192,7 @@ static int hanging_run(void *arg)
     ms_cancel_fire(cancel);
     ms_cancel_swap(before);
     check_ok(ms_sleep(f.clock, UINT64_C(10000000000), &err), err);
-    assert_int_equal(objects(&f, "val"), 2);
+    assert_int_equal(fleet_all(&f, "val"), 2);
     ms_buf_unref(value);
     fleet_free(&f);
     ms_cancel_free(cancel);
@@ -246,7 +214,7 @@ static void a_reader_loads_each_part_once(void **state)
     (void)state;
     struct fleet f;
     struct ms_error err = {0};
-    struct ms_buf *value = value_of(16 * MIB, 4);
+    struct ms_buf *value = fleet_value(16 * MIB, 4);
     fleet_make(&f, &(struct fleet_options){.members = 3, .policy = "redundancy = copies 2\n"});
     check_ok(write_value(&f, "0123", value, 0, NULL, &err), err);
     uint64_t before = fleet_calls(&f, MS_VERB_COUNT);
