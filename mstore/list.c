@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "base/pool.h"
 #include "base/text.h"
+#include "mstore/immutable.h"
 #include "mstore/missing.h"
 
 #include <stdlib.h>
@@ -39,6 +40,7 @@ struct lister {
     struct listed queue[QUEUE];
     size_t at, count, window;
     bool returning[MS_MEMBERS_MAX];
+    size_t needs;        /* objects that an acknowledged store leaves */
     struct ms_item item; /* the one given last */
     bool ended;          /* the inventory is */
     struct ms_error failed;
@@ -51,18 +53,33 @@ unsigned ms_list_tolerates(const struct ms_layout *layout, const struct ms_layou
 
 /* ---- complete or an error ---- */
 
-static int check_complete(const struct lister *l, struct ms_error *err)
+static struct ms_missing missing_of(const struct lister *l)
 {
     const struct ms_layout *layout = l->roster->layout;
-    unsigned tolerated = ms_list_tolerates(layout, l->space);
     struct ms_missing missing = {0};
-    if (ms_inventory_missing(l->inventory) <= tolerated)
-        return 0;
     for (size_t i = 0; i < layout->member_count; i++)
         if (ms_inventory_error(l->inventory, i))
             ms_missing_add(&missing, layout->members[i].name, ms_inventory_error(l->inventory, i));
+    return missing;
+}
+
+static int check_complete(const struct lister *l, struct ms_error *err)
+{
+    unsigned tolerated = ms_list_tolerates(l->roster->layout, l->space);
+    if (ms_inventory_missing(l->inventory) <= tolerated)
+        return 0;
+    struct ms_missing missing = missing_of(l);
     return ms_missing_error(&missing, l->path.bytes, ms_inventory_members(l->inventory), tolerated,
                             err);
+}
+
+static int refuse_to_guess(const struct lister *l, struct ms_view key, struct ms_error *err)
+{
+    struct ms_missing missing = missing_of(l);
+    return ms_error_set(err, missing.code,
+                        "listing \"%s\": whether \"%s\" was deleted cannot be told without %s; "
+                        "heal, or bring it back",
+                        l->path.bytes, MS_SHOW(key), missing.text);
 }
 
 /* ---- into the queue ---- */
@@ -129,7 +146,9 @@ static int take_entry(struct lister *l, const struct ms_inventory_entry *e, stru
     for (size_t i = 0; i < e->count; i++) /* no others are looked at */
         l->returning[e->objects[i].member] =
             ms_member_returning(l->roster->members[e->objects[i].member]);
-    ms_list_judge(l->space->kind, e, ms_inventory_missing(l->inventory), l->returning, verdict);
+    const struct ms_list_view view = {ms_inventory_missing(l->inventory), l->needs, l->returning};
+    if (!ms_list_judge(l->space->kind, e, &view, verdict))
+        return refuse_to_guess(l, e->key, err);
     struct ms_view group = ms_grouping_of(&l->grouping, e->key);
     for (int deleted = 0; deleted < 2 && !code; deleted++) {
         if (!verdict[deleted].is || !is_wanted(l, deleted))
@@ -301,6 +320,9 @@ int ms_list_framed(struct ms_roster *roster, const struct ms_layout_space *space
     l->base.ops = &ops;
     l->roster = ms_roster_ref(roster);
     l->space = space;
+    const struct ms_site any = {.space = space,
+                                .order.targets = ms_layout_targets(roster->layout, space)};
+    l->needs = ms_immutable_needs(&any);
     int code = copy_options(l, space_path, options, err);
     if (!code)
         code = open_inventory(l, ms_text_view(l->grouping.from), err);

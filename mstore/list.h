@@ -6,8 +6,8 @@
  *     mutable     the highest version counts: live, soft-deleted, or (a deletion) nothing
  *     immutable   objects marked live or soft-deleted; nothing where a tombstone lies and only
  *                 members that may have missed the deletion (ms_member_returning) still have
- *                 objects; nothing of which too few shards are left, members that are missing
- *                 counted, to make the value
+ *                 objects, fewer than an acknowledged store leaves; nothing of which too few shards
+ * are left, members that are missing counted, to make the value
  *
  * Sizes are the values', from the names. Where a name has none: of copies that are not compressed
  * computed from the object's size; else from the frame's header, read in parallel ahead.

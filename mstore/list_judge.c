@@ -62,17 +62,6 @@ static bool has_tombstone(const struct ms_inventory_entry *e)
     return top && top->mark != MS_OWN_LIVE;
 }
 
-/* Deleted, and not stored again: what is left lies where the deletion may have been missed. */
-static bool is_buried(const struct ms_inventory_entry *e, const bool *returning)
-{
-    if (!has_tombstone(e))
-        return false;
-    for (size_t i = 0; i < e->count; i++)
-        if (e->objects[i].name.kind == MS_OWN_VALUE && !returning[e->objects[i].member])
-            return false;
-    return true;
-}
-
 /* Different shards of the object's write. */
 static size_t count_shards(const struct ms_inventory_entry *e, const struct ms_object *of)
 {
@@ -87,6 +76,37 @@ static size_t count_shards(const struct ms_inventory_entry *e, const struct ms_o
         count++;
     }
     return count;
+}
+
+/* How much of the object's write is there: copies, or different shards. */
+static size_t count_left(const struct ms_inventory_entry *e, const struct ms_object *of)
+{
+    size_t count = 0;
+    if (of->name.k != 1 || of->name.m != 0)
+        return count_shards(e, of);
+    for (size_t i = 0; i < e->count; i++)
+        count += e->objects[i].name.kind == MS_OWN_VALUE && same_write(&e->objects[i], of);
+    return count;
+}
+
+enum grave { NOT_BURIED, BURIED, MAYBE_BURIED };
+
+/* Deleted, and not stored again: what is left lies where the deletion may have been missed, and is
+ * less than an acknowledged store leaves. Members that are missing could make it as much. */
+static enum grave grave_of(const struct ms_inventory_entry *e, const struct ms_list_view *view)
+{
+    enum grave grave = has_tombstone(e) ? BURIED : NOT_BURIED;
+    for (size_t i = 0; i < e->count && grave != NOT_BURIED; i++) {
+        const struct ms_object *o = &e->objects[i];
+        if (o->name.kind != MS_OWN_VALUE)
+            continue;
+        size_t left = count_left(e, o);
+        if (!view->returning[o->member] || left >= view->needs)
+            grave = NOT_BURIED;
+        else if (left + view->missing >= view->needs)
+            grave = MAYBE_BURIED;
+    }
+    return grave;
 }
 
 static void judge_values(const struct ms_inventory_entry *e, enum ms_own_mark mark, size_t missing,
@@ -109,16 +129,18 @@ static void judge_values(const struct ms_inventory_entry *e, enum ms_own_mark ma
             add(v, &e->objects[i]);
 }
 
-void ms_list_judge(enum ms_layout_kind kind, const struct ms_inventory_entry *entry, size_t missing,
-                   const bool *returning, struct ms_verdict out[2])
+bool ms_list_judge(enum ms_layout_kind kind, const struct ms_inventory_entry *entry,
+                   const struct ms_list_view *view, struct ms_verdict out[2])
 {
     memset(out, 0, 2 * sizeof *out);
     if (kind == MS_KIND_MUTABLE) {
         judge_versions(entry, out);
-        return;
+        return true;
     }
-    if (is_buried(entry, returning))
-        return;
-    judge_values(entry, MS_OWN_LIVE, missing, &out[0]);
-    judge_values(entry, MS_OWN_SOFT_DELETED, missing, &out[1]);
+    enum grave grave = grave_of(entry, view);
+    if (grave == NOT_BURIED) {
+        judge_values(entry, MS_OWN_LIVE, view->missing, &out[0]);
+        judge_values(entry, MS_OWN_SOFT_DELETED, view->missing, &out[1]);
+    }
+    return grave != MAYBE_BURIED;
 }

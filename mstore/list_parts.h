@@ -46,10 +46,15 @@ int ms_grouping_give(struct ms_grouping *g, struct ms_view group, struct ms_erro
 
 /* ---- mstore/list_judge.c: pure ---- */
 
-/* What lies under a key: [0] live, [1] soft-deleted. missing: members of which nothing is known;
- * returning: by the layout's index, whether it may have missed deletions. */
-void ms_list_judge(enum ms_layout_kind kind, const struct ms_inventory_entry *entry, size_t missing,
-                   const bool *returning, struct ms_verdict out[2]);
+struct ms_list_view {      /* what is known of the members */
+    size_t missing;        /* those of which nothing is known */
+    size_t needs;          /* objects that an acknowledged store of an immutable key leaves */
+    const bool *returning; /* by the layout's index: it may have missed deletions */
+};
+/* What lies under a key: [0] live, [1] soft-deleted. False: whether it was deleted cannot be told
+ * without those that are missing. */
+bool ms_list_judge(enum ms_layout_kind kind, const struct ms_inventory_entry *entry,
+                   const struct ms_list_view *view, struct ms_verdict out[2]);
 
 /* ---- mstore/list_sizes.c ---- */
 
