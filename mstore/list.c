@@ -317,6 +317,8 @@ int ms_list_framed(struct ms_roster *roster, const struct ms_layout_space *space
     struct lister *l = calloc(1, sizeof *l);
     if (!l)
         return ms_source_no_memory(err);
+    if (ms_ends_with(space_path, ms_str("/")))
+        space_path.size--;
     l->base.ops = &ops;
     l->roster = ms_roster_ref(roster);
     l->space = space;

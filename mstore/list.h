@@ -6,8 +6,8 @@
  *     mutable     the highest version counts: live, soft-deleted, or (a deletion) nothing
  *     immutable   objects marked live or soft-deleted; nothing where a tombstone lies and only
  *                 members that may have missed the deletion (ms_member_returning) still have
- *                 objects, fewer than an acknowledged store leaves; nothing of which too few shards
- * are left, members that are missing counted, to make the value
+ *                 objects, fewer than an acknowledged store leaves; nothing of which too few
+ *                 shards are left, members that are missing counted, to make the value
  *
  * Sizes are the values', from the names. Where a name has none: of copies that are not compressed
  * computed from the object's size; else from the frame's header, read in parallel ahead.
@@ -24,8 +24,8 @@
 /* How many members may be missing from a listing of the namespace: floor(targets / 2). */
 unsigned ms_list_tolerates(const struct ms_layout *layout, const struct ms_layout_space *space);
 
-/* As the Store's slot `list`, for one namespace that is not plain. space_path: "data"; may be
- * longer than space->name. Holds a reference of the roster. */
+/* As the Store's slot `list`, for one namespace that is not plain. space_path: "data" or "data/";
+ * may be longer than space->name. Holds a reference of the roster. */
 int ms_list_framed(struct ms_roster *roster, const struct ms_layout_space *space,
                    struct ms_view space_path, const struct ms_list_options *options,
                    struct ms_store_lister **out, struct ms_error *err) MS_MUST_CHECK;

@@ -88,6 +88,13 @@ static void the_newest_version_counts(void **state)
     members_make(&m, 3, MUTABLE, 0, ms_clock_real());
     put_versions(&m);
     check_list(&m, &o, "a=20 d/1=1 d/2=2 e=3 ");
+    struct ms_store_lister *l = NULL;
+    const struct ms_item *item;
+    check_ok(ms_list_framed(m.roster, m.roster->layout->spaces, ms_str("data/"), &o, &l, &err),
+             err);
+    check_ok(ms_store_lister_next(l, &item, &err), err);
+    assert_true(ms_equal(item->key, ms_str("a")));
+    ms_store_lister_close(l);
     o.deleted = MS_LIST_DELETED;
     check_list(&m, &o, "c.del=30 ");
     o.deleted = MS_LIST_BOTH;
