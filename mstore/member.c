@@ -116,7 +116,7 @@ void ms_member_capabilities(struct ms_member *m, struct ms_capabilities *out)
 
 static int mark_name(const struct ms_member *m, struct ms_name *out, struct ms_error *err)
 {
-    struct ms_own_name own = {.kind = MS_OWN_MEMBER, .store = m->store};
+    struct ms_own_name own = {.kind = MS_OWN_MEMBER, .store = m->as.store};
     return ms_own_format(&own, 0, out, err);
 }
 
@@ -133,7 +133,7 @@ static int check_mark(struct ms_member *m, struct ms_error *err)
                             "there): put its storage in place, or replace the member",
                             m->backend->url);
     if (!code)
-        code = ms_mark_check(ms_buf_view(found), &m->store, &m->uuid, &m->key, err);
+        code = ms_mark_check(ms_buf_view(found), &m->as.store, &m->as.uuid, &m->key, err);
     return code == MS_ERR_UNTRUSTED ? ms_error_prefix(err, code, "%s", m->backend->url) : code;
 }
 
@@ -143,7 +143,7 @@ static int put_mark(struct ms_member *m, struct ms_error *err)
     struct ms_name name;
     int code = mark_name(m, &name, err);
     if (!code)
-        code = ms_mark_make(&m->store, &m->uuid, &m->key, &mark, err);
+        code = ms_mark_make(&m->as.store, &m->as.uuid, &m->key, &mark, err);
     if (!code)
         code = ms_backend_store(m->backend, ms_name_view(&name), mark, NULL, NULL, err);
     return code;
@@ -175,13 +175,15 @@ static bool take_opening(struct ms_member *m, bool again, int *code, struct ms_e
         return false;
     }
     m->stage = MS_MEMBER_OPENING;
+    m->as = (struct ms_member_identity){m->store, m->uuid};
     return true;
 }
 
 static void end_opening(struct ms_member *m, int code, const struct ms_error *why)
 {
     MS_HOLD(&m->mutex);
-    m->stage = code ? MS_MEMBER_CLOSED : MS_MEMBER_READY;
+    bool same = ms_uuid_equal(&m->as.store, &m->store) && ms_uuid_equal(&m->as.uuid, &m->uuid);
+    m->stage = code || !same ? MS_MEMBER_CLOSED : MS_MEMBER_READY;
     m->openings++;
     m->why = *why;
     ms_cond_broadcast(&m->changed);
@@ -195,7 +197,7 @@ static int make_ready(struct ms_member *m, bool again, struct ms_error *err)
         return code;
     struct ms_error why = {0};
     code = open_backend(m, &why);
-    if (!code && !ms_uuid_is_zero(&m->uuid))
+    if (!code && !ms_uuid_is_zero(&m->as.uuid))
         code = check_mark(m, &why);
     end_opening(m, code, &why);
     return code ? ms_error_set(err, code, "%s", why.text) : 0;
@@ -207,7 +209,8 @@ void ms_member_identify(struct ms_member *m, const struct ms_uuid *store,
     MS_HOLD(&m->mutex);
     m->store = *store;
     m->uuid = *uuid;
-    m->stage = MS_MEMBER_CLOSED;
+    if (m->stage == MS_MEMBER_READY) /* an opening under way notices at its end */
+        m->stage = MS_MEMBER_CLOSED;
 }
 
 /* ---- the frame around a call ---- */

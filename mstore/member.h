@@ -49,7 +49,7 @@ const char *ms_member_url(const struct ms_member *m);
 struct ms_clock *ms_member_clock(const struct ms_member *m);
 
 /* For a member whose UUID is not known until the layout has been read from it: until then its mark
- * is not looked at. While no other call is under way. */
+ * is not looked at. Calls that began before may still be under way. */
 void ms_member_identify(struct ms_member *m, const struct ms_uuid *store,
                         const struct ms_uuid *uuid);
 /* Forgets that it was sick, for somebody who is about to put that right. */

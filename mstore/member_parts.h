@@ -10,6 +10,10 @@
 
 enum ms_member_stage { MS_MEMBER_CLOSED, MS_MEMBER_OPENING, MS_MEMBER_READY };
 
+struct ms_member_identity {
+    struct ms_uuid store, uuid;
+};
+
 struct ms_member {
     char *name;
     struct ms_uuid store, uuid;
@@ -23,9 +27,10 @@ struct ms_member {
     struct ms_mutex mutex;         /* of the stage and what follows; never held across a call */
     struct ms_cond changed;
     enum ms_member_stage stage;
-    bool backend_open;   /* touched by whoever is opening */
-    uint64_t openings;   /* that have ended */
-    struct ms_error why; /* the last one failed */
+    bool backend_open;            /* touched by whoever is opening, like the next */
+    struct ms_member_identity as; /* whom it takes the member for */
+    uint64_t openings;            /* that have ended */
+    struct ms_error why;          /* the last one failed */
 };
 
 /* A call under way. */

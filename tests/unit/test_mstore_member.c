@@ -136,6 +136,42 @@ static void an_unknown_member_is_not_asked_for_its_mark(void **state)
     ms_backend_free(keeper);
 }
 
+/* ---- identified while it is being opened ---- */
+
+static int open_it(void *arg)
+{
+    struct ms_error err = {0};
+    struct ms_info info;
+    return ms_member_info(arg, ms_str("a"), &info, &err);
+}
+
+static void an_opening_under_way_believes_nobody(void **state)
+{
+    (void)state;
+    struct ms_backend *keeper = kept("memory:slow");
+    struct ms_error err = {0};
+    struct ms_backend *storage;
+    struct ms_group *g = NULL;
+    struct ms_join join;
+    struct ms_member *m = member_at("memory:slow", &first, NULL);
+    check_ok(ms_member_create(m, &err), err);
+    ms_member_unref(m);
+    for (int round = 0; round < 50; round++) {
+        m = member_at("memory:slow", &(struct ms_uuid){{0}}, &storage);
+        check_ok(ms_group_new(&g, &err), err);
+        check_ok(ms_group_fork(g, open_it, NULL, m, &err), err);
+        ms_member_identify(m, &store, &second); /* which it is not */
+        ms_group_join_all(g, &join);
+        ms_group_release(g);
+        int code = ms_member_open(m, &err);
+        if (code != MS_ERR_UNTRUSTED && code != MS_ERR_CONNECTION) /* or left alone since */
+            fail_msg("%s", ms_code_name(code));
+        ms_member_unref(m);
+    }
+    ms_pool_shutdown();
+    ms_backend_free(keeper);
+}
+
 static void marks_are_checked_to_the_last_byte(void **state)
 {
     (void)state;
@@ -268,6 +304,7 @@ int main(void)
         cmocka_unit_test(another_storage_is_never_written_to),
         cmocka_unit_test(an_empty_storage_is_not_a_member),
         cmocka_unit_test(an_unknown_member_is_not_asked_for_its_mark),
+        cmocka_unit_test(an_opening_under_way_believes_nobody),
         cmocka_unit_test(marks_are_checked_to_the_last_byte),
         cmocka_unit_test(a_dead_member_costs_one_call),
         cmocka_unit_test(many_threads_open_it_once),
