@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "mstore/names.h"
+#include "mstore/returning.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -399,6 +400,19 @@ static int check_epoch(struct ms_self *self, const struct ms_layout *l, struct m
                         self->base.url, (unsigned long long)l->epoch, (unsigned long long)seen);
 }
 
+/* Whose copies of immutable keys are not to be believed without asking others. */
+static int learn_absences(struct ms_self *self, struct ms_error *err)
+{
+    MS_AUTO_ROSTER struct ms_roster *r = ms_self_roster(self);
+    bool any = false;
+    for (size_t i = 0; i < r->layout->space_count; i++)
+        any = any || r->layout->spaces[i].kind == MS_KIND_IMMUTABLE;
+    int code = any ? ms_returning_learn(r, NULL, err) : 0;
+    if (code)
+        ms_self_ops.close(&self->base, NULL);
+    return code;
+}
+
 int ms_self_open(struct ms_store *s, struct ms_error *err)
 {
     struct ms_self *self = ms_self_of(s);
@@ -418,7 +432,8 @@ int ms_self_open(struct ms_store *s, struct ms_error *err)
         ms_layout_free(l);
         return code;
     }
-    return use_layout(self, l, err);
+    code = use_layout(self, l, err);
+    return code ? code : learn_absences(self, err);
 }
 
 /* ---- destroy ---- */
