@@ -1,6 +1,7 @@
 /* mstore/immutable_stream.c - writers, readers and digests of an immutable namespace. */
 #include "mstore/immutable_parts.h"
 
+#include "mstore/value_parts.h"
 #include "base/cleanup.h"
 #include "base/hash.h"
 #include "base/sync.h"
@@ -102,7 +103,9 @@ int ms_immutable_write(const struct ms_site *site, struct ms_ids *ids,
 
 struct reader { /* any thread; one is in the midst of a read, the others wait */
     struct ms_store_reader base;
+    struct ms_value_home home;
     struct ms_value_reader *values;
+    bool everywhere;       /* all who could have it were asked where it is */
     struct ms_mutex mutex; /* of `busy`; not held while reading */
     struct ms_cond idle;
     bool busy;
@@ -123,27 +126,6 @@ static void leave(struct reader *r)
     ms_cond_signal(&r->idle);
 }
 
-static int read_at(struct ms_store_reader *base, uint64_t offset, uint8_t *into, size_t size,
-                   size_t *got, struct ms_error *err)
-{
-    struct reader *r = (struct reader *)base;
-    enter(r);
-    int code = ms_value_reader_read(r->values, offset, into, size, got, err);
-    leave(r);
-    return code;
-}
-
-static void close_reader(struct ms_store_reader *base)
-{
-    struct reader *r = (struct reader *)base;
-    ms_value_reader_close(r->values);
-    ms_cond_fini(&r->idle);
-    ms_mutex_fini(&r->mutex);
-    free(r);
-}
-
-static const struct ms_store_reader_ops reader_ops = {.read = read_at, .close = close_reader};
-
 static int open_from(const struct ms_site *site, struct ms_immutable_where *w,
                      struct ms_value_reader **out, struct ms_error *err)
 {
@@ -160,21 +142,74 @@ static int open_from(const struct ms_site *site, struct ms_immutable_where *w,
     return code;
 }
 
-static int open_reader(const struct ms_site *site, struct ms_value_reader **out,
+static int open_everywhere(const struct ms_site *site, struct ms_value_reader **out,
+                           struct ms_error *err)
+{
+    struct ms_immutable_where w;
+    int code = ms_immutable_search(site, &w, err);
+    if (!code)
+        code = open_from(site, &w, out, err);
+    ms_immutable_where_fini(&w);
+    return code;
+}
+
+/* Once: the same write from all who have a part of it, when those known so far do not suffice.
+ * True: try again. */
+static bool look_further(struct reader *r, int code)
+{
+    struct ms_value_reader *wider = NULL;
+    if (r->everywhere || ms_code_class(code) == MS_CLASS_PERMANENT)
+        return false;
+    r->everywhere = true;
+    if (open_everywhere(&r->home.site, &wider, NULL))
+        return false;
+    const struct ms_value_info *before = ms_value_reader_info(r->values);
+    const struct ms_value_info *now = ms_value_reader_info(wider);
+    bool same = before->size == now->size &&
+                memcmp(before->header.write_id, now->header.write_id, MS_FRAME_WRITE_ID) == 0;
+    ms_value_reader_close(same ? r->values : wider);
+    if (same)
+        r->values = wider;
+    return same;
+}
+
+static int read_at(struct ms_store_reader *base, uint64_t offset, uint8_t *into, size_t size,
+                   size_t *got, struct ms_error *err)
+{
+    struct reader *r = (struct reader *)base;
+    enter(r);
+    int code = ms_value_reader_read(r->values, offset, into, size, got, err);
+    if (code && look_further(r, code))
+        code = ms_value_reader_read(r->values, offset, into, size, got, err);
+    leave(r);
+    return code;
+}
+
+static void close_reader(struct ms_store_reader *base)
+{
+    struct reader *r = (struct reader *)base;
+    ms_value_reader_close(r->values);
+    ms_value_home_fini(&r->home);
+    ms_cond_fini(&r->idle);
+    ms_mutex_fini(&r->mutex);
+    free(r);
+}
+
+static const struct ms_store_reader_ops reader_ops = {.read = read_at, .close = close_reader};
+
+static int open_reader(const struct ms_site *site, struct ms_value_reader **out, bool *everywhere,
                        struct ms_error *err)
 {
     struct ms_immutable_where w;
     int code = ms_immutable_guess(site, &w, err);
     if (!code)
         code = open_from(site, &w, out, err);
-    if (code && !w.everywhere && ms_code_class(code) != MS_CLASS_PERMANENT) {
-        ms_immutable_where_fini(&w);
-        code = ms_immutable_search(site, &w, err);
-        if (!code)
-            code = open_from(site, &w, out, err);
-    }
+    *everywhere = w.everywhere;
     ms_immutable_where_fini(&w);
-    return code;
+    if (!code || *everywhere || ms_code_class(code) == MS_CLASS_PERMANENT)
+        return code;
+    *everywhere = true;
+    return open_everywhere(site, out, err);
 }
 
 int ms_immutable_read(const struct ms_site *site, struct ms_store_reader **out,
@@ -184,8 +219,11 @@ int ms_immutable_read(const struct ms_site *site, struct ms_store_reader **out,
     if (!r)
         return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for reading a value");
     r->base.ops = &reader_ops;
-    int code = open_reader(site, &r->values, err);
+    int code = ms_value_home_init(&r->home, site, NULL, err);
+    if (!code)
+        code = open_reader(site, &r->values, &r->everywhere, err);
     if (code) {
+        ms_value_home_fini(&r->home);
         free(r);
         return code;
     }
@@ -202,22 +240,23 @@ int ms_immutable_hash(const struct ms_site *site, const char *algorithm, char *h
                       struct ms_error *err)
 {
     struct ms_hash *hash = NULL;
-    struct ms_value_reader *reader = NULL;
+    struct ms_store_reader *reader = NULL;
     MS_AUTO_FREE uint8_t *bytes = malloc(STEP);
     uint64_t offset = 0;
     size_t got = STEP;
     int code = bytes ? ms_hash_new(algorithm, &hash, err)
                      : ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for hashing a value");
     if (!code)
-        code = open_reader(site, &reader, err);
+        code = ms_immutable_read(site, &reader, err);
     for (; !code && got == STEP; offset += got) {
-        code = ms_value_reader_read(reader, offset, bytes, STEP, &got, err);
+        code = read_at(reader, offset, bytes, STEP, &got, err);
         if (!code)
             code = ms_hash_update(hash, ms_view(bytes, got), err);
     }
     if (!code)
         code = ms_hash_hex(hash, hex, hex_size, err);
-    ms_value_reader_close(reader);
+    if (reader)
+        close_reader(reader);
     ms_hash_free(hash);
     return code;
 }

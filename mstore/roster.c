@@ -2,12 +2,15 @@
 #include "mstore/roster.h"
 
 #include "base/cleanup.h"
+#include "base/sync.h"
 #include "base/text.h"
 #include "mstore/member_backend.h"
 #include "mstore/names.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
+
+#define PAUSE_MAX UINT64_C(20000000) /* between two looks whether all is quiet */
 
 struct roster {
     struct ms_roster base;
@@ -129,6 +132,17 @@ void ms_roster_unref(struct ms_roster *base)
     struct ms_layout *layout = base->layout;
     roster_free(base);
     ms_layout_free(layout);
+}
+
+bool ms_roster_quiet(struct ms_roster *r, uint64_t deadline_ns)
+{
+    for (uint64_t pause = 100000; atomic_load(&((struct roster *)r)->refs) > 1; pause *= 2) {
+        if (ms_clock_now(r->clock) >= deadline_ns)
+            return false;
+        if (ms_sleep(r->clock, pause < PAUSE_MAX ? pause : PAUSE_MAX, NULL))
+            return false;
+    }
+    return true;
 }
 
 /* ---- keys ---- */

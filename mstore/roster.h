@@ -28,6 +28,9 @@ int ms_roster_new(struct ms_layout *layout, struct ms_member *const members[],
                   struct ms_error *err) MS_MUST_CHECK;
 struct ms_roster *ms_roster_ref(struct ms_roster *r);
 void ms_roster_unref(struct ms_roster *r);
+/* Waits until nobody but the caller holds a reference: what calls have left running (late copies,
+ * repairs) is done. False: the clock passed deadline_ns first, or the current token fired. */
+bool ms_roster_quiet(struct ms_roster *r, uint64_t deadline_ns);
 
 /* One key, and everybody it concerns. Views are the caller's. */
 struct ms_site {

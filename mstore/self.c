@@ -15,6 +15,8 @@
 #include <mstore/multi.h>
 #include <stdlib.h>
 
+#define CLOSE_WAIT (30 * UINT64_C(1000000000)) /* a member that hangs has timed out by then */
+
 bool ms_store_is_mstore(const struct ms_store *s)
 {
     return s->ops == &ms_self_ops;
@@ -407,6 +409,8 @@ static int self_close(struct ms_store *s, struct ms_error *err)
         MS_HOLD(&self->mutex);
         roster = MS_TAKE(self->roster);
     }
+    /* what calls have left behind (a late copy, a repair) would die with the process */
+    ms_roster_quiet(roster, ms_clock_now(s->clock) + CLOSE_WAIT);
     ms_self_remember(self, roster);
     ms_roster_unref(roster);
     return 0;

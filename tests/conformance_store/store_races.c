@@ -94,7 +94,10 @@ static int hide_or_show(void *arg, size_t index)
     struct ms_error e;
     int code = ms_store_move(fx.store, index % 2 ? MS_MOVE_SOFT_DELETE : MS_MOVE_UNDELETE,
                              ms_str(arg), ms_view(NULL, 0), false, &e);
-    failures += code != 0 && code != MS_ERR_NOT_FOUND && code != MS_ERR_EXISTS;
+    if (code != 0 && code != MS_ERR_NOT_FOUND && code != MS_ERR_EXISTS) {
+        print_error("%s\n", e.text);
+        failures++;
+    }
     return 0;
 }
 
