@@ -8,19 +8,19 @@
 #define MOST MS_S3_PARTS_MAX
 
 static const struct ms_s3_quirks table[] = {
-    /* provider, host, region, virtual host, if absent, delete many, checksum, complete if absent,
-     * replaces in one step (Swift has moments without the value), delete if match, parts */
-    {"aws", ".amazonaws.com", "us-east-1", true, Y, true, true, true, true, true, MOST},
-    {"b2", ".backblazeb2.com", "us-west-002", false, N, true, false, false, true, false, MOST},
-    {"r2", ".r2.cloudflarestorage.com", "auto", false, P, true, false, false, true, false, MOST},
-    {"gcs", "storage.googleapis.com", "auto", false, N, false, false, false, true, false, MOST},
-    {"wasabi", ".wasabisys.com", "us-east-1", false, P, true, false, false, true, false, MOST},
-    {"digitalocean", ".digitaloceanspaces.com", "us-east-1", false, P, true, false, false, true,
-     false, MOST},
-    {"ceph", NULL, "us-east-1", false, P, true, true, false, true, false, MOST},
-    {"minio", NULL, "us-east-1", false, P, true, true, false, true, false, MOST},
-    {"swift", NULL, "us-east-1", false, N, true, false, false, false, false, 1000},
-    {"other", NULL, "us-east-1", false, P, true, false, false, true, false, MOST},
+    /* provider, host, region, parts, if absent, virtual host, delete many, checksum, complete if
+     * absent, replaces in one step (Swift has moments without the value), delete if match */
+    {"aws", ".amazonaws.com", "us-east-1", MOST, Y, true, true, true, true, true, true},
+    {"b2", ".backblazeb2.com", "us-west-002", MOST, N, false, true, false, false, true, false},
+    {"r2", ".r2.cloudflarestorage.com", "auto", MOST, P, false, true, false, false, true, false},
+    {"gcs", "storage.googleapis.com", "auto", MOST, N, false, false, false, false, true, false},
+    {"wasabi", ".wasabisys.com", "us-east-1", MOST, P, false, true, false, false, true, false},
+    {"digitalocean", ".digitaloceanspaces.com", "us-east-1", MOST, P, false, true, false, false,
+     true, false},
+    {"ceph", NULL, "us-east-1", MOST, P, false, true, true, false, true, false},
+    {"minio", NULL, "us-east-1", MOST, P, false, true, true, false, true, false},
+    {"swift", NULL, "us-east-1", 1000, N, false, true, false, false, false, false},
+    {"other", NULL, "us-east-1", MOST, P, false, true, false, false, true, false},
 };
 #define COUNT (sizeof table / sizeof *table)
 

@@ -37,14 +37,14 @@ struct ms_s3_quirks {
     const char *provider;        /* value of ?provider= */
     const char *host_suffix;     /* NULL: only by name */
     const char *region;          /* when nobody says one */
-    bool virtual_host;           /* BUCKET.HOST/KEY, else HOST/BUCKET/KEY */
+    unsigned parts_max;          /* of one value */
     enum ms_s3_answer if_absent; /* PUT with If-None-Match: * */
+    bool virtual_host;           /* BUCKET.HOST/KEY, else HOST/BUCKET/KEY */
     bool delete_many;            /* has DeleteObjects */
     bool checksum;               /* takes x-amz-checksum-sha256 */
     bool complete_if_absent;     /* If-None-Match at the end of a multipart upload too */
     bool replaces;               /* a value is there all the time while it is replaced */
     bool delete_if_match;        /* DELETE with If-Match */
-    unsigned parts_max;          /* of one value */
 };
 const struct ms_s3_quirks *ms_s3_quirks_at(size_t index); /* NULL behind the last */
 /* The provider of that name, else the one whose suffix the host has, else "other". NULL: the name
