@@ -389,6 +389,19 @@ static int recall_members(struct ms_self *self, struct ms_error *err)
     return code;
 }
 
+/* The layout of a store that exists. */
+static int find_store(struct ms_self *self, struct ms_layout **out, struct ms_error *err)
+{
+    int code = find_uuid(self, err);
+    if (!code)
+        code = ms_self_recall(self, err);
+    if (!code)
+        code = recall_members(self, err);
+    if (!code)
+        code = find_layout(self, out, err);
+    return code || *out ? code : no_store(self, err);
+}
+
 static int check_epoch(struct ms_self *self, const struct ms_layout *l, struct ms_error *err)
 {
     uint64_t seen = ms_state_epoch(self->state);
@@ -417,15 +430,7 @@ int ms_self_open(struct ms_store *s, struct ms_error *err)
 {
     struct ms_self *self = ms_self_of(s);
     struct ms_layout *l = NULL;
-    int code = find_uuid(self, err);
-    if (!code)
-        code = ms_self_recall(self, err);
-    if (!code)
-        code = recall_members(self, err);
-    if (!code)
-        code = find_layout(self, &l, err);
-    if (!code && !l)
-        code = no_store(self, err);
+    int code = find_store(self, &l, err);
     if (!code)
         code = check_epoch(self, l, err);
     if (code) {
@@ -449,13 +454,7 @@ int ms_self_destroy(struct ms_store *s, struct ms_error *err)
 {
     struct ms_self *self = ms_self_of(s);
     struct ms_layout *l = NULL;
-    int code = find_uuid(self, err);
-    if (!code)
-        code = ms_self_recall(self, err);
-    if (!code)
-        code = find_layout(self, &l, err);
-    if (!code && !l)
-        code = no_store(self, err);
+    int code = find_store(self, &l, err);
     if (!code)
         code = match_members(self, l, NULL);
     ms_layout_free(l);

@@ -75,7 +75,7 @@ static int change(struct changing *c, unsigned at_first, struct ms_item_ref item
     return code;
 }
 
-static int no_condition(const struct ms_precondition *pre, struct ms_error *err)
+int ms_plain_no_condition(const struct ms_precondition *pre, struct ms_error *err)
 {
     if (pre->kind == MS_ALWAYS)
         return 0;
@@ -99,7 +99,7 @@ int ms_plain_store(const struct ms_site *site, struct ms_item_ref item, struct m
                    const struct ms_precondition *pre, struct ms_error *err)
 {
     struct changing c = {.quorum = ms_plain_quorum(site->order.targets), .substitutes = true};
-    int code = no_condition(pre, err);
+    int code = ms_plain_no_condition(pre, err);
     if (!code)
         code = ms_plain_call_new(site, item, false, &c.call, err);
     if (code)

@@ -52,6 +52,9 @@ static inline unsigned ms_plain_may_miss(unsigned targets)
     return targets <= 2 ? targets - (targets > 0) : targets / 2;
 }
 
+/* UNSUPPORTED unless pre is ALWAYS. */
+int ms_plain_no_condition(const struct ms_precondition *pre, struct ms_error *err) MS_MUST_CHECK;
+
 /* "a: REASON; b: REASON" of the legs that failed otherwise than with NOT_FOUND, into a sentence
  * that begins with `fmt`. The code of the first of them. */
 int ms_plain_failed(struct ms_fan *fan, unsigned count, struct ms_error *err, const char *fmt, ...)

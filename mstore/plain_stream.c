@@ -158,11 +158,9 @@ int ms_plain_write(const struct ms_site *site, struct ms_item_ref item, uint64_t
                    struct ms_error *err)
 {
     struct plain_writer *w = NULL;
-    if (pre->kind != MS_ALWAYS)
-        return ms_error_set(err, MS_ERR_UNSUPPORTED,
-                            "a store on condition of what is there needs agreement among members, "
-                            "which namespaces of kind plain do not have");
-    int code = writer_new(site, item, &w, err);
+    int code = ms_plain_no_condition(pre, err);
+    if (!code)
+        code = writer_new(site, item, &w, err);
     if (code)
         return code;
     w->options = (struct ms_store_value_options)MS_STORE_VALUE_OPTIONS_INIT;

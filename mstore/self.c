@@ -3,7 +3,6 @@
 #include "mstore/self.h"
 
 #include "base/cleanup.h"
-#include "base/pool.h"
 #include "base/text.h"
 #include "mstore/gather.h"
 #include "mstore/immutable.h"
@@ -224,16 +223,41 @@ static bool same_place(const struct ms_site *a, const struct ms_site *b)
                0;
 }
 
+#define CARRIED (1u << 20) /* bytes at a time */
+
+static int carry_bytes(struct ms_store_reader *from, struct ms_store_writer *to,
+                       struct ms_error *err)
+{
+    MS_AUTO_FREE uint8_t *bytes = malloc(CARRIED);
+    int code = bytes ? 0 : ms_error_set(err, MS_ERR_NO_MEMORY, "no memory to move a value");
+    size_t got = CARRIED;
+    for (uint64_t offset = 0; !code && got == CARRIED; offset += got) {
+        code = ms_store_reader_read(from, offset, bytes, CARRIED, &got, err);
+        if (!code)
+            code = ms_store_writer_append(to, ms_view(bytes, got), err);
+    }
+    return code;
+}
+
 /* A rename that changes the members: the new one is there before the old one goes. */
 static int carry(struct ms_store *s, struct ms_item_ref from, struct ms_item_ref to,
                  struct ms_error *err)
 {
     static const struct ms_precondition always = {.kind = MS_ALWAYS};
-    MS_AUTO_BUF struct ms_buf *value = NULL;
-    struct ms_tag tag;
-    int code = self_load(s, from, 0, MS_SIZE_TO_END, &value, err);
-    if (!code)
-        code = self_store(s, to, value, &always, &tag, err);
+    struct ms_store_reader *r;
+    struct ms_store_writer *w;
+    int code = self_read(s, from, &r, err);
+    if (code)
+        return code;
+    code = self_write(s, to, r->info.size_bytes, &always, &w, err);
+    if (!code) {
+        code = carry_bytes(r, w, err);
+        if (code)
+            ms_store_writer_abort(w);
+        else
+            code = ms_store_writer_commit(w, NULL, err);
+    }
+    ms_store_reader_close(r);
     return code ? code : self_remove(s, from, err);
 }
 
@@ -365,29 +389,20 @@ static void self_capabilities(struct ms_store *s, struct ms_capabilities *out)
                                     .best_block_bytes = 1u << 20};
 }
 
-struct sweeping {
-    struct ms_roster *roster;
-    uint64_t age_ns;
-    uint64_t removed[MS_MEMBERS_MAX];
-};
-
-static int sweep_one(void *arg, size_t i)
-{
-    struct sweeping *w = arg;
-    struct ms_error err = {0};
-    return w->roster->members[i]
-               ? ms_member_sweep(w->roster->members[i], w->age_ns, &w->removed[i], &err)
-               : 0;
-}
-
+/* Of each member; one that fails keeps no other from being swept. */
 static int self_sweep(struct ms_store *s, uint64_t age_ns, uint64_t *removed, struct ms_error *err)
 {
     MS_AUTO_ROSTER struct ms_roster *r = ms_self_roster(ms_self_of(s));
-    struct sweeping w = {.roster = r, .age_ns = age_ns};
-    int code = ms_parallel(r->layout->member_count, s->jobs, sweep_one, &w, err);
+    int code = 0;
     *removed = 0;
-    for (size_t i = 0; i < r->layout->member_count; i++)
-        *removed += w.removed[i];
+    for (size_t i = 0; i < r->layout->member_count; i++) {
+        uint64_t count = 0;
+        if (!r->members[i])
+            continue;
+        int one = ms_member_sweep(r->members[i], age_ns, &count, code ? NULL : err);
+        code = code ? code : one;
+        *removed += count;
+    }
     return code;
 }
 

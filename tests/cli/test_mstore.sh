@@ -160,6 +160,19 @@ prints "$sum"
 expect 0 mv home.conf data/one data/uno
 expect 0 get home.conf data/uno
 same_file "renamed" out big
+head -c 2097152 /dev/urandom >even # whole blocks of what is carried at a time
+expect 0 put home.conf data/even even
+expect 0 mv home.conf data/even data/moved
+expect 0 get home.conf data/moved
+same_file "renamed" out even
+expect 3 get home.conf data/even
+expect 0 sweep home.conf --json
+prints '{"removed":'
+mv home.two away
+expect 5 sweep home.conf # the others are swept, and the sentence names who is not
+says "there is no store at"
+mv away home.two
+rm -rf "$MSTORE_STATE_DIR"
 expect 0 create "file://$T/copy?sync=none"
 expect 0 copy home.conf "file://$T/copy?sync=none"
 expect 0 get "file://$T/copy?sync=none" data/uno
