@@ -55,6 +55,7 @@ mkdir -p "$logs"
 jobs=$(nproc)
 passed=0 failed=0 skipped=0
 troubles=
+ahead= # what is built beside the tests of the network
 
 say() { printf '\n== %s\n' "$*"; }
 pass() { passed=$((passed + 1)); }
@@ -83,7 +84,7 @@ servers=
 start_servers() {
     [ -z "$servers" ] || return 0
     servers=$(mktemp -d /tmp/mstore-servers-XXXXXX)
-    trap 'tests/servers/all.sh down "$servers" >/dev/null 2>&1; rm -rf "$servers"' EXIT
+    trap '[ -z "$ahead" ] || kill -- "-$ahead"; tests/servers/all.sh down "$servers" >/dev/null 2>&1; rm -rf "$servers"' EXIT
     trap 'exit 130' INT TERM HUP
     if ! check "servers for the tests of the network" tests/servers/all.sh up "$servers"; then
         find "$servers" -path '*/log/*' -type f -exec tail -n 5 {} +
@@ -96,7 +97,32 @@ start_servers() {
 }
 
 build() { # PRESET - configures and builds; one check
+    finish_ahead
     check "build $1" sh -c "cmake --preset $1 && cmake --build --preset $1"
+}
+
+# The tests of the network wait more than they compute. What later stages build, and clang-tidy, is
+# done beside them at the lowest priority; those stages then find it done.
+start_ahead() {
+    local stage later='' presets='' last=true
+    for stage in $stages; do
+        case $stage in
+        network) later=yes ;;
+        clang | asan | tsan | coverage | fuzz) [ -z "$later" ] || presets="$presets $stage" ;;
+        tidy) [ -z "$later" ] || presets="$presets clang" ;;
+        esac
+    done
+    [ -n "$presets" ] || return 0
+    case " $stages " in *" tidy "*) last=tests/build/tidy.sh ;; esac
+    # shellcheck disable=SC2016
+    setsid nice -n 19 bash -c '
+        for preset in $1; do cmake --preset "$preset" && cmake --build --preset "$preset"; done
+        "$2" build/clang' ahead "$presets" "$last" >"$logs/ahead.log" 2>&1 &
+    ahead=$!
+}
+finish_ahead() {
+    [ -z "$ahead" ] || wait "$ahead"
+    ahead=
 }
 
 # suite PRESET [CTEST-ARGUMENT...] - runs ctest there and adds up its figures
@@ -154,7 +180,7 @@ stage_release() {
     sed -n "/^a load/p" "$logs"/cost-of-the-statistics*.log
 }
 stage_network() {
-    build release && start_servers && suite release -L network
+    build release && start_servers && start_ahead && suite release -L network
 }
 stage_clang() { build clang && suite clang -R '^test_'; }
 stage_asan() {
@@ -172,6 +198,7 @@ stage_coverage() {
     sed -n '/^room/,$p' "$logs"/line-coverage*.log
 }
 stage_tidy() {
+    finish_ahead
     [ -f build/clang/compile_commands.json ] || cmake --preset clang >/dev/null
     check "clang-tidy" tests/build/tidy.sh build/clang
 }
