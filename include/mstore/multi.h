@@ -68,6 +68,90 @@ MS_API int ms_mstore_status(struct ms_store *s, struct ms_mstore_status **out,
                             struct ms_error *err) MS_MUST_CHECK;
 MS_API void ms_mstore_status_free(struct ms_mstore_status *status);
 
+/* ---- upkeep: scrub, heal, rebalance ---- */
+
+enum ms_upkeep_find {                   /* what can be found out */
+                      MS_FIND_WANTING,  /* a copy, shard or version is not where it should be */
+                      MS_FIND_DAMAGED,  /* it is there and does not verify, or has a wrong size */
+                      MS_FIND_SURPLUS,  /* it is where it need not be, or an older one */
+                      MS_FIND_DEBRIS,   /* of a write never acknowledged, of a deletion, of a dead
+                                           client */
+                      MS_FIND_CONFLICT, /* different values under a key: somebody has to decide */
+                      MS_FIND_STRANGER, /* a name that is none of ours */
+                      MS_FIND_LOST,     /* a value of which too little is left to be read */
+                      MS_FIND_UNJUDGED, /* members that are away could change the picture */
+                      MS_FIND_FAILED,   /* it could not be looked at or put right */
+                      MS_FINDS,
+};
+MS_API const char *ms_upkeep_find_name(enum ms_upkeep_find find); /* "wanting" */
+
+struct ms_upkeep_finding { /* borrowed */
+    enum ms_upkeep_find find;
+    const char *space, *key, *member; /* "": none; key: for messages, may be cut */
+    const char *sentence;
+    bool fixed; /* by this run */
+};
+struct ms_upkeep_progress { /* so far */
+    const char *step, *space;
+    uint64_t keys, bytes; /* looked at; read and written */
+    double fraction;      /* of the namespace, about; negative: nobody knows */
+    uint64_t elapsed_ns;
+};
+struct ms_upkeep_member { /* of one member */
+    const char *name;
+    uint64_t found[MS_FINDS];  /* objects */
+    uint64_t written, removed; /* objects */
+    uint64_t notes;            /* left about it by others (hints) */
+    int code;                  /* it could not be asked (all the time); else 0, and */
+    const char *trouble;       /* why; "" */
+};
+struct ms_upkeep_report {
+    uint64_t keys, wanting; /* seen; of them not as they should be when they were looked at */
+    uint64_t repaired, moved, conflicts, lost; /* keys; of the wanting ones */
+    uint64_t failed; /* keys that are still not as they should be, conflicts and lost ones too */
+    uint64_t bytes_read, bytes_written;
+    uint64_t found[MS_FINDS]; /* objects, of all members */
+    bool resumed;             /* it went on where an earlier run was interrupted */
+    struct ms_upkeep_member *members;
+    size_t member_count;
+};
+
+/* Zero it, set struct_size (or MS_UPKEEP_OPTIONS_INIT), fill in what is wanted. */
+struct ms_upkeep_options {
+    size_t struct_size;
+    const char *space;         /* only this namespace ("" is the root's); NULL: all */
+    bool deep;                 /* read and verify everything, not only listings */
+    bool dry_run;              /* heal, rebalance: only say what would be done */
+    uint32_t sample_ppm;       /* scrub: so many keys in a million; 0: all */
+    uint64_t bytes_per_second; /* read and written; 0: no limit */
+    unsigned jobs;             /* keys at once; 0: 8 */
+    bool from_start;           /* do not go on where an earlier run was interrupted */
+    /* Called from the caller's thread alone; may be NULL. */
+    void (*progress)(void *ctx, const struct ms_upkeep_progress *progress);
+    void (*found)(void *ctx, const struct ms_upkeep_finding *finding); /* may be any thread, one at
+                                                                          a time */
+    void *ctx;
+};
+#define MS_UPKEEP_OPTIONS_INIT                                                                     \
+    {                                                                                              \
+        .struct_size = sizeof(struct ms_upkeep_options)                                            \
+    }
+
+/* Of an open MStore. scrub changes nothing; heal puts right; rebalance also moves what is not where
+ * the layout wants it. 0 when the work was done, whatever was found: see the report, which is there
+ * also on failure (members away: what could be done was, and the error names them). Cancelled by
+ * the current token; the next run of the same kind goes on where this one was. Safe beside
+ * everything else, and beside each other. */
+MS_API int ms_mstore_scrub(struct ms_store *s, const struct ms_upkeep_options *options,
+                           struct ms_upkeep_report **out, struct ms_error *err) MS_MUST_CHECK;
+MS_API int ms_mstore_heal(struct ms_store *s, const struct ms_upkeep_options *options,
+                          struct ms_upkeep_report **out, struct ms_error *err) MS_MUST_CHECK;
+MS_API int ms_mstore_rebalance(struct ms_store *s, const struct ms_upkeep_options *options,
+                               struct ms_upkeep_report **out, struct ms_error *err) MS_MUST_CHECK;
+MS_API void ms_upkeep_report_free(struct ms_upkeep_report *report); /* NULL is safe */
+/* Nothing was found, or all of it was put right. */
+MS_API bool ms_upkeep_report_clean(const struct ms_upkeep_report *report);
+
 #ifdef __cplusplus
 }
 #endif
