@@ -1,0 +1,55 @@
+/* mstore/away.h - marks on members that say another member must not be believed: it has missed
+ * changes, or one may reach it late.
+ *
+ *     mstore-UUID/away/MEMBER.ID.STATE      MEMBER: 32 hex digits; ID as in mstore/names.h
+ *
+ *     STATE  o  open: whoever makes MEMBER miss something more may rely on this mark
+ *            c  closing: MEMBER is still not to be believed, but soon. Who relies on a mark looks
+ *               (by a lease) whether it is closing; so when a lease's time has passed since that
+ *               was on a majority, everything that relies on the mark has been noted, and whoever
+ *               closes it sees all of that
+ *
+ * A mark counts once it is on a majority of the members (all but those gone, witnesses too). An ID
+ * is used once: a mark that was removed never returns. Any thread. */
+#ifndef MSTORE_AWAY_H
+#define MSTORE_AWAY_H
+
+#include "mstore/names.h"
+#include "mstore/roster.h"
+
+#define MS_AWAY_MAX 1024 /* marks on one member that are looked at */
+
+struct ms_away {
+    struct ms_uuid member;
+    struct ms_write_id id;
+    bool closing;
+};
+bool ms_away_equal(const struct ms_away *a, const struct ms_away *b);
+/* "mstore-UUID/away" */
+void ms_away_folder(const struct ms_uuid *store, struct ms_name *out);
+void ms_away_name(const struct ms_uuid *store, const struct ms_away *mark, struct ms_name *out);
+/* The part behind the folder; false: it is none. */
+bool ms_away_parse(struct ms_view last, struct ms_away *out) MS_MUST_CHECK;
+
+/* So many of the layout's members have answered when everybody's word is among theirs; and so many
+ * must have been told something for all to hear of it. */
+unsigned ms_away_quorum(const struct ms_layout *layout);
+unsigned ms_away_majority(const struct ms_layout *layout);
+/* Puts (or removes) marks on all members that answer; 0: on a majority. */
+int ms_away_put(struct ms_roster *r, const struct ms_away marks[], size_t count,
+                struct ms_error *err) MS_MUST_CHECK;
+int ms_away_remove(struct ms_roster *r, const struct ms_away marks[], size_t count,
+                   struct ms_error *err) MS_MUST_CHECK;
+
+/* ---- giving trust back, for heal ---- */
+
+/* Before what a member missed is made up for: its marks are set to closing. */
+int ms_away_close(struct ms_roster *r, unsigned member, struct ms_error *err) MS_MUST_CHECK;
+/* Afterwards, when all notes about the member have been worked off, by a listing of them on at
+ * least a quorum: takes away those marks that have been closing for `grace_ns`, by the clocks of
+ * the members that hold them. *left: marks that are still there; 0: it is believed again. */
+#define MS_AWAY_GRACE_NS (UINT64_C(15) * 60 * 1000000000) /* how late a request may take effect */
+int ms_away_settle(struct ms_roster *r, unsigned member, uint64_t grace_ns, unsigned *left,
+                   struct ms_error *err) MS_MUST_CHECK;
+
+#endif
