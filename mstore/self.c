@@ -1,14 +1,10 @@
 /* mstore/self.c - the MStore's table of verbs: each finds the site of its key, and goes to the kind
  * of the key's namespace. */
-#include "mstore/self.h"
+#include "mstore/kind.h"
 
 #include "base/cleanup.h"
 #include "base/text.h"
-#include "mstore/gather.h"
-#include "mstore/immutable.h"
 #include "mstore/list.h"
-#include "mstore/mutable.h"
-#include "mstore/plain.h"
 #include "mstore/plain_list.h"
 
 #include <mstore/multi.h>
@@ -29,19 +25,8 @@ struct ms_roster *ms_self_roster(struct ms_self *self)
 
 /* ---- one value ---- */
 
-/* A call under way: the roster it began with, and its key's site. */
-struct at {
-    struct ms_roster *roster;
-    struct ms_site site;
-};
-
-static void leave(struct at *at)
-{
-    ms_roster_unref(at->roster);
-}
-#define AUTO_AT __attribute__((cleanup(leave)))
-
-static int enter(struct ms_store *s, struct ms_item_ref item, struct at *at, struct ms_error *err)
+int ms_self_enter(struct ms_store *s, struct ms_item_ref item, struct ms_at *at,
+                  struct ms_error *err)
 {
     at->roster = ms_self_roster(ms_self_of(s));
     if (item.internal)
@@ -51,254 +36,69 @@ static int enter(struct ms_store *s, struct ms_item_ref item, struct at *at, str
     return ms_site_of(at->roster, item.key, item.deleted, &at->site, err);
 }
 
-static bool no_such(struct ms_item_ref item, enum ms_layout_kind kind)
-{
-    return item.deleted && kind == MS_KIND_IMMUTABLE; /* they are not soft-deleted (yet) */
-}
-
-static int not_found(struct ms_item_ref item, struct ms_error *err)
-{
-    return ms_error_set(err, MS_ERR_NOT_FOUND, "%s does not exist", MS_SHOW(item.key));
-}
-
-static int no_soft_delete(const struct ms_site *site, struct ms_error *err)
-{
-    return ms_error_set(err, MS_ERR_UNSUPPORTED,
-                        "[namespace %s]: items of kind immutable cannot be soft-deleted or moved "
-                        "yet",
-                        site->space->name);
-}
-
 static int self_load(struct ms_store *s, struct ms_item_ref item, int64_t offset, uint64_t size,
                      struct ms_buf **out, struct ms_error *err)
 {
-    AUTO_AT struct at at;
-    struct ms_load_options o = MS_LOAD_OPTIONS_INIT;
-    int code = enter(s, item, &at, err);
-    if (code)
-        return code;
-    o.offset = offset;
-    o.size = size;
-    o.deleted = item.deleted;
-    switch (at.site.space->kind) {
-    case MS_KIND_PLAIN:
-        return ms_plain_load(&at.site, item, offset, size, out, err);
-    case MS_KIND_MUTABLE:
-        return ms_mutable_load(ms_self_of(s)->mutable, &at.site, &o, out, err);
-    case MS_KIND_IMMUTABLE:
-    default:
-        return no_such(item, at.site.space->kind)
-                   ? not_found(item, err)
-                   : ms_immutable_load(&at.site, offset, size, out, err);
-    }
+    MS_AUTO_AT struct ms_at at;
+    int code = ms_self_enter(s, item, &at, err);
+    return code ? code
+                : ms_kind_of(at.site.space)
+                      ->load(ms_self_of(s), &at.site, item, offset, size, out, err);
 }
 
 static int self_store(struct ms_store *s, struct ms_item_ref item, struct ms_buf *value,
                       const struct ms_precondition *pre, struct ms_tag *tag, struct ms_error *err)
 {
-    AUTO_AT struct at at;
-    struct ms_store_value_options o = MS_STORE_VALUE_OPTIONS_INIT;
-    int code = enter(s, item, &at, err);
-    if (code)
-        return code;
+    MS_AUTO_AT struct ms_at at;
+    int code = ms_self_enter(s, item, &at, err);
     *tag = (struct ms_tag){""};
-    o.deleted = item.deleted;
-    o.precondition = *pre;
-    switch (at.site.space->kind) {
-    case MS_KIND_PLAIN:
-        return ms_plain_store(&at.site, item, value, pre, err);
-    case MS_KIND_MUTABLE:
-        return ms_mutable_store(ms_self_of(s)->mutable, &at.site, value, &o, tag, err);
-    case MS_KIND_IMMUTABLE:
-    default:
-        return item.deleted ? no_soft_delete(&at.site, err)
-                            : ms_immutable_store(&at.site, ms_self_of(s)->ids, value, pre, err);
-    }
+    return code ? code
+                : ms_kind_of(at.site.space)
+                      ->store(ms_self_of(s), &at.site, item, value, pre, tag, err);
 }
 
 static int self_info(struct ms_store *s, struct ms_item_ref item, struct ms_item_info *out,
                      struct ms_error *err)
 {
-    AUTO_AT struct at at;
-    int code = enter(s, item, &at, err);
-    if (code)
-        return code;
-    switch (at.site.space->kind) {
-    case MS_KIND_PLAIN:
-        return ms_plain_info(&at.site, item, out, err);
-    case MS_KIND_MUTABLE:
-        return ms_mutable_info(ms_self_of(s)->mutable, &at.site, item.deleted, out, err);
-    case MS_KIND_IMMUTABLE:
-    default:
-        *out = (struct ms_item_info){0};
-        return no_such(item, at.site.space->kind) ? 0 : ms_immutable_info(&at.site, out, err);
-    }
+    MS_AUTO_AT struct ms_at at;
+    int code = ms_self_enter(s, item, &at, err);
+    return code ? code : ms_kind_of(at.site.space)->info(ms_self_of(s), &at.site, item, out, err);
 }
 
 static int self_remove(struct ms_store *s, struct ms_item_ref item, struct ms_error *err)
 {
-    AUTO_AT struct at at;
-    int code = enter(s, item, &at, err);
-    if (code)
-        return code;
-    switch (at.site.space->kind) {
-    case MS_KIND_PLAIN:
-        return ms_plain_remove(&at.site, item, err);
-    case MS_KIND_MUTABLE:
-        return ms_mutable_delete(ms_self_of(s)->mutable, &at.site, item.deleted, err);
-    case MS_KIND_IMMUTABLE:
-    default:
-        return no_such(item, at.site.space->kind)
-                   ? not_found(item, err)
-                   : ms_immutable_delete(&at.site, ms_self_of(s)->ids, err);
-    }
+    MS_AUTO_AT struct ms_at at;
+    int code = ms_self_enter(s, item, &at, err);
+    return code ? code : ms_kind_of(at.site.space)->remove(ms_self_of(s), &at.site, item, err);
 }
 
 static int self_hash(struct ms_store *s, struct ms_item_ref item, const char *algorithm, char *hex,
                      size_t hex_size, struct ms_error *err)
 {
-    AUTO_AT struct at at;
-    int code = enter(s, item, &at, err);
-    if (code)
-        return code;
-    switch (at.site.space->kind) {
-    case MS_KIND_PLAIN:
-        return ms_plain_hash(&at.site, item, algorithm, hex, hex_size, err);
-    case MS_KIND_MUTABLE:
-        return ms_gather_hash(s, item, algorithm, hex, hex_size, err);
-    case MS_KIND_IMMUTABLE:
-    default:
-        return no_such(item, at.site.space->kind)
-                   ? not_found(item, err)
-                   : ms_immutable_hash(&at.site, algorithm, hex, hex_size, err);
-    }
+    MS_AUTO_AT struct ms_at at;
+    int code = ms_self_enter(s, item, &at, err);
+    return code ? code
+                : ms_kind_of(at.site.space)
+                      ->hash(ms_self_of(s), &at.site, item, algorithm, hex, hex_size, err);
 }
 
 static int self_write(struct ms_store *s, struct ms_item_ref item, uint64_t size_hint,
                       const struct ms_precondition *pre, struct ms_store_writer **out,
                       struct ms_error *err)
 {
-    AUTO_AT struct at at;
-    int code = enter(s, item, &at, err);
-    if (code)
-        return code;
-    switch (at.site.space->kind) {
-    case MS_KIND_PLAIN:
-        return ms_plain_write(&at.site, item, size_hint, pre, out, err);
-    case MS_KIND_MUTABLE:
-        return ms_gather_write(s, item, size_hint, pre, out, err);
-    case MS_KIND_IMMUTABLE:
-    default:
-        return item.deleted ? no_soft_delete(&at.site, err)
-                            : ms_immutable_write(&at.site, ms_self_of(s)->ids, pre, out, err);
-    }
+    MS_AUTO_AT struct ms_at at;
+    int code = ms_self_enter(s, item, &at, err);
+    return code ? code
+                : ms_kind_of(at.site.space)
+                      ->write(ms_self_of(s), &at.site, item, size_hint, pre, out, err);
 }
 
 static int self_read(struct ms_store *s, struct ms_item_ref item, struct ms_store_reader **out,
                      struct ms_error *err)
 {
-    AUTO_AT struct at at;
-    int code = enter(s, item, &at, err);
-    if (code)
-        return code;
-    switch (at.site.space->kind) {
-    case MS_KIND_PLAIN:
-        return ms_plain_read(&at.site, item, out, err);
-    case MS_KIND_MUTABLE:
-        return ms_gather_read(s, item, out, err);
-    case MS_KIND_IMMUTABLE:
-    default:
-        return no_such(item, at.site.space->kind) ? not_found(item, err)
-                                                  : ms_immutable_read(&at.site, out, err);
-    }
-}
-
-/* ---- moving ---- */
-
-/* Both keys are kept by the same members in the same way. */
-static bool same_place(const struct ms_site *a, const struct ms_site *b)
-{
-    return a->space->kind == b->space->kind && a->order.targets == b->order.targets &&
-           memcmp(a->order.member, b->order.member, a->order.targets * sizeof *a->order.member) ==
-               0;
-}
-
-#define CARRIED (1u << 20) /* bytes at a time */
-
-static int carry_bytes(struct ms_store_reader *from, struct ms_store_writer *to,
-                       struct ms_error *err)
-{
-    MS_AUTO_FREE uint8_t *bytes = malloc(CARRIED);
-    int code = bytes ? 0 : ms_error_set(err, MS_ERR_NO_MEMORY, "no memory to move a value");
-    size_t got = CARRIED;
-    for (uint64_t offset = 0; !code && got == CARRIED; offset += got) {
-        code = ms_store_reader_read(from, offset, bytes, CARRIED, &got, err);
-        if (!code)
-            code = ms_store_writer_append(to, ms_view(bytes, got), err);
-    }
-    return code;
-}
-
-/* A rename that changes the members: the new one is there before the old one goes. */
-static int carry(struct ms_store *s, struct ms_item_ref from, struct ms_item_ref to,
-                 struct ms_error *err)
-{
-    static const struct ms_precondition always = {.kind = MS_ALWAYS};
-    struct ms_store_reader *r;
-    struct ms_store_writer *w;
-    int code = self_read(s, from, &r, err);
-    if (code)
-        return code;
-    code = self_write(s, to, r->info.size_bytes, &always, &w, err);
-    if (!code) {
-        code = carry_bytes(r, w, err);
-        if (code)
-            ms_store_writer_abort(w);
-        else
-            code = ms_store_writer_commit(w, NULL, err);
-    }
-    ms_store_reader_close(r);
-    return code ? code : self_remove(s, from, err);
-}
-
-static int must_exist(struct ms_store *s, struct ms_item_ref item, struct ms_error *err)
-{
-    struct ms_item_info info;
-    int code = self_info(s, item, &info, err);
-    return code || info.exists ? code : not_found(item, err);
-}
-
-static int self_move(struct ms_store *s, enum ms_move how, struct ms_view key,
-                     struct ms_view new_key, bool deleted, const struct ms_precondition *pre,
-                     struct ms_error *err)
-{
-    AUTO_AT struct at at;
-    struct ms_item_ref item = {.key = key, .deleted = deleted};
-    struct ms_item_ref to = {.key = new_key, .deleted = deleted};
-    struct ms_site there;
-    int code = enter(s, item, &at, err);
-    if (!code && how == MS_MOVE_RENAME)
-        code = ms_site_of(at.roster, new_key, deleted, &there, err);
-    if (code)
-        return code;
-    if (pre->kind != MS_ALWAYS)
-        return ms_error_set(err, MS_ERR_UNSUPPORTED, "%s: a move on condition is not supported",
-                            s->url);
-    if (how == MS_MOVE_RENAME && ms_equal(key, new_key))
-        return must_exist(s, item, err);
-    if (how == MS_MOVE_RENAME && !same_place(&at.site, &there))
-        return carry(s, item, to, err);
-    if (at.site.space->kind == MS_KIND_MUTABLE) {
-        code = ms_mutable_move(ms_self_of(s)->mutable, how, &at.site,
-                               how == MS_MOVE_RENAME ? &there : NULL, deleted, err);
-        /* a live key has no soft-deleted item beside it that could be in somebody's way */
-        return code == MS_ERR_EXISTS && how == MS_MOVE_UNDELETE ? not_found(item, err) : code;
-    }
-    if (at.site.space->kind == MS_KIND_IMMUTABLE)
-        return how == MS_MOVE_RENAME         ? carry(s, item, to, err)
-               : how == MS_MOVE_CHANGE_LEVEL ? must_exist(s, item, err)
-                                             : no_soft_delete(&at.site, err);
-    return ms_plain_move(&at.site, how, item, how == MS_MOVE_RENAME ? new_key : ms_str(""), err);
+    MS_AUTO_AT struct ms_at at;
+    int code = ms_self_enter(s, item, &at, err);
+    return code ? code : ms_kind_of(at.site.space)->read(ms_self_of(s), &at.site, item, out, err);
 }
 
 /* ---- the rest ---- */
@@ -336,8 +136,7 @@ static int self_list(struct ms_store *s, const char *ns, const struct ms_list_op
     const struct ms_layout_space *space = ms_layout_space(r->layout, ms_str(ns));
     if (!space)
         return ms_error_set(err, MS_ERR_CONFIG, "no namespace is configured for \"%s\"", ns);
-    return space->kind == MS_KIND_PLAIN ? ms_plain_list(r, ns, options, out, err)
-                                        : ms_list_framed(r, space, ms_str(ns), options, out, err);
+    return ms_kind_of(space)->list(r, space, ns, options, out, err);
 }
 
 static int self_set_namespaces(struct ms_store *s, const struct ms_namespace *ns, size_t count,
@@ -457,7 +256,7 @@ const struct ms_store_ops ms_self_ops = {
     .store = self_store,
     .info = self_info,
     .remove = self_remove,
-    .move = self_move,
+    .move = ms_self_move,
     .hash = self_hash,
     .defrag = ms_self_defrag,
     .write = self_write,

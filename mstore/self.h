@@ -1,6 +1,7 @@
 /* mstore/self.h - the MStore behind struct ms_store: what its files share.
  *
- *     self.c       the table of verbs; each goes to the kind of the key's namespace
+ *     self.c       the table of verbs; each goes to the kind of the key's namespace (kind.h)
+ *     self_move.c  moves
  *     founding.c   create and open: which layout is in force, who the members are
  *     from_file.c  from a configuration file to a closed MStore
  *     remember.c   what is kept in the local state folder
