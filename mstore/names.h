@@ -8,7 +8,7 @@
  *     mstore-UUID/tomb/KEYPATH/ID.SIZE.MARK                a tombstone; MARK l: superseded
  *     mstore-UUID/hint/MEMBER/KEYPATH/ID                   MEMBER lacks the write ID
  *     mstore-UUID/intent/KEYPATH/ID.OP                     an operation under way
- *     mstore-UUID/block/KEYPATH/PROPOSER                   a block of Disk Paxos
+ *     mstore-UUID/block/KEYPATH/NUMBER                     a block of Disk Paxos
  *     mstore-UUID/trash/KEYPATH/TIME.ID.SIZE.MARK.KKMMII   set aside at TIME
  *
  *     KEYPATH  n.NAMESPACE! / k.CHUNK, / k.PIECE+ / k.REST!   namespace and key escaped as in
@@ -61,7 +61,7 @@ struct ms_own_name {
     struct ms_uuid store;
     struct ms_view space, key; /* of all but member and layout; key not empty */
     unsigned level;
-    struct ms_write_id id; /* block: writer is the proposer */
+    struct ms_write_id id; /* block: writer is its number */
     uint64_t size;         /* object, value, tombstone, trash; MS_OWN_SIZE_UNKNOWN */
     enum ms_own_mark mark;
     unsigned k, m, index;  /* object, trash, value; k 0: no shard (not of a value) */

@@ -6,6 +6,7 @@
 static const char seal_head[] = "\n[seal]\nhmac-sha256 = ";
 #define HEAD_SIZE (sizeof seal_head - 1)
 #define TAIL_SIZE (HEAD_SIZE + MS_SEAL_HEX + 1)
+_Static_assert(TAIL_SIZE == MS_SEALED_MORE, "the seal has another length");
 
 int ms_sealed_make(struct ms_view text, const char *purpose, const struct ms_seal_key *key,
                    struct ms_buf **out, struct ms_error *err)

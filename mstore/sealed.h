@@ -10,6 +10,8 @@
 
 #include "mstore/seal.h"
 
+#define MS_SEALED_MORE 87 /* bytes that a seal adds */
+
 int ms_sealed_make(struct ms_view text, const char *purpose, const struct ms_seal_key *key,
                    struct ms_buf **out, struct ms_error *err) MS_MUST_CHECK;
 /* *text: what is sealed, inside `sealed`. MS_ERR_UNTRUSTED: no seal or a wrong one; the sentence is
