@@ -1,4 +1,4 @@
-/* cutproxy - a TCP proxy on the loopback interface that delays, cuts and stalls.
+/* cutproxy - a TCP proxy on the loopback interface that delays, slows, cuts and stalls.
  *
  *   cutproxy LISTEN_PORT TARGET_HOST:PORT [OPTION...]      (port 0: a free one)
  *
@@ -41,7 +41,7 @@ struct proxy {
     int listener, control;
     struct sockaddr_storage target;
     socklen_t target_size;
-    uint64_t delay_ns;
+    uint64_t delay_ns, rate;
     struct rule rule;
     bool refuse, over;
     struct connection *connections[CONNECTIONS_MAX];
@@ -86,6 +86,13 @@ static void no_delay(int fd)
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 }
 
+/* A slow line has no room for much at its beginning, either. */
+static void take_little(int fd)
+{
+    int bytes = 16384;
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
+}
+
 static void accept_one(struct proxy *p)
 {
     int client = accept4(p->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -95,6 +102,8 @@ static void accept_one(struct proxy *p)
     int server = -1;
     if (!p->refuse && p->count < CONNECTIONS_MAX)
         server = socket(p->target.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (server >= 0 && p->rate)
+        take_little(server);
     if (server >= 0 && (connect(server, (struct sockaddr *)&p->target, p->target_size) == 0 ||
                         errno == EINPROGRESS))
         c = calloc(1, sizeof *c);
@@ -108,6 +117,7 @@ static void accept_one(struct proxy *p)
     no_delay(server);
     c->flows[UP].from = c->flows[DOWN].to = client;
     c->flows[UP].to = c->flows[DOWN].from = server;
+    c->flows[UP].rate = c->flows[DOWN].rate = p->rate;
     p->connections[p->count++] = c;
 }
 
@@ -321,11 +331,11 @@ static int usage(const char *what)
     if (what)
         fprintf(stderr, "cutproxy: %s\n", what);
     fputs(
-        "usage: cutproxy LISTEN_PORT TARGET_HOST:PORT [--delay-ms N]\n"
+        "usage: cutproxy LISTEN_PORT TARGET_HOST:PORT [--delay-ms N] [--rate BYTES]\n"
         "           [--cut-after-bytes N | --stall-after-bytes N] [--direction up|down|both]\n"
         "           [--control FIFO|-]\n"
-        "The delay is one way. The count is that of each connection; --direction says whose bytes\n"
-        "count (default: both together).\n",
+        "The delay is one way, the rate that of each way, in bytes a second. The count is that of\n"
+        "each connection; --direction says whose bytes count (default: both together).\n",
         stderr);
     return 2;
 }
@@ -353,6 +363,8 @@ static bool listen_on(struct proxy *p, uint16_t port)
     int on = 1;
     p->listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     setsockopt(p->listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (p->listener >= 0 && p->rate)
+        take_little(p->listener);
     if (p->listener < 0 || bind(p->listener, (struct sockaddr *)&own, size) ||
         listen(p->listener, 128) || getsockname(p->listener, (struct sockaddr *)&own, &size)) {
         perror("cutproxy: cannot listen");
@@ -387,6 +399,10 @@ static bool option(struct proxy *p, const char *name, const char *value)
         return false;
     if (strcmp(name, "--delay-ms") == 0 && number <= 60000) {
         p->delay_ns = number * MS;
+        return true;
+    }
+    if (strcmp(name, "--rate") == 0 && number <= UINT32_MAX) {
+        p->rate = number;
         return true;
     }
     bool cut = strcmp(name, "--cut-after-bytes") == 0;

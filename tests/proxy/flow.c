@@ -10,6 +10,7 @@
 #define READ_BYTES   (256u << 10)
 #define UNTAKEN_MAX  (4u << 20)   /* due, and the other side does not take it */
 #define QUEUE_MAX    (512u << 20) /* in all: 20 ms at 25 GB/s */
+#define SECOND       UINT64_C(1000000000)
 #define SHRINK_BELOW (READ_BYTES / 2)
 
 struct chunk {
@@ -21,7 +22,7 @@ struct chunk {
 
 bool flow_wants_input(const struct flow *f)
 {
-    return !f->ended && !f->stalled && f->queued < QUEUE_MAX &&
+    return !f->ended && !f->stalled && f->queued < (f->rate ? f->rate / 10 + 1 : QUEUE_MAX) &&
            !(f->blocked && f->queued >= UNTAKEN_MAX);
 }
 
@@ -48,7 +49,8 @@ static void enqueue(struct flow *f, struct chunk *c, uint64_t due_ns)
 enum flow_result flow_read(struct flow *f, uint64_t most, uint64_t now_ns, uint64_t delay_ns,
                            size_t *got)
 {
-    size_t room = most < READ_BYTES ? (size_t)most : READ_BYTES;
+    uint64_t piece = f->rate && f->rate / 50 < READ_BYTES ? f->rate / 50 + 1 : READ_BYTES;
+    size_t room = (size_t)(most < piece ? most : piece);
     struct chunk *c = malloc(sizeof *c + room);
     *got = 0;
     if (!c)
@@ -64,7 +66,10 @@ enum flow_result flow_read(struct flow *f, uint64_t most, uint64_t now_ns, uint6
         c = smaller ? smaller : c;
     }
     f->ended = n == 0;
-    enqueue(f, c, now_ns + delay_ns);
+    uint64_t due = now_ns + delay_ns;
+    if (f->rate)
+        due = (due > f->last_due ? due : f->last_due) + c->size * SECOND / f->rate;
+    enqueue(f, c, due);
     return FLOW_OK;
 }
 

@@ -1,7 +1,8 @@
 /* tests/proxy/flow.h - one direction of a connection: bytes read here are written there, later.
  *
  * What is read waits in a queue, each piece until its own time has come: the delay does not limit
- * the throughput. The end of the stream waits in the queue like a piece. One thread. */
+ * the throughput. A rate does: the queue holds a tenth of a second then. The end of the stream
+ * waits in the queue like a piece. One thread. */
 #ifndef PROXY_FLOW_H
 #define PROXY_FLOW_H
 
@@ -16,6 +17,7 @@ struct flow {
     struct chunk *first, *last;
     size_t queued;      /* bytes that wait, due or not */
     uint64_t last_due;  /* of the last piece: order is kept when the delay changes */
+    uint64_t rate;      /* bytes a second that the line takes; 0: any */
     uint64_t forwarded; /* bytes read since the connection began */
     bool ended;         /* the end of the stream was read … */
     bool shut;          /* … and passed on */

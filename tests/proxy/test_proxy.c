@@ -353,6 +353,21 @@ static void options_count_on_each_connection(void **state)
     }
 }
 
+/* 60 000 bytes at 100 000 a second, each way. */
+static void slows_to_a_rate(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const options[] = {"--rate", "100000", NULL};
+    start(f, options);
+    meet(f);
+    for (int way = 0; way < 2; way++) {
+        uint64_t begun = now_ms();
+        carries(way ? f->far : f->near, way ? f->near : f->far, 60000);
+        uint64_t took = now_ms() - begun;
+        assert_true(took >= 590 && took < 20000);
+    }
+}
+
 static void tells_where_pieces_began(void **state)
 {
     struct fixture *f = *state;
@@ -424,6 +439,7 @@ int main(void)
         T(refuses_when_told),
         T(stalls_one_way),
         cmocka_unit_test_setup_teardown(options_count_on_each_connection, setup_bare, teardown),
+        cmocka_unit_test_setup_teardown(slows_to_a_rate, setup_bare, teardown),
         T(tells_where_pieces_began),
         T(refuses_bad_commands),
         T(a_target_that_is_not_there),
