@@ -1,5 +1,5 @@
 /* The pace of an exchange: see pace.h. No state but the caller's. */
-#include "backends/http/pace.h"
+#include "backends/pace.h"
 
 #include <linux/sockios.h>
 #include <sys/ioctl.h>

@@ -1,10 +1,10 @@
-/* backends/http/pace.h - is the other side too slow to be waited for? One rule for HTTP over
- * sockets and over pipes: whoever does not move MS_PACE_BYTES_PER_S on average within the time-out
- * is given up. So an exchange ends, however it is dragged out: after size / MS_PACE_BYTES_PER_S and
- * one time-out at the latest. A slow line is no such: bytes count when they reach the other side,
- * not when the kernel takes them, which may be minutes before. */
-#ifndef BACKENDS_HTTP_PACE_H
-#define BACKENDS_HTTP_PACE_H
+/* backends/pace.h - is the other side too slow to be waited for? One rule for HTTP over
+ * sockets and over pipes, and for SFTP: whoever does not move MS_PACE_BYTES_PER_S on average within
+ * the time-out is given up. So an exchange ends, however it is dragged out: after size /
+ * MS_PACE_BYTES_PER_S and one time-out at the latest. A slow line is no such: bytes count when they
+ * reach the other side, not when the kernel takes them, which may be minutes before. */
+#ifndef BACKENDS_PACE_H
+#define BACKENDS_PACE_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -3,7 +3,7 @@
  *
  * Any thread. What a callback needs is in the request's own `struct transfer`. */
 #include "backends/http/explain.h"
-#include "backends/http/pace.h"
+#include "backends/pace.h"
 
 #include "base/cleanup.h"
 #include "base/log.h"

@@ -8,7 +8,7 @@
  * works. */
 #include "backends/rest/stdio.h"
 
-#include "backends/http/pace.h"
+#include "backends/pace.h"
 #include "backends/rest/wire.h"
 #include "base/cleanup.h"
 #include "base/sync.h"

@@ -14,7 +14,8 @@
 #define SMALL_READ  ((size_t)512 << 10)
 #define IDLE_NS     (30 * SECOND)
 #define LINGER_NS   (2 * SECOND)
-#define SLOW_FACTOR 20 /* of a request that is marked slow */
+#define SLOW_FACTOR 20 /* for a request that is marked slow */
+#define PACE_LOOKS  10 /* within a time-out */
 
 /* ---- answers ---- */
 
@@ -32,6 +33,13 @@ static void drop(struct ms_sftp_conn *c, struct ms_sftp_request *r)
     ms_sftp_request_free(r);
 }
 
+/* The time-out begins anew: an answer has come, or there is something to wait for now. */
+static void start_waiting(struct ms_sftp_conn *c)
+{
+    c->heard_ns = ms_clock_now(ms_clock_real());
+    c->pace.begun = false;
+}
+
 static void end(struct ms_sftp_conn *c, struct ms_sftp_request *r)
 {
     if (!ms_sftp_gate_end(r))
@@ -45,7 +53,7 @@ static int dispatch(struct ms_sftp_conn *c, struct ms_error *err)
     size_t size = c->body_size;
     c->body = NULL;
     c->head_size = 0;
-    c->heard_ns = ms_clock_now(ms_clock_real());
+    start_waiting(c);
     if (c->outstanding == 0 && !c->greeting) { /* connecting: there is one question at a time */
         c->greeting = body;
         c->greeting_size = size;
@@ -62,7 +70,6 @@ static int dispatch(struct ms_sftp_conn *c, struct ms_error *err)
     }
     c->sent[id & (SLOTS - 1)] = NULL;
     c->outstanding--;
-    c->slow -= r->slow;
     r->answer = body;
     r->answer_size = size;
     end(c, r);
@@ -198,8 +205,7 @@ static struct ms_sftp_request *next_request(struct ms_sftp_conn *c)
     (void)ms_sftp_out_finish(&o, r->id);
     r->sent = true;
     if (c->outstanding++ == 0)
-        c->heard_ns = ms_clock_now(ms_clock_real());
-    c->slow += r->slow;
+        start_waiting(c);
     c->sent[r->id & (SLOTS - 1)] = r;
     return r;
 }
@@ -351,17 +357,40 @@ static void keep_alive(struct ms_sftp_conn *c)
     (void)ms_sftp_send(c, NULL, &o, NULL, NULL);
 }
 
+/* Whether the request whose turn it is may take long: servers answer in order, so a write that
+ * waits before a sync is no reason for patience. */
+static bool at_slow_request(struct ms_sftp_conn *c)
+{
+    const struct ms_sftp_request *r = NULL;
+    while (c->oldest_id != c->next_id && !r) {
+        r = c->sent[c->oldest_id & (SLOTS - 1)];
+        if (r && r->id != c->oldest_id)
+            r = NULL;
+        c->oldest_id += !r;
+    }
+    return r && r->slow;
+}
+
+/* Neither an answer nor bytes of one, nor such of a request that reached the other side. */
+static bool silent(struct ms_sftp_conn *c, uint64_t now, uint64_t patience)
+{
+    int64_t moved = (int64_t)(c->counter.in_bytes + c->counter.out_bytes) -
+                    ms_pace_held(ssh_get_fd(c->wire.session));
+    return ms_pace_too_slow(&c->pace, now, moved, patience);
+}
+
 /* Until when to wait for something to happen, or TIMEOUT. */
 static int check_time(struct ms_sftp_conn *c, uint64_t *deadline, struct ms_error *err)
 {
     uint64_t now = ms_clock_now(ms_clock_real());
-    uint64_t patience = c->options->timeout_s * SECOND * (c->slow ? SLOW_FACTOR : 1);
+    uint64_t patience = c->options->timeout_s * SECOND * (at_slow_request(c) ? SLOW_FACTOR : 1);
     if (c->outstanding == 0 && now - c->heard_ns >= IDLE_NS)
         keep_alive(c);
-    if (c->outstanding && now - c->heard_ns >= patience)
+    if (c->outstanding && silent(c, now, patience))
         return ms_error_set(err, MS_ERR_TIMEOUT, "%s has not answered for %u s", c->wire.where,
                             (unsigned)(patience / SECOND));
-    *deadline = c->heard_ns + (c->outstanding ? patience : IDLE_NS);
+    /* nothing tells when the other side has taken bytes: that is looked at now and then */
+    *deadline = c->outstanding ? now + patience / PACE_LOOKS : c->heard_ns + IDLE_NS;
     return 0;
 }
 

@@ -6,6 +6,7 @@
 #ifndef BACKENDS_SFTP_STATE_H
 #define BACKENDS_SFTP_STATE_H
 
+#include "backends/pace.h"
 #include "backends/sftp/conn.h"
 #include "backends/sftp/gate.h"
 
@@ -45,15 +46,16 @@ struct ms_sftp_conn {
     size_t together_size, together_sent;
     struct ms_sftp_request *sending; /* a large one, partly sent */
     struct ms_sftp_request *sent[SLOTS];
-    size_t outstanding, slow;
-    uint32_t next_id;
-    uint8_t head[9]; /* of the packet that comes in: length, type, id */
+    size_t outstanding;
+    uint32_t next_id, oldest_id; /* the oldest: no older one is outstanding */
+    uint8_t head[9];             /* of the packet that comes in: length, type, id */
     size_t head_size;
     uint8_t *body;
     size_t body_size, body_got;
     uint8_t *greeting; /* the answer while connecting */
     size_t greeting_size;
-    uint64_t heard_ns; /* last answer, or when something became outstanding */
+    uint64_t heard_ns;   /* last answer, or when something became outstanding */
+    struct ms_pace pace; /* of the bytes since */
 };
 
 void *ms_sftp_conn_run(void *conn);

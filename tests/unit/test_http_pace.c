@@ -3,7 +3,7 @@
 #include "support/check.h"
 
 #include "backends/http/http.h"
-#include "backends/http/pace.h"
+#include "backends/pace.h"
 
 #include <arpa/inet.h>
 #include <poll.h>
