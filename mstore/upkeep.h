@@ -4,7 +4,8 @@
  *     upkeep.c         the run: steps, namespaces, the cursor, the report
  *     upkeep_pace.c    what a run spends: bytes per second, progress
  *     upkeep_keys.c    a namespace's keys from the inventory, several at once
- *     upkeep_key.c     one immutable key: what is where, where it should be, what to do
+ *     upkeep_notes.c   what others have noted about members; members that have all again
+ *     upkeep_immutable.c  one immutable key: what is where, where it should be, what to do
  *     upkeep_copy.c    verifying objects; writing missing ones from good ones
  *     upkeep_mutable.c one mutable key
  *     upkeep_plain.c   the mirrors of a plain namespace
@@ -17,13 +18,35 @@
 #define MSTORE_UPKEEP_H
 
 #include "base/sync.h"
+#include "mstore/names.h"
 #include "mstore/roster.h"
 
 #include <mstore/multi.h>
-#include <stdatomic.h>
 
 struct ms_self;
+struct ms_paths; /* mstore/list_parts.h */
 enum ms_upkeep_task { MS_UPKEEP_SCRUB, MS_UPKEEP_HEAL, MS_UPKEEP_REBALANCE };
+
+struct ms_upkeep_cursor { /* all before it is done */
+    char step[16];        /* "": at the beginning */
+    size_t space_size, key_size;
+    uint8_t space[MS_LAYOUT_SPACE_MAX], key[MS_BYTES_KEY_MAX];
+};
+static inline struct ms_view ms_upkeep_cursor_space(const struct ms_upkeep_cursor *c)
+{
+    return ms_view(c->space, c->space_size);
+}
+static inline struct ms_view ms_upkeep_cursor_key(const struct ms_upkeep_cursor *c)
+{
+    return ms_view(c->key, c->key_size);
+}
+/* As a line of text, and back: format 1, with the epoch and a number that is equal for equal
+ * options. False: damaged, or of another layout or run. */
+#define MS_UPKEEP_CURSOR_TEXT 4096
+void ms_upkeep_cursor_format(const struct ms_upkeep_cursor *c, uint64_t epoch, uint64_t options,
+                             char text[MS_UPKEEP_CURSOR_TEXT]);
+bool ms_upkeep_cursor_parse(struct ms_view text, uint64_t epoch, uint64_t options,
+                            struct ms_upkeep_cursor *out) MS_MUST_CHECK;
 
 struct ms_upkeep { /* one run */
     enum ms_upkeep_task task;
@@ -31,18 +54,24 @@ struct ms_upkeep { /* one run */
     struct ms_self *self;             /* NULL: no epoch is looked at (tests) */
     struct ms_roster *roster;         /* reference; the same to the end */
     const char *step;                 /* the one at work */
+    bool by_notes;                    /* keys are looked after that are met once more later */
     uint64_t begun_ns;
-    struct ms_mutex mutex; /* of what follows */
+    uint64_t saved_ns, told_ns;       /* of the run's own thread, like the next */
+    uint64_t sample_key;              /* draws the sample */
+    struct ms_upkeep_cursor from, at; /* where an earlier run was; where this one is */
+    struct ms_mutex telling;          /* options.found, one at a time */
+    struct ms_mutex mutex;            /* of what follows */
     struct ms_upkeep_report *report;
     bool whole;      /* all members answered so far, nothing failed: nothing is left to be done */
     uint64_t due_ns; /* when what was spent is paid for (upkeep_pace.c) */
 };
 
-/* A step of the whole store, or of each namespace by its path. `after`: the key to go on behind, of
+/* A step of the whole store (paths: of all framed and configured namespaces that this run is about,
+ * by bytes), or of each namespace by its path. `after`: the key to go on behind, of
  * a run that is resumed (only steps of a namespace; empty: from the beginning). */
 struct ms_upkeep_step {
     const char *name; /* of at most 15 letters, stays the same: cursors have it */
-    int (*run)(struct ms_upkeep *u, struct ms_error *err);
+    int (*run)(struct ms_upkeep *u, const struct ms_paths *paths, struct ms_error *err);
     int (*run_space)(struct ms_upkeep *u, const struct ms_layout_space *space, struct ms_view path,
                      struct ms_view after, struct ms_error *err);
 };
@@ -66,7 +95,7 @@ static inline bool ms_upkeep_may_move(const struct ms_upkeep *u)
 void ms_upkeep_found(struct ms_upkeep *u, enum ms_upkeep_find find, size_t member,
                      struct ms_view path, struct ms_view key, bool fixed, const char *fmt, ...)
     MS_PRINTF(7, 8);
-/* A key has been dealt with. */
+/* What became of a key. */
 enum ms_upkeep_end {
     MS_KEY_WELL,     /* as it should be */
     MS_KEY_REPAIRED, /* it was not, and is now */
@@ -76,7 +105,7 @@ enum ms_upkeep_end {
     MS_KEY_CONFLICT,
     MS_KEY_LOST,
 };
-void ms_upkeep_key_done(struct ms_upkeep *u, enum ms_upkeep_end end);
+void ms_upkeep_key_ended(struct ms_upkeep *u, enum ms_upkeep_end end);
 /* Objects written or removed on a member. */
 void ms_upkeep_changed(struct ms_upkeep *u, size_t member, uint64_t written, uint64_t removed);
 /* Bytes read and written: waits so that the limit is kept. CANCELLED. */

@@ -138,10 +138,10 @@ struct ms_upkeep_options {
     }
 
 /* Of an open MStore. scrub changes nothing; heal puts right; rebalance also moves what is not where
- * the layout wants it. 0 when the work was done, whatever was found: see the report, which is there
- * also on failure (members away: what could be done was, and the error names them). Cancelled by
- * the current token; the next run of the same kind goes on where this one was. Safe beside
- * everything else, and beside each other. */
+ * the layout wants it. 0 when all was looked at that could be, whatever was found: the report says
+ * what, and which members did not answer; it is there also on failure. Cancelled by the current
+ * token; the next run of the same kind goes on where this one was. Safe beside everything else, and
+ * beside each other. */
 MS_API int ms_mstore_scrub(struct ms_store *s, const struct ms_upkeep_options *options,
                            struct ms_upkeep_report **out, struct ms_error *err) MS_MUST_CHECK;
 MS_API int ms_mstore_heal(struct ms_store *s, const struct ms_upkeep_options *options,

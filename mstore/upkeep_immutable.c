@@ -1,0 +1,242 @@
+/* mstore/upkeep_immutable.c - one immutable key: all that lies under it put together by write, what
+ * a deletion has left removed, the rest judged (upkeep_judge.c) and brought to where it belongs
+ * (upkeep_plan.c). */
+#include "mstore/upkeep_immutable.h"
+
+#include "base/cleanup.h"
+#include "mstore/immutable_parts.h"
+
+#include <stdlib.h>
+
+/* Younger objects under a tombstone may be of a store that is under way. */
+#define LEFTOVER_AGE_NS ((int64_t)20 * 60 * 1000000000)
+
+/* ---- what is there ---- */
+
+static struct ms_upkeep_write *write_of(struct ms_upkeep_key *k, const struct ms_own_name *name)
+{
+    for (size_t i = 0; i < k->count; i++) {
+        const struct ms_value_shape *s = &k->writes[i].shape;
+        if (ms_write_id_compare(&s->id, &name->id) == 0 && s->named_size == name->size &&
+            s->k == name->k && s->m == name->m && s->mark == name->mark)
+            return &k->writes[i];
+    }
+    struct ms_upkeep_write *more = reallocarray(k->writes, k->count + 1, sizeof *more);
+    if (!more)
+        return NULL;
+    k->writes = more;
+    struct ms_upkeep_write *w = &more[k->count++];
+    *w = (struct ms_upkeep_write){.shape = {.kind = MS_OWN_VALUE,
+                                            .id = name->id,
+                                            .named_size = name->size,
+                                            .mark = name->mark,
+                                            .k = name->k,
+                                            .m = name->m}};
+    return w;
+}
+
+static int take_object(struct ms_upkeep_key *k, const struct ms_object *o, struct ms_error *err)
+{
+    struct ms_upkeep_write *w = write_of(k, &o->name);
+    struct ms_upkeep_place *more = w ? reallocarray(w->places, w->count + 1, sizeof *more) : NULL;
+    if (!more)
+        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a key's objects");
+    w->places = more;
+    more[w->count++] = (struct ms_upkeep_place){.member = (uint16_t)o->member,
+                                                .shard = (uint8_t)o->name.index,
+                                                .state = MS_PLACE_GOOD,
+                                                .bytes = o->stored_bytes,
+                                                .mtime_ns = o->mtime_ns};
+    return 0;
+}
+
+/* Shapes as a load knows them. */
+static int finish_shapes(struct ms_upkeep_key *k, struct ms_error *err)
+{
+    struct ms_value_shape policy;
+    int code = ms_immutable_shape(&k->at.site, &policy, err);
+    for (size_t i = 0; i < k->count && !code; i++) {
+        struct ms_value_shape *s = &k->writes[i].shape;
+        s->zstd = policy.zstd;
+        if (s->id.counter || s->id.writer) {
+            ms_value_id_of_name(s);
+        } else if (policy.has_write_id) {
+            memcpy(s->write_id, policy.write_id, sizeof s->write_id);
+            s->has_write_id = true;
+        }
+        ms_upkeep_count(&k->writes[i]);
+    }
+    return code;
+}
+
+static int gather(struct ms_upkeep_key *k, struct ms_error *err)
+{
+    const struct ms_site *site = &k->at.site;
+    int code = 0;
+    k->complete = true;
+    for (unsigned i = 0; i < site->order.data; i++)
+        k->complete = k->complete && !k->item->silent[site->order.member[i]];
+    for (size_t i = 0; i < k->item->count && !code; i++) {
+        const struct ms_object *o = &k->item->objects[i];
+        if (o->name.kind == MS_OWN_TOMBSTONE) {
+            if (!k->tomb.there || ms_write_id_compare(&o->name.id, &k->tomb.id) > 0)
+                k->tomb = (struct ms_tomb){true, o->name.id};
+        } else if (o->name.kind == MS_OWN_VALUE && o->name.level == site->level) {
+            code = take_object(k, o, err);
+        } else if (o->name.kind == MS_OWN_VALUE) {
+            ms_upkeep_found(k->u, MS_FIND_SURPLUS, o->member, k->item->path, k->item->key, false,
+                            "it lies at nesting level %u, where nobody looks", o->name.level);
+        }
+    }
+    if (!code && site->space->verify && k->item->key.size == 64) {
+        memcpy(k->sha256, k->item->key.data, 64);
+        k->sha256[64] = '\0';
+    }
+    return code ? code : finish_shapes(k, err);
+}
+
+/* ---- what a deletion has left ---- */
+
+/* Only at members that were away when the key was deleted, and nothing that could be new. */
+static bool is_leftover(const struct ms_upkeep_key *k, const struct ms_upkeep_place *p)
+{
+    struct ms_member *m = k->u->roster->members[p->member];
+    int64_t now = ms_clock_wall(k->u->roster->clock);
+    return m && ms_member_returning(m) && p->mtime_ns > 0 && now - p->mtime_ns >= LEFTOVER_AGE_NS;
+}
+
+static int clear_leftovers(struct ms_upkeep_key *k)
+{
+    for (size_t i = 0; i < k->count; i++)
+        for (size_t p = 0; p < k->writes[i].count; p++) {
+            const struct ms_upkeep_place *place = &k->writes[i].places[p];
+            bool may = is_leftover(k, place) && ms_upkeep_may_write(k->u);
+            int code = may ? ms_upkeep_remove(k->u, &k->at.site, &k->writes[i].shape, place, NULL)
+                           : MS_ERR_BUSY;
+            if (ms_upkeep_fatal(code))
+                return code;
+            k->repaired |= code == 0;
+            k->failed |= code && ms_upkeep_may_write(k->u);
+            k->wanting |= code != 0;
+            ms_upkeep_found(k->u, MS_FIND_DEBRIS, place->member, k->item->path, k->item->key,
+                            code == 0, "the key was deleted");
+        }
+    return 0;
+}
+
+/* True: the key was deleted, or nobody can tell; there is nothing more to do for it now. */
+static int bury(struct ms_upkeep_key *k, bool *buried, struct ms_error *err)
+{
+    struct ms_value_finding f = {0};
+    struct ms_error why = {0};
+    *buried = false;
+    if (!k->tomb.there)
+        return 0;
+    int code = ms_value_find(&k->at.site, 0, true, &f, &why);
+    if (!code && f.count)
+        code = ms_immutable_alive(&k->at.site, &f, &why);
+    else if (!code)
+        code = MS_ERR_NOT_FOUND;
+    ms_value_finding_fini(&f);
+    *buried = code != 0;
+    if (code == MS_ERR_NOT_FOUND)
+        return clear_leftovers(k);
+    if (ms_upkeep_fatal(code))
+        return ms_error_set(err, code, "%s", why.text);
+    if (code) {
+        k->unjudged = true;
+        ms_upkeep_found(k->u, MS_FIND_UNJUDGED, MS_UPKEEP_NOBODY, k->item->path, k->item->key,
+                        false, "%s", why.text);
+    }
+    return 0;
+}
+
+/* ---- the key ---- */
+
+/* Other writes of the same value go when this one is whole. */
+static int drop_copies_of(struct ms_upkeep_key *k, const struct ms_upkeep_verdict *v)
+{
+    bool whole = false;
+    int kept = v->going_count && ms_upkeep_may_write(k->u)
+                   ? ms_upkeep_kept_is_whole(k, v->stays, &whole, NULL)
+                   : 0;
+    if (kept)
+        return kept;
+    for (size_t i = 0; i < v->going_count; i++)
+        for (size_t p = 0; p < v->going[i]->count; p++) {
+            const struct ms_upkeep_place *place = &v->going[i]->places[p];
+            bool may = whole && ms_upkeep_may_write(k->u);
+            int code =
+                may ? ms_upkeep_remove(k->u, &k->at.site, &v->going[i]->shape, place, NULL) : 0;
+            if (ms_upkeep_fatal(code))
+                return code;
+            k->repaired |= may && !code;
+            k->failed |= code != 0;
+            k->wanting |= !may;
+            ms_upkeep_found(k->u, MS_FIND_SURPLUS, place->member, k->item->path, k->item->key,
+                            may && !code, "the value was stored again, and is whole");
+        }
+    return 0;
+}
+
+static int look_after(struct ms_upkeep_key *k, struct ms_error *err)
+{
+    static const enum ms_own_mark marks[] = {MS_OWN_LIVE, MS_OWN_SOFT_DELETED};
+    bool buried = false;
+    int code = bury(k, &buried, err);
+    for (unsigned i = 0; i < 2 && !code && !buried; i++) {
+        struct ms_upkeep_verdict v;
+        code = ms_upkeep_judge(k, marks[i], &v, err);
+        if (!code && v.stays)
+            code = ms_upkeep_fix(k, v.stays, err);
+        if (!code && v.stays)
+            code = drop_copies_of(k, &v);
+    }
+    return code;
+}
+
+static enum ms_upkeep_end end_of(const struct ms_upkeep_key *k)
+{
+    return k->conflict                ? MS_KEY_CONFLICT
+           : k->lost                  ? MS_KEY_LOST
+           : k->failed || k->unjudged ? MS_KEY_FAILED
+           : k->wanting               ? MS_KEY_WANTING
+           : k->repaired              ? MS_KEY_REPAIRED
+           : k->moved                 ? MS_KEY_MOVED
+                                      : MS_KEY_WELL;
+}
+
+int ms_upkeep_immutable_key(struct ms_upkeep *u, const struct ms_upkeep_item *item,
+                            struct ms_error *err)
+{
+    struct ms_error why = {0};
+    struct ms_upkeep_key *k = calloc(1, sizeof *k);
+    if (!k)
+        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory to look after a key");
+    k->u = u;
+    k->item = item;
+    int code = ms_upkeep_site_of(u, item->path, item->key, &k->at, &why);
+    if (code) {
+        code = ms_upkeep_fatal(code) ? code : ms_upkeep_stranger(u, item, &why);
+    } else {
+        code = gather(k, err);
+        if (!code && k->count)
+            code = look_after(k, err);
+        if (!code && k->count)
+            ms_upkeep_key_done(u, item, end_of(k));
+    }
+    for (size_t i = 0; i < k->count; i++)
+        free(k->writes[i].places);
+    free(k->writes);
+    free(k);
+    return code;
+}
+
+int ms_upkeep_immutable_space(struct ms_upkeep *u, const struct ms_layout_space *space,
+                              struct ms_view path, struct ms_view after, struct ms_error *err)
+{
+    if (space->kind != MS_KIND_IMMUTABLE)
+        return 0;
+    return ms_upkeep_keys(u, space, path, after, ms_upkeep_kinds(space->kind),
+                          ms_upkeep_immutable_key, err);
+}

@@ -1,0 +1,41 @@
+/* mstore/upkeep_immutable.h - one immutable key under upkeep: what its files share. */
+#ifndef MSTORE_UPKEEP_IMMUTABLE_H
+#define MSTORE_UPKEEP_IMMUTABLE_H
+
+#include "mstore/tombs.h"
+#include "mstore/upkeep_parts.h"
+
+struct ms_upkeep_key {
+    struct ms_upkeep *u;
+    const struct ms_upkeep_item *item;
+    struct ms_upkeep_site at;
+    struct ms_tomb tomb; /* the newest seen */
+    bool complete;       /* every member that could have any has answered */
+    char sha256[65];     /* "": the key does not say */
+    struct ms_upkeep_write *writes;
+    size_t count;
+    struct ms_upkeep_put puts[MS_SHARDS_MAX + MS_MEMBERS_MAX];
+    size_t put_count;
+    /* what became of it */
+    bool wanting, repaired, moved, misplaced, failed, unjudged, conflict, lost;
+};
+
+/* upkeep_plan.c: brings the objects of the write to where they belong, as far as the run may. */
+int ms_upkeep_fix(struct ms_upkeep_key *k, struct ms_upkeep_write *w,
+                  struct ms_error *err) MS_MUST_CHECK;
+
+/* All that stays of it, and all that was written, is read and verified: then others may go. */
+int ms_upkeep_kept_is_whole(struct ms_upkeep_key *k, struct ms_upkeep_write *w, bool *whole,
+                            struct ms_error *err) MS_MUST_CHECK;
+
+/* upkeep_judge.c: of several writes of a key, or of copies that differ, which one is to stay. *out
+ * NULL: none (the key has been dealt with). Those that are to go lie behind it in `going`. */
+struct ms_upkeep_verdict {
+    struct ms_upkeep_write *stays;
+    struct ms_upkeep_write *going[16];
+    size_t going_count;
+};
+int ms_upkeep_judge(struct ms_upkeep_key *k, enum ms_own_mark mark, struct ms_upkeep_verdict *out,
+                    struct ms_error *err) MS_MUST_CHECK;
+
+#endif

@@ -1,0 +1,367 @@
+/* mstore/upkeep_judge.c - under an immutable key several writes may be found, or copies that
+ * differ. Usually somebody stored the same value twice, and the newest write is enough. Different
+ * values are somebody's mistake: what most of the valid objects hold stays; where there is no such
+ * majority, all are set aside in the trash, to be decided by people. */
+#include "mstore/upkeep_immutable.h"
+
+#include "base/text.h"
+
+#include <stdlib.h>
+
+/* A write that is still under way looks like debris: nobody's takes longer than 15 minutes. */
+#define DEBRIS_AGE_NS ((int64_t)3600 * 1000000000)
+
+static bool is_old(const struct ms_upkeep_key *k, const struct ms_upkeep_write *w)
+{
+    int64_t newest = 0, now = ms_clock_wall(k->u->roster->clock);
+    for (size_t i = 0; i < w->count; i++)
+        newest = w->places[i].mtime_ns > newest ? w->places[i].mtime_ns : newest;
+    return newest > 0 && now - newest >= DEBRIS_AGE_NS;
+}
+
+/* Into the trash with it. */
+static int set_aside(struct ms_upkeep_key *k, const struct ms_upkeep_write *w, bool keep_good,
+                     const char *why, enum ms_upkeep_find find)
+{
+    for (size_t i = 0; i < w->count; i++) {
+        const struct ms_upkeep_place *p = &w->places[i];
+        int code = 0;
+        if (keep_good && p->state == MS_PLACE_GOOD)
+            continue;
+        if (ms_upkeep_may_write(k->u))
+            code = ms_upkeep_set_aside(k->u, &k->at.site, &w->shape, p, NULL);
+        if (ms_upkeep_fatal(code))
+            return code;
+        bool done = ms_upkeep_may_write(k->u) && !code;
+        k->failed |= code != 0;
+        k->wanting |= !done;
+        k->repaired |= done;
+        ms_upkeep_found(k->u, find, p->member, k->item->path, k->item->key, done, "%s", why);
+    }
+    return 0;
+}
+
+/* ---- damage ---- */
+
+static int verify_all(struct ms_upkeep_key *k, struct ms_upkeep_write *w, struct ms_error *err)
+{
+    int code = 0;
+    for (size_t i = 0; i < w->count && !code; i++)
+        code = ms_upkeep_verify(k->u, &k->at.site, &w->shape, &w->places[i], err);
+    ms_upkeep_count(w);
+    return code;
+}
+
+/* Of an uncompressed write all that is known from sizes alone. */
+static bool sizes_fit(const struct ms_upkeep_write *w)
+{
+    const struct ms_value_shape *s = &w->shape;
+    struct ms_frame_header header = {.block_size = MS_FRAME_BLOCK_DEFAULT, .k = s->k, .m = s->m};
+    uint64_t first = 0;
+    for (size_t i = 0; i < w->count; i++) {
+        const struct ms_upkeep_place *p = &w->places[i];
+        if (p->bytes < MS_FRAME_HEADER_MIN + MS_FRAME_TRAILER)
+            return false;
+        if (s->zstd)
+            continue;
+        if (s->named_size != MS_OWN_SIZE_UNKNOWN) {
+            struct ms_stripe stripe = {s->k, MS_FRAME_BLOCK_DEFAULT, s->named_size};
+            if (p->bytes != ms_frame_plain_size(&header, ms_stripe_shard_length(stripe, p->shard)))
+                return false;
+        } else if (p->shard == 0 || p->shard >= s->k) { /* these are equally long */
+            first = first ? first : p->bytes;
+            if (p->bytes != first)
+                return false;
+        }
+    }
+    return true;
+}
+
+static void tell_damaged(struct ms_upkeep_key *k, const struct ms_upkeep_write *w)
+{
+    for (size_t i = 0; i < w->count; i++) {
+        const struct ms_upkeep_place *p = &w->places[i];
+        if (p->state == MS_PLACE_DAMAGED)
+            ms_upkeep_found(k->u, MS_FIND_DAMAGED, p->member, k->item->path, k->item->key,
+                            ms_upkeep_may_write(k->u), "%s %u does not verify",
+                            ms_value_is_copy(&w->shape) ? "copy" : "shard", p->shard);
+    }
+}
+
+/* Shards that verify one by one, but do not make one value: when most are out of step nobody can
+ * say which are right. */
+static int check_shards(struct ms_upkeep_key *k, struct ms_upkeep_write *w, struct ms_error *err)
+{
+    struct ms_error why = {0};
+    char is[65];
+    unsigned before = w->good;
+    int code = ms_upkeep_consistent(k->u, &k->at.site, w, is, &why);
+    if (ms_upkeep_fatal(code))
+        return ms_error_set(err, code, "%s", why.text);
+    bool wrong = !code && k->sha256[0] && strcmp(is, k->sha256) != 0;
+    k->conflict = !code && (wrong || 2 * (before - w->good) >= before);
+    k->failed |= code != 0;
+    if (k->conflict)
+        ms_upkeep_found(k->u, MS_FIND_CONFLICT, MS_UPKEEP_NOBODY, k->item->path, k->item->key,
+                        false,
+                        wrong ? "its shards make another value than the key says"
+                              : "its shards do not belong together");
+    return 0;
+}
+
+/* Copies that verify one by one may still be of different values. */
+static void vote(const struct ms_upkeep_write *w, const char **winner, bool *all)
+{
+    unsigned most = 0;
+    *winner = NULL;
+    *all = true;
+    for (size_t i = 0; i < w->count; i++) {
+        unsigned votes = 0;
+        if (w->places[i].state != MS_PLACE_GOOD)
+            continue;
+        for (size_t j = 0; j < w->count; j++)
+            votes += w->places[j].state == MS_PLACE_GOOD &&
+                     strcmp(w->places[i].digest, w->places[j].digest) == 0;
+        if (votes > most) {
+            most = votes;
+            *winner = 2 * votes > w->good ? w->places[i].digest : NULL;
+        }
+        *all = *all && votes == w->good;
+    }
+}
+
+static int check_copies(struct ms_upkeep_key *k, struct ms_upkeep_write *w)
+{
+    const char *winner = k->sha256;
+    bool all = false;
+    if (!k->sha256[0])
+        vote(w, &winner, &all);
+    if (all)
+        return 0;
+    if (!winner) {
+        int code = set_aside(k, w, false, "copies hold different values, and none the most",
+                             MS_FIND_CONFLICT);
+        k->conflict = true;
+        return code;
+    }
+    struct ms_upkeep_write losers = {.shape = w->shape};
+    struct ms_upkeep_place *place = calloc(w->count + 1, sizeof *place);
+    if (!place)
+        return MS_ERR_NO_MEMORY;
+    losers.places = place;
+    for (size_t i = 0; i < w->count; i++)
+        if (w->places[i].state == MS_PLACE_GOOD && strcmp(w->places[i].digest, winner) != 0) {
+            place[losers.count++] = w->places[i];
+            /* once it is set aside nothing is there; else it must not be replaced */
+            w->places[i].state = ms_upkeep_may_write(k->u) ? MS_PLACE_ABSENT : MS_PLACE_DAMAGED;
+        }
+    int code = set_aside(k, &losers, false, "another value than the key's", MS_FIND_CONFLICT);
+    free(place);
+    ms_upkeep_count(w);
+    return code;
+}
+
+static int check_write(struct ms_upkeep_key *k, struct ms_upkeep_write *w, struct ms_error *err)
+{
+    int code = 0;
+    if (k->u->options.deep || !sizes_fit(w)) {
+        code = verify_all(k, w, err);
+        if (!code && ms_value_is_copy(&w->shape))
+            code = check_copies(k, w);
+        else if (!code && w->distinct >= w->shape.k)
+            code = check_shards(k, w, err);
+        tell_damaged(k, w);
+    }
+    return code;
+}
+
+/* ---- several writes ---- */
+
+static bool is_whole(const struct ms_upkeep_write *w)
+{
+    return w->distinct >= w->shape.k;
+}
+
+/* The newest that can be read; NULL: none. The choice must not depend on who sees how much. */
+static struct ms_upkeep_write *newest(struct ms_upkeep_key *k, enum ms_own_mark mark)
+{
+    struct ms_upkeep_write *best = NULL;
+    for (size_t i = 0; i < k->count; i++) {
+        struct ms_upkeep_write *w = &k->writes[i];
+        if (w->shape.mark == mark && is_whole(w) &&
+            (!best || ms_write_id_compare(&w->shape.id, &best->shape.id) > 0))
+            best = w;
+    }
+    return best;
+}
+
+static int ignore_sink(void *ctx, unsigned shard, struct ms_view piece, struct ms_error *err)
+{
+    (void)ctx, (void)shard, (void)piece, (void)err;
+    return 0;
+}
+
+static int digest_of(struct ms_upkeep_key *k, const struct ms_upkeep_write *w, char sha256[65],
+                     struct ms_error *err)
+{
+    struct ms_upkeep_source *source = NULL;
+    int code = ms_upkeep_source_new(k->u, &k->at.site, w, ignore_sink, NULL, &source, err);
+    if (!code)
+        code = ms_upkeep_source_run(source, sha256, err);
+    ms_upkeep_source_free(source);
+    return code;
+}
+
+#define RIVALS 16
+
+struct rivals {
+    struct ms_upkeep_write *write[RIVALS];
+    char digest[RIVALS][65];
+    size_t count;
+};
+
+static int gather_rivals(struct ms_upkeep_key *k, enum ms_own_mark mark, struct rivals *r,
+                         struct ms_error *err)
+{
+    int code = 0;
+    r->count = 0;
+    for (size_t i = 0; i < k->count && r->count < RIVALS && !code; i++) {
+        if (k->writes[i].shape.mark != mark || !is_whole(&k->writes[i]))
+            continue;
+        r->write[r->count] = &k->writes[i];
+        code = digest_of(k, &k->writes[i], r->digest[r->count], err);
+        r->count++;
+    }
+    return code;
+}
+
+/* Objects that hold the value; `all`: of all values. */
+static unsigned support(const struct rivals *r, const char *digest, unsigned *all)
+{
+    unsigned votes = 0;
+    *all = 0;
+    for (size_t i = 0; i < r->count; i++) {
+        *all += r->write[i]->good;
+        votes += strcmp(r->digest[i], digest) == 0 ? r->write[i]->good : 0;
+    }
+    return votes;
+}
+
+/* The newest write of the value that wins stays. */
+static int choose(struct ms_upkeep_key *k, const struct rivals *r, struct ms_upkeep_verdict *out)
+{
+    const char *winner = NULL;
+    unsigned all = 0;
+    for (size_t i = 0; i < r->count; i++) {
+        bool right = k->sha256[0] ? strcmp(r->digest[i], k->sha256) == 0
+                                  : 2 * support(r, r->digest[i], &all) > all;
+        winner = right ? r->digest[i] : winner;
+    }
+    for (size_t i = 0; i < r->count; i++) {
+        struct ms_upkeep_write *w = r->write[i];
+        bool right = winner && strcmp(r->digest[i], winner) == 0;
+        int code = right ? 0
+                         : set_aside(k, w, false,
+                                     winner ? "another value than most hold"
+                                            : "different values, and none the most",
+                                     MS_FIND_CONFLICT);
+        if (code)
+            return code;
+        if (right && out->stays && ms_write_id_compare(&w->shape.id, &out->stays->shape.id) < 0) {
+            out->going[out->going_count++] = w;
+        } else if (right) {
+            if (out->stays)
+                out->going[out->going_count++] = out->stays;
+            out->stays = w;
+        }
+    }
+    k->conflict = !winner;
+    return 0;
+}
+
+/* Too little to be read, of every write. */
+static int no_value(struct ms_upkeep_key *k, enum ms_own_mark mark)
+{
+    int code = 0;
+    for (size_t i = 0; i < k->count && !code; i++) {
+        struct ms_upkeep_write *w = &k->writes[i];
+        if (w->shape.mark != mark)
+            continue;
+        if (!k->complete) {
+            k->unjudged = true;
+            ms_upkeep_found(k->u, MS_FIND_UNJUDGED, MS_UPKEEP_NOBODY, k->item->path, k->item->key,
+                            false, "%u of %u shards are there, members are away", w->distinct,
+                            w->shape.k);
+        } else if (is_old(k, w)) {
+            code = set_aside(k, w, false, "too few shards to make a value", MS_FIND_DEBRIS);
+        }
+    }
+    return code;
+}
+
+/* What else lies there and can never be read. */
+static int sweep_partial(struct ms_upkeep_key *k, const struct ms_upkeep_write *stays)
+{
+    int code = 0;
+    for (size_t i = 0; i < k->count && !code && k->complete; i++) {
+        struct ms_upkeep_write *w = &k->writes[i];
+        if (w != stays && w->shape.mark == stays->shape.mark && !is_whole(w) && is_old(k, w))
+            code = set_aside(k, w, false, "too few shards to make a value", MS_FIND_DEBRIS);
+    }
+    return code;
+}
+
+static int of_several(struct ms_upkeep_key *k, enum ms_own_mark mark, struct ms_upkeep_verdict *out,
+                      struct ms_error *err)
+{
+    struct rivals *r = calloc(1, sizeof *r);
+    struct ms_error why = {0};
+    if (!r)
+        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory to compare values");
+    int code = gather_rivals(k, mark, r, &why);
+    if (!code)
+        code = choose(k, r, out);
+    free(r);
+    if (!code || ms_upkeep_fatal(code))
+        return code ? ms_error_set(err, code, "%s", why.text) : 0;
+    k->failed = true; /* the next run tries again */
+    ms_upkeep_found(k->u, MS_FIND_FAILED, MS_UPKEEP_NOBODY, k->item->path, k->item->key, false,
+                    "its writes could not be compared: %s", why.text);
+    return 0;
+}
+
+int ms_upkeep_judge(struct ms_upkeep_key *k, enum ms_own_mark mark, struct ms_upkeep_verdict *out,
+                    struct ms_error *err)
+{
+    size_t marked = 0, whole = 0;
+    int code = 0;
+    *out = (struct ms_upkeep_verdict){0};
+    for (size_t i = 0; i < k->count; i++) {
+        marked += k->writes[i].shape.mark == mark;
+        whole += k->writes[i].shape.mark == mark && is_whole(&k->writes[i]);
+    }
+    if (!marked)
+        return 0;
+    if (!whole)
+        return no_value(k, mark);
+    if (whole > 1)
+        code = of_several(k, mark, out, err);
+    else
+        out->stays = newest(k, mark);
+    if (!code && out->stays)
+        code = check_write(k, out->stays, err);
+    if (code || !out->stays || k->conflict) {
+        out->stays = NULL;
+        return code;
+    }
+    if (!is_whole(out->stays)) {
+        k->lost = k->complete;
+        k->unjudged |= !k->complete;
+        ms_upkeep_found(k->u, k->complete ? MS_FIND_LOST : MS_FIND_UNJUDGED, MS_UPKEEP_NOBODY,
+                        k->item->path, k->item->key, false, "%u good of the %u that it takes",
+                        out->stays->distinct, out->stays->shape.k);
+        out->stays = NULL;
+        return 0;
+    }
+    return sweep_partial(k, out->stays);
+}

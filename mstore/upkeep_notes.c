@@ -1,0 +1,141 @@
+/* mstore/upkeep_notes.c - what others have noted about members (hints): the keys that a member
+ * lacks something of, looked after first, and each note taken away once its key is whole. A member
+ * about which nothing is noted any more has made up for what it missed. */
+#include "mstore/upkeep_parts.h"
+
+#include "base/cleanup.h"
+#include "mstore/list_parts.h"
+
+#define SWEEP_AGE_NS (UINT64_C(86400) * 1000000000)
+
+struct notes { /* about one member, in one namespace */
+    struct ms_upkeep *u;
+    size_t member;
+    const struct ms_layout_space *space;
+    struct ms_view path;
+    bool left; /* some stay, or may have been missed */
+};
+
+/* The notes of one key, as they were seen: one that comes later stays. */
+static int drop_notes(struct notes *n, const struct ms_inventory_entry *e)
+{
+    for (size_t i = 0; i < e->count; i++) {
+        struct ms_own_name own = e->objects[i].name;
+        struct ms_name name;
+        own.store = n->u->roster->layout->uuid;
+        int code = ms_own_format(&own, 0, &name, NULL);
+        if (!code)
+            code = ms_member_delete(n->u->roster->members[e->objects[i].member],
+                                    ms_name_view(&name), NULL);
+        if (ms_upkeep_fatal(code))
+            return code;
+        n->left |= code && code != MS_ERR_NOT_FOUND;
+    }
+    return 0;
+}
+
+static int replay(struct notes *n, const struct ms_inventory_entry *e, struct ms_error *err)
+{
+    enum ms_layout_kind kind = n->space->kind;
+    enum ms_upkeep_end end = MS_KEY_WELL;
+    {
+        MS_HOLD(&n->u->mutex);
+        n->u->report->members[n->member].notes += e->count;
+    }
+    if (!ms_upkeep_may_write(n->u)) {
+        n->left = true;
+        return 0;
+    }
+    int code = ms_upkeep_one_key(n->u, n->space, n->path, e->key, ms_upkeep_kinds(kind),
+                                 ms_upkeep_fn_of(kind), &end, err);
+    if (!code && (end == MS_KEY_WELL || end == MS_KEY_REPAIRED || end == MS_KEY_MOVED))
+        return drop_notes(n, e);
+    n->left = true;
+    return code;
+}
+
+static int replay_space(struct notes *n, struct ms_error *err)
+{
+    struct ms_inventory_options o = {
+        .space = n->path,
+        .levels = n->space->levels,
+        .level_count = n->space->level_count,
+        .kinds = MS_INVENTORY_KIND(MS_OWN_HINT),
+        .hints_about = n->u->roster->layout->members[n->member].uuid,
+        .witnesses = true,
+        .names_only = true,
+    };
+    const struct ms_inventory_entry *entry = NULL;
+    struct ms_inventory *inv = NULL;
+    int code = ms_inventory_open(n->u->roster, &o, &inv, err);
+    do {
+        if (!code)
+            code = ms_inventory_next(inv, &entry, err);
+        if (!code && entry)
+            code = replay(n, entry, err);
+        if (!code)
+            code = ms_check_cancelled(err);
+    } while (!code && entry);
+    if (inv)
+        n->left |= ms_inventory_missing(inv) > 0;
+    ms_inventory_close(inv);
+    return code;
+}
+
+/* A member that did not answer cannot have made up for anything. */
+static bool answers(struct ms_upkeep *u, size_t member)
+{
+    struct ms_error why = {0};
+    int code = ms_member_is_there(u->roster->members[member], &why);
+    if (code)
+        ms_upkeep_missed(u, member, &why);
+    return code == 0;
+}
+
+static int replay_member(struct ms_upkeep *u, size_t member, const struct ms_paths *paths,
+                         struct ms_error *err)
+{
+    bool there = answers(u, member), left = !there;
+    int code = 0;
+    for (size_t i = 0; i < paths->count && !code && there; i++) {
+        struct notes n = {.u = u, .member = member, .path = ms_text_view(paths->path[i])};
+        n.space = ms_layout_space(u->roster->layout, n.path);
+        if (!n.space || !ms_upkeep_fn_of(n.space->kind))
+            continue;
+        code = replay_space(&n, err);
+        left |= n.left;
+    }
+    if (!code && !left && !u->options.space)
+        ms_member_settle(u->roster->members[member]);
+    return code;
+}
+
+int ms_upkeep_notes(struct ms_upkeep *u, const struct ms_paths *paths, struct ms_error *err)
+{
+    int code = 0;
+    for (size_t i = 0; i < u->roster->layout->member_count && !code; i++)
+        if (u->roster->members[i] && u->roster->layout->members[i].state != MS_GONE)
+            code = replay_member(u, i, paths, err);
+    return code;
+}
+
+int ms_upkeep_sweep(struct ms_upkeep *u, const struct ms_paths *paths, struct ms_error *err)
+{
+    (void)paths;
+    for (size_t i = 0; i < u->roster->layout->member_count && ms_upkeep_may_write(u); i++) {
+        struct ms_error why = {0};
+        uint64_t removed = 0;
+        if (!u->roster->members[i] || u->roster->layout->members[i].state == MS_GONE)
+            continue;
+        int code = ms_member_sweep(u->roster->members[i], SWEEP_AGE_NS, &removed, &why);
+        if (ms_upkeep_fatal(code))
+            return ms_error_set(err, code, "%s", why.text);
+        if (code && code != MS_ERR_UNSUPPORTED)
+            ms_upkeep_missed(u, i, &why);
+        if (removed)
+            ms_upkeep_found(u, MS_FIND_DEBRIS, i, ms_str(""), ms_str(""), true,
+                            "%llu unfinished writes were swept", (unsigned long long)removed);
+        ms_upkeep_found_many(u, MS_FIND_DEBRIS, i, removed ? removed - 1 : 0);
+    }
+    return 0;
+}
