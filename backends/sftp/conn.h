@@ -111,6 +111,8 @@ void ms_sftp_wire_close(struct ms_sftp_wire *w);
 int ms_sftp_wire_wait(struct ms_sftp_wire *w, uint64_t deadline_ns, struct ms_error *err);
 /* When a step that begins now has to be done. */
 uint64_t ms_sftp_wire_deadline(const struct ms_sftp_wire *w);
+/* host.c */
+int ms_sftp_wire_verify(struct ms_sftp_wire *w, struct ms_error *err);
 /* login.c */
 int ms_sftp_wire_login(struct ms_sftp_wire *w, struct ms_error *err);
 /* The error of a libssh call that failed. */

@@ -1,4 +1,5 @@
-/* libssh: connecting, verifying the host, starting "sftp"; login.c logs in. In the I/O thread only.
+/* libssh: connecting, starting "sftp"; host.c verifies the host, login.c logs in. In the I/O thread
+ * only.
  *
  * libssh is never let wait: it is called until it no longer says "again", and between the calls the
  * wait is ours, with a deadline and an eventfd that ends it. */
@@ -264,54 +265,6 @@ static int shake_hands(struct ms_sftp_wire *w, struct ms_error *err)
     return ms_sftp_wire_error(w, "the connection failed", err);
 }
 
-/* ---- whom we speak with ---- */
-
-static void fingerprint(struct ms_sftp_wire *w, char *to, size_t size)
-{
-    ssh_key key = NULL;
-    unsigned char *hash = NULL;
-    size_t hash_size = 0;
-    char *text = NULL;
-    if (ssh_get_server_publickey(w->session, &key) == SSH_OK &&
-        ssh_get_publickey_hash(key, SSH_PUBLICKEY_HASH_SHA256, &hash, &hash_size) == 0)
-        text = ssh_get_fingerprint_hash(SSH_PUBLICKEY_HASH_SHA256, hash, hash_size);
-    snprintf(to, size, "%s", text ? text : "of unknown fingerprint");
-    ssh_string_free_char(text);
-    ssh_clean_pubkey_hash(&hash);
-    ssh_key_free(key);
-}
-
-static int verify_host(struct ms_sftp_wire *w, struct ms_error *err)
-{
-    const struct ms_sftp_options *o = w->options;
-    enum ssh_known_hosts_e known = ssh_session_is_known_server(w->session);
-    char print[80];
-    if (known == SSH_KNOWN_HOSTS_OK)
-        return 0;
-    fingerprint(w, print, sizeof print);
-    const char *file = o->known_hosts ? o->known_hosts : "~/.ssh/known_hosts";
-    bool missing = known == SSH_KNOWN_HOSTS_UNKNOWN || known == SSH_KNOWN_HOSTS_NOT_FOUND;
-    if (missing && o->accept_new) {
-        if (ssh_session_update_known_hosts(w->session) == SSH_OK)
-            return 0;
-        return ms_error_set(err, MS_ERR_UNTRUSTED, "cannot add the key of %s to %s: %s", w->where,
-                            MS_SHOW(ms_str(file)), MS_SHOW(ms_str(ssh_get_error(w->session))));
-    }
-    if (missing)
-        return ms_error_set(err, MS_ERR_UNTRUSTED,
-                            "the host %s is not known: check that its key is %s, then add it "
-                            "(ssh-keyscan -p PORT HOST >> %s) or connect once with ?accept_new=1",
-                            w->where, print, MS_SHOW(ms_str(file)));
-    if (known == SSH_KNOWN_HOSTS_ERROR)
-        return ms_error_set(err, MS_ERR_UNTRUSTED, "cannot check the key of %s: %s", w->where,
-                            MS_SHOW(ms_str(ssh_get_error(w->session))));
-    return ms_error_set(err, MS_ERR_UNTRUSTED,
-                        "the key of %s is not the one that %s holds, it is %s now: somebody may "
-                        "sit in between; if the server was set up anew, remove the old line "
-                        "(ssh-keygen -R) and add the new key",
-                        w->where, MS_SHOW(ms_str(file)), print);
-}
-
 /* ---- the channel ---- */
 
 static int open_channel(struct ms_sftp_wire *w, struct ms_error *err)
@@ -349,7 +302,7 @@ int ms_sftp_wire_open(struct ms_sftp_wire *w, struct ms_error *err)
     if (!code)
         code = shake_hands(w, err);
     if (!code)
-        code = verify_host(w, err);
+        code = ms_sftp_wire_verify(w, err);
     if (!code)
         code = ms_sftp_wire_login(w, err);
     if (!code)

@@ -102,6 +102,30 @@ static void a_changed_key_is_refused(void **state)
     rig_down(&rig);
 }
 
+/* Wherever it stands, and whatever else stands there. */
+static void a_revoked_key_is_refused(void **state)
+{
+    (void)state;
+    char text[1200];
+    up(SFTP_ANYBODY, NULL);
+    const char *known = sftp_peer_host_key(), *key = strchr(known, ' ');
+    assert_non_null(key);
+    for (int i = 0; i < 3; i++) {
+        const char *other = i ? known : "";
+        snprintf(text, sizeof text, "%s\n\t@revoked %s%s\n%s", i == 1 ? other : "",
+                 i == 2 ? "other.example" : "*", key, i == 2 ? other : "");
+        rig_file(&rig, "revoked", text, strlen(text));
+        check_code(try_file("known_hosts", "revoked"), MS_ERR_UNTRUSTED, rig.err);
+        check_text(rig.err, "is marked @revoked");
+        check_code(try_file("accept_new=1&known_hosts", "revoked"), MS_ERR_UNTRUSTED, rig.err);
+    }
+    int n =
+        snprintf(text, sizeof text, "@revoked * ssh-ed25519 AAAA\n#@revoked *%s\n%s", key, known);
+    rig_file(&rig, "revoked", text, (size_t)n);
+    check_ok(try_file("known_hosts", "revoked"), rig.err);
+    rig_down(&rig);
+}
+
 /* ---- passwords ---- */
 
 static void passwords(enum sftp_login login)
@@ -262,6 +286,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_unknown_host_is_refused_or_added),
         cmocka_unit_test(a_changed_key_is_refused),
+        cmocka_unit_test(a_revoked_key_is_refused),
         cmocka_unit_test(a_password),
         cmocka_unit_test(a_password_by_question_and_answer),
         cmocka_unit_test(a_key_of_a_file),
