@@ -252,6 +252,8 @@ static int check_http(const struct ms_url *url, struct ms_error *err)
     if (!url->authority || !url->host)
         return ms_error_set(err, MS_ERR_URL, "%s: expected %s://[user:password@]host[:port]/path",
                             url->safe, url->scheme);
+    if (url->host[0] == '-')
+        return ms_error_set(err, MS_ERR_URL, "%s: a host may not begin with -", url->safe);
     for (const char *c = url->host; *c; c++)
         if ((unsigned char)*c <= ' ' || (unsigned char)*c >= 0x7f || strchr("/?#@\\%", *c))
             return ms_error_set(err, MS_ERR_URL, "%s: the host has a byte that no host has",

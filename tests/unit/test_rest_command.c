@@ -118,6 +118,8 @@ static void wrong_options_are_refused(void **state)
     refused_url("http:///x", "expected http://");
     refused_url("http://a%20b/x", "no host has");
     refused_url("https://h%0d%0ax/", "no host has");
+    refused_url("http://-h/x", "a host may not begin with -");
+    refused_url("https://-oProxyCommand=x/", "a host may not begin with -");
 }
 
 /* A stand-in for ssh: drops the host and hands the rest to a shell, joined by blanks, as sshd
