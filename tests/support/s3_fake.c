@@ -481,12 +481,31 @@ static bool complete(struct request *r)
 
 /* ---- objects ---- */
 
+/* A PUT only if nothing is there; false: it is answered with *status. */
+static bool is_absent(struct request *r, int *status)
+{
+    unsigned number = atomic_fetch_add(&state->conditional, 1) + 1;
+    *status = (int)atomic_load(&state->refuse_conditional);
+    if (*status)
+        return false;
+    *status = 412;
+    return !find(r->key) ||
+           (number >= atomic_load(&state->ignore_from) && number <= atomic_load(&state->ignore_to));
+}
+
 static bool put_object(struct request *r)
 {
     char source[2048], any[8];
+    int status = 0;
     bool copies = header(r, "x-amz-copy-source", source, sizeof source);
-    if (header(r, "if-none-match", any, sizeof any) && find(r->key))
-        return fault(r, 412, "PreconditionFailed");
+    if (header(r, "if-none-match", any, sizeof any) && !is_absent(r, &status)) {
+        if (atomic_load(&state->do_refused) && !copies)
+            put(r->key, copy_bytes(r->body, r->body_size), r->body_size);
+        return fault(r, status,
+                     status == 412   ? "PreconditionFailed"
+                     : status == 501 ? "NotImplemented"
+                                     : "InternalError");
+    }
     if (!copies) {
         struct object *o = put(r->key, copy_bytes(r->body, r->body_size), r->body_size);
         header(r, "x-amz-meta-mstore-id", o->id, sizeof o->id);

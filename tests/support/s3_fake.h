@@ -20,10 +20,15 @@ struct s3_fake_state {
     atomic_uint lose_answers;        /* so many PUTs and completed uploads are done, then cut off */
     atomic_uint damage;              /* a byte of each answered range is wrong */
     atomic_uint stale_uploads;       /* so many are there when it has been emptied */
-    atomic_uint emptied;             /* counted up: the server forgets everything */
-    char said[64];                   /* the code named in what refuse_delete_many answers */
-    char host[128];                  /* the Host header of the last request */
-    char authorization[512];         /* likewise */
+    atomic_uint conditional;         /* PUTs with If-None-Match, as they came */
+    atomic_uint ignore_from,
+        ignore_to;                  /* among those these are done whatever is there; 1: the first */
+    atomic_uint refuse_conditional; /* a status to answer them with; 0: they are looked at */
+    atomic_uint do_refused;         /* what is answered with 412 is done all the same */
+    atomic_uint emptied;            /* counted up: the server forgets everything */
+    char said[64];                  /* the code named in what refuse_delete_many answers */
+    char host[128];                 /* the Host header of the last request */
+    char authorization[512];        /* likewise */
 };
 
 struct s3_fake {
