@@ -56,12 +56,14 @@ struct ms_upkeep { /* one run */
     const char *step;                 /* the one at work */
     bool by_notes;                    /* keys are looked after that are met once more later */
     uint64_t begun_ns;
-    uint64_t saved_ns, told_ns;       /* of the run's own thread, like the next */
+    uint64_t saved_ns;                /* of the run's own thread */
     uint64_t sample_key;              /* draws the sample */
     struct ms_upkeep_cursor from, at; /* where an earlier run was; where this one is */
-    struct ms_mutex telling;          /* options.found, one at a time */
+    struct ms_mutex telling;          /* options.found and progress, one at a time */
     struct ms_mutex mutex;            /* of what follows */
     struct ms_upkeep_report *report;
+    uint64_t told_ns;
+    double fraction; /* as in progress */
     bool whole;      /* all members answered so far, nothing failed: nothing is left to be done */
     uint64_t due_ns; /* when what was spent is paid for (upkeep_pace.c) */
 };

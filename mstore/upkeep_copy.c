@@ -54,8 +54,8 @@ static int open_source(struct ms_upkeep_source *s, const struct ms_site *site,
     s->shape.has_write_id = true;
     s->shape.zstd = info->header.zstd;
     memcpy(s->shape.write_id, info->header.write_id, sizeof s->shape.write_id);
-    return ms_value_coder_new(&s->shape, info->header.block_size, info->size, sink, ctx, &s->coder,
-                              err);
+    return ms_value_coder_new(&s->shape, info->header.block_size, info->header.value_length, sink,
+                              ctx, &s->coder, err);
 }
 
 int ms_upkeep_source_new(struct ms_upkeep *u, const struct ms_site *site,

@@ -12,6 +12,7 @@
 
 #define BATCH_KEYS    256
 #define BATCH_OBJECTS 8192
+#define SLICE         4 /* keys for each job between two looks at cursor and layout */
 
 /* The batch's bytes and objects lie one behind the other; items point to them by place, since both
  * move as they grow, and by address once the batch is whole. */
@@ -24,7 +25,7 @@ struct batch {
     struct ms_view path;
     ms_upkeep_fn fn;
     struct place places[BATCH_KEYS];
-    size_t count;
+    size_t count, done;
     struct ms_object *objects;
     size_t object_count, object_room;
     uint8_t *keys;
@@ -92,7 +93,7 @@ static int add(struct batch *b, const struct ms_inventory_entry *e, struct ms_er
 static int look_after(void *arg, size_t i)
 {
     struct batch *b = arg;
-    const struct place *p = &b->places[i];
+    const struct place *p = &b->places[b->done + i];
     struct ms_upkeep_item item = {.space = b->space,
                                   .path = b->path,
                                   .key = ms_view(b->keys + p->key, p->key_size),
@@ -120,14 +121,20 @@ static void note_silent(struct batch *b, const struct ms_inventory *inv)
 
 static int run_batch(struct batch *b, const struct ms_inventory *inv, struct ms_error *err)
 {
+    int code = 0;
     note_silent(b, inv);
-    int code = ms_parallel(b->count, b->u->options.jobs, look_after, b, err);
-    if (!code && b->count) {
-        const struct place *last = &b->places[b->count - 1];
-        code = ms_upkeep_tick(b->u, b->path, ms_view(b->keys + last->key, last->key_size), err);
-    } else if (code && err && !err->code) {
-        ms_error_set(err, code, "%s", ms_code_text(code));
+    while (b->done < b->count && !code) {
+        size_t left = b->count - b->done, most = SLICE * (size_t)b->u->options.jobs;
+        size_t size = left < most ? left : most;
+        code = ms_parallel(size, b->u->options.jobs, look_after, b, err);
+        b->done += size;
+        const struct place *last = &b->places[b->done - 1];
+        if (!code)
+            code = ms_upkeep_tick(b->u, b->path, ms_view(b->keys + last->key, last->key_size), err);
+        else if (err && !err->code)
+            ms_error_set(err, code, "%s", ms_code_text(code));
     }
+    b->done = 0;
     b->count = b->object_count = b->key_bytes = 0;
     return code;
 }

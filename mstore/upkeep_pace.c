@@ -28,14 +28,6 @@ static uint64_t pay(struct ms_upkeep *u, uint64_t read, uint64_t written)
     return u->due_ns;
 }
 
-int ms_upkeep_spend(struct ms_upkeep *u, uint64_t read, uint64_t written, struct ms_error *err)
-{
-    uint64_t until = pay(u, read, written);
-    if (until <= ms_clock_now(u->roster->clock))
-        return ms_check_cancelled(err);
-    return ms_sleep_until(u->roster->clock, until, err);
-}
-
 /* Digests are spread evenly: the first digits say how far it is. */
 static double fraction_of(struct ms_view key)
 {
@@ -51,25 +43,32 @@ static double fraction_of(struct ms_view key)
     return first / 4294967296.0;
 }
 
-static void tell(struct ms_upkeep *u, struct ms_view path, struct ms_view key, uint64_t now)
+/* Now and then, whoever comes by. */
+static void tell(struct ms_upkeep *u, uint64_t now)
 {
-    char space[MS_LAYOUT_SPACE_MAX + 1];
-    size_t size = path.size < sizeof space ? path.size : sizeof space - 1;
-    if (!u->options.progress || (u->told_ns && now - u->told_ns < TELL_EVERY))
+    struct ms_upkeep_progress p = {.step = u->step, .elapsed_ns = now - u->begun_ns};
+    if (!u->options.progress)
         return;
-    u->told_ns = now;
-    memcpy(space, path.data ? (const char *)path.data : "", size);
-    space[size] = '\0';
-    struct ms_upkeep_progress p = {.step = u->step,
-                                   .space = space,
-                                   .fraction = fraction_of(key),
-                                   .elapsed_ns = now - u->begun_ns};
     {
         MS_HOLD(&u->mutex);
+        if (u->told_ns && now - u->told_ns < TELL_EVERY)
+            return;
+        u->told_ns = now;
+        p.fraction = u->fraction;
         p.keys = u->report->keys;
         p.bytes = u->report->bytes_read + u->report->bytes_written;
     }
+    MS_HOLD(&u->telling);
     u->options.progress(u->options.ctx, &p);
+}
+
+int ms_upkeep_spend(struct ms_upkeep *u, uint64_t read, uint64_t written, struct ms_error *err)
+{
+    uint64_t until = pay(u, read, written);
+    tell(u, ms_clock_now(u->roster->clock));
+    if (until <= ms_clock_now(u->roster->clock))
+        return ms_check_cancelled(err);
+    return ms_sleep_until(u->roster->clock, until, err);
 }
 
 static int check_layout(struct ms_upkeep *u, struct ms_error *err)
@@ -96,7 +95,11 @@ int ms_upkeep_tick(struct ms_upkeep *u, struct ms_view path, struct ms_view key,
         memcpy(at->space, path.data, at->space_size);
     if (key.size)
         memcpy(at->key, key.data, at->key_size);
-    tell(u, path, key, now);
+    {
+        MS_HOLD(&u->mutex);
+        u->fraction = fraction_of(key);
+    }
+    tell(u, now);
     if (now - u->saved_ns >= SAVE_EVERY) {
         ms_upkeep_remember(u);
         u->saved_ns = now;

@@ -92,7 +92,7 @@ struct ms_upkeep_finding { /* borrowed */
     bool fixed; /* by this run */
 };
 struct ms_upkeep_progress { /* so far */
-    const char *step, *space;
+    const char *step;
     uint64_t keys, bytes; /* looked at; read and written */
     double fraction;      /* of the namespace, about; negative: nobody knows */
     uint64_t elapsed_ns;
@@ -126,10 +126,9 @@ struct ms_upkeep_options {
     uint64_t bytes_per_second; /* read and written; 0: no limit */
     unsigned jobs;             /* keys at once; 0: 8 */
     bool from_start;           /* do not go on where an earlier run was interrupted */
-    /* Called from the caller's thread alone; may be NULL. */
+    /* May be NULL; called by any thread, one at a time. */
     void (*progress)(void *ctx, const struct ms_upkeep_progress *progress);
-    void (*found)(void *ctx, const struct ms_upkeep_finding *finding); /* may be any thread, one at
-                                                                          a time */
+    void (*found)(void *ctx, const struct ms_upkeep_finding *finding);
     void *ctx;
 };
 #define MS_UPKEEP_OPTIONS_INIT                                                                     \

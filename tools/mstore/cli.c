@@ -30,6 +30,8 @@ int ms_cli_exit_status(int code)
         return MS_EXIT_UNREACHABLE;
     if (code == MS_ERR_AUTH || code == MS_ERR_UNTRUSTED)
         return MS_EXIT_UNTRUSTED;
+    if (code == MS_CLI_FOUND)
+        return MS_EXIT_FOUND;
     if (code == MS_ERR_CANCELLED)
         return MS_EXIT_INTERRUPTED;
     return MS_EXIT_ERROR;

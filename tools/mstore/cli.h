@@ -20,6 +20,7 @@ enum ms_cli_code {
     MS_CLI_PIPE_CLOSED = -1003, /* the reader of our output went away: end quietly */
     MS_CLI_LOCAL = -1004,       /* a problem with a local file: exit 1 whatever it is, because "not
                                    found" is said of stores and items only */
+    MS_CLI_FOUND = -1005,       /* upkeep: not all is as it should be */
 };
 
 enum ms_exit {
@@ -30,6 +31,7 @@ enum ms_exit {
     MS_EXIT_EXISTS = 4,
     MS_EXIT_UNREACHABLE = 5, /* may work a moment later */
     MS_EXIT_UNTRUSTED = 6,   /* one of the two sides does not trust the other */
+    MS_EXIT_FOUND = 7,       /* upkeep: not all is as it should be */
     MS_EXIT_INTERRUPTED = 130,
 };
 
@@ -112,6 +114,9 @@ int ms_cmd_copy(struct ms_cli *cli, struct ms_error *err);
 int ms_cmd_sweep(struct ms_cli *cli, struct ms_error *err);
 int ms_cmd_du(struct ms_cli *cli, struct ms_error *err);
 int ms_cmd_status(struct ms_cli *cli, struct ms_error *err);
+int ms_cmd_scrub(struct ms_cli *cli, struct ms_error *err);
+int ms_cmd_heal(struct ms_cli *cli, struct ms_error *err);
+int ms_cmd_rebalance(struct ms_cli *cli, struct ms_error *err);
 int ms_cmd_check(struct ms_cli *cli, struct ms_error *err);
 int ms_cmd_bench(struct ms_cli *cli, struct ms_error *err);
 int ms_cmd_stats(struct ms_cli *cli, struct ms_error *err);

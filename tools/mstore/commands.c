@@ -73,6 +73,23 @@ static const struct ms_option sweep_options[] = {
     {"--older", 0, "TIME", "only what is older than this (default: 1d)"},
     NO_MORE,
 };
+#define UPKEEP_OPTIONS                                                                             \
+    {"--bandwidth", 0, "RATE", "read and write no faster than this, such as 50mbit"},              \
+        {"--deep", 0, NULL, "read and verify every copy and every shard"},                         \
+        {"--from-start", 0, NULL, "do not go on where an earlier run was interrupted"},            \
+    {                                                                                              \
+        "--namespace", 0, "NS", "only this namespace, and those inside it"                         \
+    }
+static const struct ms_option scrub_options[] = {
+    UPKEEP_OPTIONS,
+    {"--sample", 0, "SHARE", "only a share of the keys, others each time, such as 5%"},
+    NO_MORE,
+};
+static const struct ms_option heal_options[] = {
+    UPKEEP_OPTIONS,
+    {"--dry-run", 'n', NULL, "only say what would be done"},
+    NO_MORE,
+};
 static const struct ms_option bench_options[] = {
     {"--count", 0, "N", "items (default: 256)"},
     {"--namespace", 0, "NS", "put them into this namespace (default: the root)"},
@@ -161,6 +178,33 @@ const struct ms_command ms_commands[] = {
     {"status", "FILE.conf", "Show the members of a store of many, and what its namespaces bear",
      "Asks every member. Exit status 5 when one of them cannot be used.\n",
      "  mstore status home.conf\n  mstore status home.conf --json\n", NULL, 1, 1, ms_cmd_status},
+    {"scrub", "FILE.conf", "Look for what is missing or damaged in a store of many",
+     "Compares what all members list: copies and shards that are missing, superfluous, of a wrong\n"
+     "size, older versions, leftovers. --deep also reads all of it. Nothing is changed. The first\n"
+     "20 findings are shown; --verbose shows all. Exit status 7 when something is not as it "
+     "should\n"
+     "be, 5 when a member did not answer. An interrupted run is gone on with by the next one.\n",
+     "  mstore scrub home.conf\n"
+     "  mstore scrub home.conf --deep --bandwidth 50mbit\n"
+     "  mstore scrub home.conf --deep --sample 5% --namespace data --json\n",
+     scrub_options, 1, 1, ms_cmd_scrub},
+    {"heal", "FILE.conf", "Put right what is missing or damaged in a store of many",
+     "Writes missing and damaged copies and shards from good ones, finishes deletions, removes\n"
+     "leftovers. What contradicts itself is set aside, not destroyed. Run it after a member was\n"
+     "away, or has lost its data and is there again, empty, under its mark. Exit status 7 when\n"
+     "something is left, 5 when a member did not answer. An interrupted run is gone on with by "
+     "the\n"
+     "next one.\n",
+     "  mstore heal home.conf\n"
+     "  mstore heal home.conf --dry-run\n"
+     "  mstore heal home.conf --deep --bandwidth 50mbit\n",
+     heal_options, 1, 1, ms_cmd_heal},
+    {"rebalance", "FILE.conf", "Heal, and bring all to where the layout wants it",
+     "Moves copies and shards to the members they belong to, and no others; removes what is\n"
+     "superfluous once the rest has been read and verified. Exit status as of heal.\n",
+     "  mstore rebalance home.conf --dry-run\n"
+     "  mstore rebalance home.conf --bandwidth 50mbit\n",
+     heal_options, 1, 1, ms_cmd_rebalance},
     {"sweep", "STORE", "Remove what broken-off writers left behind",
      "A command that is interrupted cleans up behind it. One that was killed, or whose line broke\n"
      "for good, may leave temporaries, or parts of a large value in an S3 bucket: no item shows\n"

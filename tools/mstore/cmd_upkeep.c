@@ -1,0 +1,231 @@
+/* scrub, heal, rebalance: what is wrong with a store of many members, and putting it right. */
+#include "tools/mstore/cli.h"
+
+#include "base/text.h"
+#include "tools/mstore/output.h"
+#include "tools/mstore/progress.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#define SHOWN_MOST 20 /* findings, without --verbose */
+
+typedef int (*upkeep_fn)(struct ms_store *s, const struct ms_upkeep_options *options,
+                         struct ms_upkeep_report **out, struct ms_error *err);
+
+struct telling {
+    const struct ms_cli *cli;
+    struct ms_progress progress;
+    uint64_t keys, bytes; /* of them shown */
+    uint64_t findings;
+};
+
+/* ---- on the way ---- */
+
+static void tell_progress(void *ctx, const struct ms_upkeep_progress *p)
+{
+    struct telling *t = ctx;
+    if (p->fraction > 0.001)
+        ms_progress_total(&t->progress, (uint64_t)((double)p->keys / p->fraction),
+                          (uint64_t)((double)p->bytes / p->fraction));
+    else
+        ms_progress_total(&t->progress, UINT64_MAX, UINT64_MAX);
+    ms_progress_add(&t->progress, p->keys - t->keys, p->bytes - t->bytes);
+    t->keys = p->keys;
+    t->bytes = p->bytes;
+}
+
+/* One line each: WHAT MEMBER NAMESPACE/KEY: sentence. */
+static void tell_finding(void *ctx, const struct ms_upkeep_finding *f)
+{
+    struct telling *t = ctx;
+    char line[1024];
+    if (t->cli->json || (t->findings++ >= SHOWN_MOST && !t->cli->verbose))
+        return;
+    snprintf(line, sizeof line, "%-8s %-12s %s%s%s%s%s%s", ms_upkeep_find_name(f->find),
+             f->member[0] ? f->member : "-", f->space, f->space[0] && f->key[0] ? "/" : "", f->key,
+             f->space[0] || f->key[0] ? ": " : "", f->sentence, f->fixed ? " (put right)" : "");
+    ms_progress_line(line);
+}
+
+/* ---- in the end ---- */
+
+static void print_text(const struct ms_cli *cli, const struct telling *t,
+                       const struct ms_upkeep_report *r)
+{
+    char read[32], written[32];
+    if (t->findings > SHOWN_MOST && !cli->verbose)
+        printf("… and %" PRIu64 " more (--verbose shows all)\n", t->findings - SHOWN_MOST);
+    printf("%" PRIu64 " keys looked at%s, %" PRIu64 " not as they should be", r->keys,
+           r->resumed ? " (going on where it was interrupted)" : "", r->wanting);
+    if (r->repaired || r->moved)
+        printf(": %" PRIu64 " put right, %" PRIu64 " moved", r->repaired, r->moved);
+    if (r->failed && (r->repaired || r->moved))
+        printf(", %" PRIu64 " left", r->failed);
+    printf("\n%s read, %s written\n", ms_format_size(read, sizeof read, r->bytes_read),
+           ms_format_size(written, sizeof written, r->bytes_written));
+    printf("\n%-14s %8s %8s %8s %8s %8s %8s %6s\n", "member", "wanting", "damaged", "surplus",
+           "debris", "written", "removed", "notes");
+    for (size_t i = 0; i < r->member_count; i++) {
+        const struct ms_upkeep_member *m = &r->members[i];
+        printf("%-14s %8" PRIu64 " %8" PRIu64 " %8" PRIu64 " %8" PRIu64 " %8" PRIu64 " %8" PRIu64
+               " %6" PRIu64 "%s%s\n",
+               m->name, m->found[MS_FIND_WANTING], m->found[MS_FIND_DAMAGED],
+               m->found[MS_FIND_SURPLUS], m->found[MS_FIND_DEBRIS], m->written, m->removed,
+               m->notes, m->code ? "  " : "", m->code ? m->trouble : "");
+    }
+}
+
+static void json_number(struct ms_json *j, const char *key, uint64_t number)
+{
+    ms_json_key(j, key);
+    ms_json_u64(j, number);
+}
+
+static void json_found(struct ms_json *j, const uint64_t found[MS_FINDS])
+{
+    for (int i = 0; i < MS_FINDS; i++)
+        json_number(j, ms_upkeep_find_name((enum ms_upkeep_find)i), found[i]);
+}
+
+static void json_member(struct ms_json *j, const struct ms_upkeep_member *m)
+{
+    ms_json_object(j);
+    ms_json_key(j, "name");
+    ms_json_text(j, m->name);
+    json_found(j, m->found);
+    json_number(j, "written", m->written);
+    json_number(j, "removed", m->removed);
+    json_number(j, "notes", m->notes);
+    ms_json_key(j, "trouble");
+    if (m->code)
+        ms_json_text(j, m->trouble);
+    else
+        ms_json_null(j);
+    ms_json_end(j, '}');
+}
+
+static void print_json(const struct ms_upkeep_report *r)
+{
+    struct ms_json j;
+    ms_out_json(&j);
+    ms_json_object(&j);
+    ms_json_key(&j, "clean");
+    ms_json_bool(&j, ms_upkeep_report_clean(r));
+    ms_json_key(&j, "resumed");
+    ms_json_bool(&j, r->resumed);
+    json_number(&j, "keys", r->keys);
+    json_number(&j, "keys_wanting", r->wanting);
+    json_number(&j, "keys_repaired", r->repaired);
+    json_number(&j, "keys_moved", r->moved);
+    json_number(&j, "keys_left", r->failed);
+    json_number(&j, "keys_in_conflict", r->conflicts);
+    json_number(&j, "keys_lost", r->lost);
+    json_number(&j, "bytes_read", r->bytes_read);
+    json_number(&j, "bytes_written", r->bytes_written);
+    ms_json_key(&j, "found");
+    ms_json_object(&j);
+    json_found(&j, r->found);
+    ms_json_end(&j, '}');
+    ms_json_key(&j, "members");
+    ms_json_array(&j);
+    for (size_t i = 0; i < r->member_count; i++)
+        json_member(&j, &r->members[i]);
+    ms_json_end(&j, ']');
+    ms_json_end(&j, '}');
+}
+
+static int judge(const struct ms_upkeep_report *r, struct ms_error *err)
+{
+    size_t silent = 0;
+    for (size_t i = 0; i < r->member_count; i++)
+        silent += r->members[i].code != 0;
+    if (silent)
+        return ms_error_set(err, MS_ERR_CONNECTION,
+                            "%zu of %zu members did not answer all the time, run it again when "
+                            "they do",
+                            silent, r->member_count);
+    return r->failed ? ms_error_set(err, MS_CLI_FOUND, "%" PRIu64 " keys are not as they should be",
+                                    r->failed)
+                     : 0;
+}
+
+/* ---- the command ---- */
+
+static int read_options(struct ms_cli *cli, struct ms_upkeep_options *o, struct ms_error *err)
+{
+    const char *sample = ms_args_value(&cli->args, "--sample");
+    const char *bandwidth = ms_args_value(&cli->args, "--bandwidth");
+    uint64_t bits = 0;
+    double rate = 0;
+    int code = sample ? ms_parse_rate(sample, "--sample", &rate, err) : 0;
+    if (!code && sample && !(rate > 0 && rate <= 1))
+        code = ms_error_set(err, MS_CLI_USAGE, "--sample is a share of the keys, such as 5%%");
+    if (!code && bandwidth)
+        code = ms_parse_bandwidth(bandwidth, "--bandwidth", &bits, err);
+    if (code)
+        return code;
+    o->space = ms_args_value(&cli->args, "--namespace");
+    o->deep = ms_args_has(&cli->args, "--deep");
+    o->dry_run = ms_args_has(&cli->args, "--dry-run");
+    o->from_start = ms_args_has(&cli->args, "--from-start");
+    o->sample_ppm = rate >= 1 ? 0 : (uint32_t)(rate * 1e6);
+    if (sample && rate < 1 && !o->sample_ppm)
+        o->sample_ppm = 1;
+    o->bytes_per_second = bandwidth && bits < 8 ? 1 : bits / 8;
+    o->jobs = cli->jobs;
+    return 0;
+}
+
+static int show(const struct ms_cli *cli, const struct telling *t,
+                const struct ms_upkeep_report *report, struct ms_error *err)
+{
+    if (cli->json)
+        print_json(report);
+    else
+        print_text(cli, t, report);
+    return ms_out_flush(err);
+}
+
+static int run(struct ms_cli *cli, upkeep_fn fn, struct ms_error *err)
+{
+    struct ms_upkeep_options o = MS_UPKEEP_OPTIONS_INIT;
+    struct telling telling = {.cli = cli};
+    struct ms_upkeep_report *report = NULL;
+    struct ms_store *store = NULL;
+    int code = read_options(cli, &o, err);
+    if (code)
+        return code;
+    o.ctx = &telling;
+    o.progress = tell_progress;
+    o.found = tell_finding;
+    code = ms_cli_open(cli, &store, err);
+    if (!code) {
+        ms_progress_begin(&telling.progress, cli->command->name, "keys");
+        code = fn(store, &o, &report, err);
+        ms_progress_end(&telling.progress);
+    }
+    if (code == MS_ERR_CANCELLED)
+        code = ms_cli_interrupted(err, "the next run goes on where this one was");
+    else if (!code)
+        code = show(cli, &telling, report, err);
+    if (!code)
+        code = judge(report, err);
+    ms_upkeep_report_free(report);
+    return ms_cli_close(store, code, err);
+}
+
+int ms_cmd_scrub(struct ms_cli *cli, struct ms_error *err)
+{
+    return run(cli, ms_mstore_scrub, err);
+}
+
+int ms_cmd_heal(struct ms_cli *cli, struct ms_error *err)
+{
+    return run(cli, ms_mstore_heal, err);
+}
+
+int ms_cmd_rebalance(struct ms_cli *cli, struct ms_error *err)
+{
+    return run(cli, ms_mstore_rebalance, err);
+}
