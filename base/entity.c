@@ -227,6 +227,8 @@ static bool nameless_counted(void)
     bool counted = s->moved_in_bytes || s->moved_out_bytes || s->cache_hits || s->cache_misses;
     for (int v = 0; v < MS_VERB_COUNT; v++)
         counted |= s->verbs[v].calls != 0;
+    for (int i = 0; i < MS_EVENT_COUNT; i++)
+        counted |= s->events[i] != 0;
     free(s);
     return counted;
 }
@@ -396,4 +398,11 @@ void ms_entity_count_cache(struct ms_entity *e, enum ms_cache_event event)
                             &e->slot.cache_evictions};
     ms_assert((unsigned)event < sizeof counters / sizeof *counters);
     add(counters[event], 1);
+}
+
+void ms_entity_count_event(struct ms_entity *e, enum ms_event event)
+{
+    ms_assert((unsigned)event < MS_EVENT_COUNT);
+    if (e)
+        add(&e->slot.events[event], 1);
 }

@@ -24,6 +24,7 @@ void ms_entity_count(struct ms_entity *e, struct ms_clock *clock, enum ms_verb v
 void ms_entity_count_moved(struct ms_entity *e, uint64_t in_bytes, uint64_t out_bytes);
 void ms_entity_count_retry(struct ms_entity *e, enum ms_verb verb);
 void ms_entity_count_emulated(struct ms_entity *e, enum ms_verb verb, uint64_t delay_ns);
+void ms_entity_count_event(struct ms_entity *e, enum ms_event event); /* e NULL: nowhere */
 enum ms_cache_event { MS_CACHE_HIT, MS_CACHE_MISS, MS_CACHE_ERROR, MS_CACHE_EVICTION };
 void ms_entity_count_cache(struct ms_entity *e, enum ms_cache_event event);
 

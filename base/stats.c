@@ -14,6 +14,16 @@ const char *ms_verb_name(int verb)
     return verb >= 0 && verb < MS_VERB_COUNT ? names[verb] : "unknown";
 }
 
+const char *ms_event_name(int event)
+{
+    static const char *const names[] = {
+#define MS_X(name, text) text,
+        MS_EVENTS(MS_X)
+#undef MS_X
+    };
+    return event >= 0 && event < MS_EVENT_COUNT ? names[event] : "unknown";
+}
+
 /* ---- slots ---------------------------------------------------------------------------------- */
 
 static uint64_t get(const uint64_t *word)
@@ -34,6 +44,8 @@ void ms_stats_from_slot(struct ms_entity_stats *out, const struct ms_stats_slot 
     out->cache_misses = get(&slot->cache_misses);
     out->cache_errors = get(&slot->cache_errors);
     out->cache_evictions = get(&slot->cache_evictions);
+    for (int i = 0; i < MS_EVENT_COUNT; i++)
+        out->events[i] = get(&slot->events[i]);
     for (int v = 0; v < MS_VERB_COUNT; v++) {
         const struct ms_stats_verb *from = &slot->verbs[v];
         struct ms_verb_stats *to = &out->verbs[v];
@@ -63,6 +75,7 @@ void ms_stats_to_slot(struct ms_stats_slot *out, const struct ms_entity_stats *s
     out->cache_misses = stats->cache_misses;
     out->cache_errors = stats->cache_errors;
     out->cache_evictions = stats->cache_evictions;
+    memcpy(out->events, stats->events, sizeof stats->events);
     for (int v = 0; v < MS_VERB_COUNT; v++) {
         const struct ms_verb_stats *from = &stats->verbs[v];
         struct ms_stats_verb *to = &out->verbs[v];
@@ -137,6 +150,8 @@ void ms_stats_add(struct ms_entity_stats *sum, const struct ms_entity_stats *mor
     sum->cache_misses += more->cache_misses;
     sum->cache_errors += more->cache_errors;
     sum->cache_evictions += more->cache_evictions;
+    for (int i = 0; i < MS_EVENT_COUNT; i++)
+        sum->events[i] += more->events[i];
     for (int v = 0; v < MS_VERB_COUNT; v++)
         add_verb(&sum->verbs[v], &more->verbs[v]);
 }
@@ -171,6 +186,8 @@ static void subtract_entity(struct ms_entity_stats *from, const struct ms_entity
     subtract(&from->cache_misses, value->cache_misses);
     subtract(&from->cache_errors, value->cache_errors);
     subtract(&from->cache_evictions, value->cache_evictions);
+    for (int i = 0; i < MS_EVENT_COUNT; i++)
+        subtract(&from->events[i], value->events[i]);
     for (int v = 0; v < MS_VERB_COUNT; v++)
         subtract_verb(&from->verbs[v], &value->verbs[v]);
 }

@@ -10,7 +10,9 @@
 #include <mstore/stats.h>
 
 #define MS_STATS_MAGIC       "MSTATS1\n"
-#define MS_STATS_VERSION     1u
+#define MS_STATS_VERSION     2u
+#define MS_STATS_VERSION_MIN 1u /* had no kind member, no events */
+#define MS_STATS_EVENTS      32u
 #define MS_STATS_SLOTS       256u
 #define MS_STATS_SAMPLES     512u
 #define MS_STATS_INTERVAL_NS UINT64_C(1000000000)
@@ -31,7 +33,9 @@ struct ms_stats_slot {
     uint64_t moved_in_bytes, moved_out_bytes;
     uint64_t cache_hits, cache_misses, cache_errors, cache_evictions;
     struct ms_stats_verb verbs[MS_VERB_COUNT];
-    uint8_t padding[32768 - 512 - MS_VERB_COUNT * sizeof(struct ms_stats_verb)];
+    uint64_t events[MS_STATS_EVENTS]; /* since version 2 */
+    uint8_t padding[32768 - 512 - MS_VERB_COUNT * sizeof(struct ms_stats_verb) -
+                    MS_STATS_EVENTS * sizeof(uint64_t)];
 };
 
 struct ms_stats_header {
@@ -61,7 +65,9 @@ _Static_assert(offsetof(struct ms_stats_region, samples) == 4096, "layout");
 _Static_assert(offsetof(struct ms_stats_region, slots) == 24576, "layout");
 _Static_assert(offsetof(struct ms_stats_slot, verbs) == 512, "layout");
 _Static_assert(sizeof(struct ms_stats_verb) == 2496, "layout");
+_Static_assert(offsetof(struct ms_stats_slot, events) == 30464, "layout");
 _Static_assert(sizeof(struct ms_stats_slot) == 32768, "layout");
+_Static_assert((unsigned)MS_EVENT_COUNT <= MS_STATS_EVENTS, "layout");
 
 static inline uint64_t ms_stats_region_bytes(uint32_t slots)
 {

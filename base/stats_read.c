@@ -45,8 +45,9 @@ static int read_header(int fd, const char *path, struct ms_stats_header *h, stru
         return ms_error_errno(err, errno, "read %s", path);
     if (got == 0 || memcmp(h->magic, MS_STATS_MAGIC, sizeof h->magic) != 0)
         return ms_error_set(err, MS_ERR_FORMAT, "%s is no statistics file", path);
-    if (h->version != MS_STATS_VERSION || h->verbs != MS_VERB_COUNT ||
-        h->slot_bytes != sizeof(struct ms_stats_slot) || h->sample_capacity != MS_STATS_SAMPLES)
+    if (h->version < MS_STATS_VERSION_MIN || h->version > MS_STATS_VERSION ||
+        h->verbs != MS_VERB_COUNT || h->slot_bytes != sizeof(struct ms_stats_slot) ||
+        h->sample_capacity != MS_STATS_SAMPLES)
         return ms_error_set(err, MS_ERR_FORMAT,
                             "%s was written by another version of mstore or another kind of "
                             "machine",
@@ -80,20 +81,23 @@ static int read_samples(int fd, const char *path, struct ms_stats_snapshot *s, s
     return 0;
 }
 
-static int read_slots(int fd, const char *path, uint32_t count, struct ms_stats_snapshot *s,
-                      struct ms_error *err)
+static int read_slots(int fd, const char *path, const struct ms_stats_header *h,
+                      struct ms_stats_snapshot *s, struct ms_error *err)
 {
     MS_AUTO_FREE struct ms_stats_slot *slot = malloc(sizeof *slot);
     if (!slot)
         return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory to read %s", path);
     s->count = 0;
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = 0; i < h->slots_used; i++) {
         int code = read_part(fd, path, slot, sizeof *slot, ms_stats_region_bytes(i), err);
         if (code)
             return code;
         if (!slot->used)
             continue;
-        if (slot->kind > MS_STATS_CACHE || !is_string(slot->store, sizeof slot->store) ||
+        if (h->version < 2)
+            memset(slot->events, 0, sizeof slot->events);
+        if (slot->kind > (h->version < 2 ? MS_STATS_CACHE : MS_STATS_KIND_LAST) ||
+            !is_string(slot->store, sizeof slot->store) ||
             !is_string(slot->name, sizeof slot->name))
             return ms_error_set(err, MS_ERR_FORMAT, "%s is damaged: entity %u makes no sense", path,
                                 (unsigned)i);
@@ -118,7 +122,7 @@ static int read_open(int fd, const char *path, struct ms_stats_snapshot **out, s
     memcpy(s->program, h.program, sizeof s->program);
     code = read_samples(fd, path, s, err);
     if (!code)
-        code = read_slots(fd, path, h.slots_used, s, err);
+        code = read_slots(fd, path, &h, s, err);
     if (code) {
         ms_stats_free(s);
         return code;

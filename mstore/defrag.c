@@ -36,7 +36,7 @@ static int take_part(struct defrag *d, const struct ms_defrag_part *part, struct
     if (code)
         return code;
     item = (struct ms_item_ref){.key = ms_str(name)};
-    code = d->store->ops->load(d->store, item, (int64_t)part->offset, part->size, &bytes, err);
+    code = ms_self_verbs.load(d->store, item, (int64_t)part->offset, part->size, &bytes, err);
     if (!code && ms_buf_size(bytes) < part->size)
         code = ms_error_set(err, MS_ERR_RANGE, "Read range error: %s has no %llu bytes at %llu",
                             name, (unsigned long long)part->size, (unsigned long long)part->offset);
@@ -76,7 +76,7 @@ static int write_target(struct defrag *d, struct ms_view target, struct ms_error
     if (code)
         return code;
     struct ms_item_ref item = {.key = ms_str(name)};
-    code = d->store->ops->write(d->store, item, 0, &always, &d->writer, err);
+    code = ms_self_verbs.write(d->store, item, 0, &always, &d->writer, err);
     if (code)
         return code;
     code = take_parts(d, err);

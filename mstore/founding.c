@@ -363,6 +363,7 @@ static int use_layout(struct ms_self *self, struct ms_layout *l, struct ms_error
         ms_layout_free(l);
         return code;
     }
+    ms_roster_count_as(roster, self->base.url);
     MS_HOLD(&self->mutex);
     self->roster = roster;
     return 0;

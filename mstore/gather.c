@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "base/hash.h"
 #include "base/text.h"
+#include "mstore/self.h"
 
 #include <stdlib.h>
 
@@ -43,7 +44,7 @@ static int writer_commit(struct ms_store_writer *base, struct ms_tag *tag, struc
     struct gather_writer *w = (struct gather_writer *)base;
     struct ms_item_ref item = {.key = ms_buf_view(w->key), .deleted = w->deleted};
     MS_AUTO_BUF struct ms_buf *value = ms_collect_take(&w->collected);
-    int code = value ? w->store->ops->store(w->store, item, value, &w->pre, tag, err)
+    int code = value ? ms_self_verbs.store(w->store, item, value, &w->pre, tag, err)
                      : ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a value");
     writer_abort(base);
     return code;
@@ -106,7 +107,7 @@ int ms_gather_read(struct ms_store *s, struct ms_item_ref item, struct ms_store_
     struct gather_reader *r = calloc(1, sizeof *r);
     if (!r)
         return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a reader");
-    int code = s->ops->load(s, item, 0, MS_SIZE_TO_END, &r->value, err);
+    int code = ms_self_verbs.load(s, item, 0, MS_SIZE_TO_END, &r->value, err);
     if (code) {
         free(r);
         return code;
@@ -127,7 +128,7 @@ int ms_gather_hash(struct ms_store *s, struct ms_item_ref item, const char *algo
     int code = ms_hash_new(algorithm, &h, err);
     if (code)
         return code;
-    code = s->ops->load(s, item, 0, MS_SIZE_TO_END, &value, err);
+    code = ms_self_verbs.load(s, item, 0, MS_SIZE_TO_END, &value, err);
     if (!code)
         code = ms_hash_update(h, ms_buf_view(value), err);
     if (!code)

@@ -286,10 +286,12 @@ static void note_life(struct ms_health *h, bool probe, uint64_t now_ns)
     }
 }
 
-void ms_health_note(struct ms_health *h, bool probe, int code, const char *sentence,
-                    uint64_t now_ns, uint64_t spent_ns, uint64_t bytes)
+enum ms_health_change ms_health_note(struct ms_health *h, bool probe, int code,
+                                     const char *sentence, uint64_t now_ns, uint64_t spent_ns,
+                                     uint64_t bytes)
 {
     MS_HOLD(&h->mutex);
+    bool was_closed = h->state == MS_HEALTH_CLOSED;
     enum verdict verdict = judge(h, code, spent_ns, bytes);
     h->calls++;
     h->under_way -= h->under_way > 0;
@@ -314,6 +316,10 @@ void ms_health_note(struct ms_health *h, bool probe, int code, const char *sente
         }
         break;
     }
+    bool is_closed = h->state == MS_HEALTH_CLOSED;
+    return was_closed == is_closed ? MS_HEALTH_SAME
+           : was_closed            ? MS_HEALTH_OPENED
+                                   : MS_HEALTH_CLOSED_AGAIN;
 }
 
 /* ---- speed ---- */
@@ -334,6 +340,12 @@ uint64_t ms_health_late_ns(const struct ms_health *h, uint64_t bytes)
 {
     MS_HOLD(&h->self->mutex);
     return late(h, bytes);
+}
+
+bool ms_health_away(const struct ms_health *h)
+{
+    MS_HOLD(&h->self->mutex);
+    return h->state != MS_HEALTH_CLOSED;
 }
 
 bool ms_health_full(const struct ms_health *h, uint64_t now_ns)

@@ -59,14 +59,17 @@ int ms_health_admit(struct ms_health *h, const char *member, uint64_t now_ns, bo
 void ms_health_try_now(struct ms_health *h, uint64_t now_ns);
 
 #define MS_HEALTH_UNMEASURED UINT64_MAX
-/* After each admitted call: what came of it and how long it took. bytes: moved by it, of one that
+enum ms_health_change { MS_HEALTH_SAME, MS_HEALTH_OPENED, MS_HEALTH_CLOSED_AGAIN };
+/* After each admitted call: what came of it and how long it took. Returns what that did to the
+ * breaker. bytes: moved by it, of one that
  * failed or was cancelled those it was to move (0 of a cancelled one: not known, then nothing
  * follows from it); MS_HEALTH_UNMEASURED for calls whose duration says nothing about a load's
  * (stores, which wait for a disk; listings): these still count for the breaker. What is wrong with
  * the key and not with the member (NOT_FOUND, EXISTS, RANGE, …) is health; CANCELLED is neither.
  * sentence may be NULL. */
-void ms_health_note(struct ms_health *h, bool probe, int code, const char *sentence,
-                    uint64_t now_ns, uint64_t spent_ns, uint64_t bytes);
+enum ms_health_change ms_health_note(struct ms_health *h, bool probe, int code,
+                                     const char *sentence, uint64_t now_ns, uint64_t spent_ns,
+                                     uint64_t bytes);
 
 /* How long a call that moves so many bytes is expected to take; for choosing the fastest member.
  * Unknown members get a guess (1 ms and 125 MB/s). Each question that is not followed by a call
@@ -78,6 +81,8 @@ uint64_t ms_health_expected_ns(const struct ms_health *h, uint64_t bytes);
  * recent calls. At the percentile itself every twentieth call would want a hedge, and a budget of
  * 2 % would be spent when a slow one comes. */
 uint64_t ms_health_late_ns(const struct ms_health *h, uint64_t bytes);
+/* The breaker is not closed. */
+bool ms_health_away(const struct ms_health *h);
 /* A store had no space within the last minute: write to others first. */
 bool ms_health_full(const struct ms_health *h, uint64_t now_ns);
 

@@ -32,6 +32,7 @@ int ms_member_new(const struct ms_member_options *o, struct ms_backend *backend,
     m->uuid = o->uuid;
     m->key = *o->key;
     m->clock = o->clock;
+    m->counts = o->counted_as ? ms_entity_get(MS_STATS_MEMBER, o->counted_as, name) : NULL;
     m->backend = backend;
     atomic_init(&m->refs, 1);
     ms_mutex_init(&m->mutex);
@@ -52,6 +53,7 @@ void ms_member_unref(struct ms_member *m)
         return;
     ms_backend_free(m->backend);
     ms_health_free(m->health);
+    ms_entity_put(m->counts);
     ms_cond_fini(&m->changed);
     ms_mutex_fini(&m->mutex);
     explicit_bzero(&m->key, sizeof m->key);
@@ -215,19 +217,25 @@ void ms_member_identify(struct ms_member *m, const struct ms_uuid *store,
 
 /* ---- the frame around a call ---- */
 
-void ms_member_step(struct ms_member *m, struct ms_member_call *call)
+void ms_member_step(struct ms_member *m, int verb, struct ms_member_call *call)
 {
-    *call = (struct ms_member_call){.member = m, .begin_ns = ms_clock_now(m->clock)};
+    *call = (struct ms_member_call){.member = m,
+                                    .begin_ns = ms_clock_now(m->clock),
+                                    .begin = m->counts ? ms_entity_begin(m->clock) : 0,
+                                    .verb = verb};
 }
 
-int ms_member_begin(struct ms_member *m, struct ms_member_call *call, struct ms_error *err)
+int ms_member_begin(struct ms_member *m, int verb, struct ms_member_call *call,
+                    struct ms_error *err)
 {
-    ms_member_step(m, call);
+    ms_member_step(m, verb, call);
     int code = ms_health_admit(m->health, m->name, call->begin_ns, &call->probe, err);
-    if (code)
+    if (code) {
+        ms_entity_count_event(m->counts, MS_EVENT_REFUSED);
         return code;
+    }
     code = make_ready(m, call->probe, err);
-    return code ? ms_member_end(call, code, MS_HEALTH_UNMEASURED, err) : 0;
+    return code ? ms_member_end(call, code, MS_HEALTH_UNMEASURED, 0, err) : 0;
 }
 
 /* Says something about the key, not about the member. */
@@ -245,12 +253,29 @@ static bool about_the_key(int code)
     }
 }
 
-int ms_member_end(struct ms_member_call *call, int code, uint64_t bytes, struct ms_error *err)
+static void count(const struct ms_member_call *call, int code, uint64_t volume,
+                  enum ms_health_change change)
+{
+    struct ms_entity *counts = call->member->counts;
+    int verb = call->verb;
+    if (verb < 0 && verb != MS_MEMBER_STEP && code)
+        verb = ~verb; /* that stream does not come to be */
+    if (counts && verb >= 0)
+        ms_entity_count(counts, call->member->clock, (enum ms_verb)verb, call->begin, code,
+                        code ? 0 : volume);
+    if (change != MS_HEALTH_SAME)
+        ms_entity_count_event(counts, change == MS_HEALTH_OPENED ? MS_EVENT_BREAKER_OPENED
+                                                                 : MS_EVENT_BREAKER_CLOSED);
+}
+
+int ms_member_end(struct ms_member_call *call, int code, uint64_t measured, uint64_t volume,
+                  struct ms_error *err)
 {
     struct ms_member *m = call->member;
     uint64_t now = ms_clock_now(m->clock);
-    ms_health_note(m->health, call->probe, code, code && err ? err->text : NULL, now,
-                   now - call->begin_ns, bytes);
+    count(call, code, volume,
+          ms_health_note(m->health, call->probe, code, code && err ? err->text : NULL, now,
+                         now - call->begin_ns, measured));
     return about_the_key(code) ? code : ms_error_prefix(err, code, "member %s", m->name);
 }
 
@@ -258,10 +283,10 @@ int ms_member_open(struct ms_member *m, struct ms_error *err)
 {
     struct ms_member_call call;
     struct ms_error why = {0};
-    int code = ms_member_begin(m, &call, &why);
+    int code = ms_member_begin(m, MS_VERB_OTHER, &call, &why);
     if (code)
         return ms_error_set(err, code, "%s", why.text);
-    return ms_member_end(&call, 0, MS_HEALTH_UNMEASURED, NULL);
+    return ms_member_end(&call, 0, MS_HEALTH_UNMEASURED, 0, NULL);
 }
 
 /* ---- making ---- */

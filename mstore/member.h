@@ -26,6 +26,7 @@ struct ms_member_options {
     const struct ms_seal_key *key; /* of the mark; copied */
     struct ms_clock *clock;
     uint64_t seed;
+    const char *counted_as; /* the store's URL in the statistics; NULL: calls are not counted */
 };
 
 /* Owns backend (closed) on success. One reference. */
@@ -92,11 +93,16 @@ int ms_member_list(struct ms_member *m, struct ms_view folder,
                    const struct ms_list_request *request, ms_member_entry fn, void *ctx,
                    struct ms_error *err) MS_MUST_CHECK;
 
-/* Streams. The handles are the backend's; each append, read, commit counts as a call. NULL after
- * commit and abort. */
+/* Streams. The handles are the backend's. For the member's health each append, read, commit is a
+ * call; in the statistics a stream is one. NULL after commit and abort. */
+struct ms_member_spent { /* so far; atomic: several threads may read */
+    uint64_t time, bytes;
+    int code;
+};
 struct ms_member_writer {
     struct ms_member *member;
     struct ms_writer *writer;
+    struct ms_member_spent spent;
 };
 int ms_member_write(struct ms_member *m, struct ms_view name, uint64_t size_hint,
                     const struct ms_precondition *pre, struct ms_member_writer *out,
@@ -109,6 +115,7 @@ void ms_member_abort(struct ms_member_writer *w);
 struct ms_member_reader {
     struct ms_member *member;
     struct ms_reader *reader;
+    struct ms_member_spent spent;
 };
 int ms_member_read(struct ms_member *m, struct ms_view name, struct ms_member_reader *out,
                    struct ms_error *err) MS_MUST_CHECK;

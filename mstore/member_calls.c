@@ -2,41 +2,67 @@
 #include "mstore/member_parts.h"
 #include "mstore/names.h"
 
-/* Wraps a call on m->backend that moves `bytes`. The sentence is needed here, for the health. */
-#define CALL(m, err, bytes, call_backend)                                                          \
+/* Wraps a call on m->backend. measured: bytes it moved, for the health; volume: payload, for the
+ * statistics. The sentence is needed here, for the health. */
+#define CALL(m, err, verb, measured, volume, call_backend)                                         \
     ({                                                                                             \
         struct ms_error own_ = {0}, *why = (err) ? (err) : &own_;                                  \
         struct ms_member_call call_;                                                               \
-        int code_ = ms_member_begin((m), &call_, why);                                             \
+        int code_ = ms_member_begin((m), (verb), &call_, why);                                     \
         if (!code_) {                                                                              \
             code_ = (call_backend);                                                                \
-            code_ = ms_member_end(&call_, code_, (bytes), why);                                    \
+            code_ = ms_member_end(&call_, code_, (measured), (volume), why);                       \
         }                                                                                          \
         code_;                                                                                     \
     })
-/* The same for a later step of a stream: the member is open. */
-#define STEP(m, err, bytes, call_stream)                                                           \
+/* The same for a later step of a stream: the member is open. spent: of the stream. */
+#define STEP(m, err, spent_, measured, volume, call_stream)                                        \
     ({                                                                                             \
         struct ms_error own_ = {0}, *why = (err) ? (err) : &own_;                                  \
         struct ms_member_call call_;                                                               \
-        ms_member_step((m), &call_);                                                               \
+        ms_member_step((m), MS_MEMBER_STEP, &call_);                                               \
         int code_ = (call_stream);                                                                 \
-        ms_member_end(&call_, code_, (bytes), why);                                                \
+        code_ = ms_member_end(&call_, code_, (measured), 0, why);                                  \
+        stream_step(&call_, (spent_), code_, (volume));                                            \
+        code_;                                                                                     \
     })
 #define UNMEASURED MS_HEALTH_UNMEASURED
+
+static void stream_step(const struct ms_member_call *call, struct ms_member_spent *spent, int code,
+                        uint64_t volume)
+{
+    if (!call->member->counts)
+        return;
+    uint64_t time = ms_entity_begin(call->member->clock) - call->begin;
+    __atomic_fetch_add(&spent->time, time, __ATOMIC_RELAXED);
+    if (code)
+        __atomic_store_n(&spent->code, code, __ATOMIC_RELAXED);
+    else
+        __atomic_fetch_add(&spent->bytes, volume, __ATOMIC_RELAXED);
+}
+
+/* A stream is one call, as long as its steps took together. */
+static void stream_end(struct ms_member *m, enum ms_verb verb, const struct ms_member_spent *spent)
+{
+    if (m->counts)
+        ms_entity_count(m->counts, m->clock, verb, ms_entity_begin(m->clock) - spent->time,
+                        spent->code, spent->bytes);
+}
 
 int ms_member_info(struct ms_member *m, struct ms_view name, struct ms_info *out,
                    struct ms_error *err)
 {
-    return CALL(m, err, 0, ms_backend_info(m->backend, name, out, why));
+    return CALL(m, err, MS_VERB_INFO, 0, 0, ms_backend_info(m->backend, name, out, why));
 }
 
 int ms_member_load(struct ms_member *m, struct ms_view name, int64_t offset, uint64_t size,
                    struct ms_buf **out, struct ms_info *info, struct ms_error *err)
 {
     struct ms_buf *loaded = NULL;
-    int code = CALL(m, err, loaded ? ms_buf_size(loaded) : size, /* what it was to move */
-                    ms_backend_load(m->backend, name, offset, size, &loaded, info, why));
+    int code =
+        CALL(m, err, MS_VERB_LOAD, loaded ? ms_buf_size(loaded) : size, /* what it was to move */
+             loaded ? ms_buf_size(loaded) : 0,
+             ms_backend_load(m->backend, name, offset, size, &loaded, info, why));
     if (!code)
         *out = loaded;
     return code;
@@ -45,52 +71,57 @@ int ms_member_load(struct ms_member *m, struct ms_view name, int64_t offset, uin
 int ms_member_store(struct ms_member *m, struct ms_view name, struct ms_buf *value,
                     const struct ms_precondition *pre, struct ms_tag *tag, struct ms_error *err)
 {
-    return CALL(m, err, UNMEASURED, ms_backend_store(m->backend, name, value, pre, tag, why));
+    return CALL(m, err, MS_VERB_STORE, UNMEASURED, ms_buf_size(value),
+                ms_backend_store(m->backend, name, value, pre, tag, why));
 }
 
 int ms_member_delete(struct ms_member *m, struct ms_view name, struct ms_error *err)
 {
-    return CALL(m, err, UNMEASURED, ms_backend_delete(m->backend, name, why));
+    return CALL(m, err, MS_VERB_DELETE, UNMEASURED, 0, ms_backend_delete(m->backend, name, why));
 }
 
 int ms_member_delete_many(struct ms_member *m, struct ms_deletion *items, size_t count,
                           struct ms_error *err)
 {
-    return CALL(m, err, UNMEASURED, ms_backend_delete_many(m->backend, items, count, why));
+    return CALL(m, err, MS_VERB_DELETE, UNMEASURED, 0,
+                ms_backend_delete_many(m->backend, items, count, why));
 }
 
 int ms_member_mkdir(struct ms_member *m, struct ms_view name, struct ms_error *err)
 {
-    return CALL(m, err, UNMEASURED, ms_backend_mkdir(m->backend, name, why));
+    return CALL(m, err, MS_VERB_MKDIR, UNMEASURED, 0, ms_backend_mkdir(m->backend, name, why));
 }
 
 int ms_member_rmdir(struct ms_member *m, struct ms_view name, struct ms_error *err)
 {
-    return CALL(m, err, UNMEASURED, ms_backend_rmdir(m->backend, name, why));
+    return CALL(m, err, MS_VERB_RMDIR, UNMEASURED, 0, ms_backend_rmdir(m->backend, name, why));
 }
 
 int ms_member_move(struct ms_member *m, struct ms_view from, struct ms_view to,
                    const struct ms_precondition *pre, struct ms_error *err)
 {
-    return CALL(m, err, UNMEASURED, ms_backend_move(m->backend, from, to, pre, why));
+    return CALL(m, err, MS_VERB_MOVE, UNMEASURED, 0,
+                ms_backend_move(m->backend, from, to, pre, why));
 }
 
 int ms_member_hash(struct ms_member *m, struct ms_view name, const char *algorithm, char *hex,
                    size_t hex_size, struct ms_error *err)
 {
-    return CALL(m, err, UNMEASURED,
+    return CALL(m, err, MS_VERB_HASH, UNMEASURED, 0,
                 ms_backend_hash(m->backend, name, algorithm, hex, hex_size, why));
 }
 
 int ms_member_usage(struct ms_member *m, uint64_t *total_bytes, uint64_t *free_bytes,
                     struct ms_error *err)
 {
-    return CALL(m, err, UNMEASURED, ms_backend_usage(m->backend, total_bytes, free_bytes, why));
+    return CALL(m, err, MS_VERB_OTHER, UNMEASURED, 0,
+                ms_backend_usage(m->backend, total_bytes, free_bytes, why));
 }
 
 int ms_member_sweep(struct ms_member *m, uint64_t age_ns, uint64_t *removed, struct ms_error *err)
 {
-    return CALL(m, err, UNMEASURED, ms_backend_sweep(m->backend, age_ns, removed, why));
+    return CALL(m, err, MS_VERB_OTHER, UNMEASURED, 0,
+                ms_backend_sweep(m->backend, age_ns, removed, why));
 }
 
 /* ---- listing ---- */
@@ -116,7 +147,8 @@ int ms_member_list_open(struct ms_member *m, struct ms_view folder,
                         struct ms_error *err)
 {
     struct ms_lister *l = NULL;
-    int code = CALL(m, err, UNMEASURED, ms_backend_list(m->backend, folder, request, &l, why));
+    int code = CALL(m, err, MS_VERB_LIST, UNMEASURED, 0,
+                    ms_backend_list(m->backend, folder, request, &l, why));
     if (code && code != MS_ERR_NOT_FOUND)
         return code;
     *out = (struct ms_member_lister){ms_member_ref(m), l};
@@ -131,9 +163,9 @@ int ms_member_list_next(struct ms_member_lister *l, const struct ms_entry **out,
     *out = NULL;
     if (!l->lister)
         return 0;
-    ms_member_step(l->member, &call);
+    ms_member_step(l->member, MS_VERB_LIST, &call);
     int code = ms_lister_next(l->lister, out, why);
-    return code ? ms_member_end(&call, code, UNMEASURED, why) : 0; /* entries are no calls */
+    return code ? ms_member_end(&call, code, UNMEASURED, 0, why) : 0; /* entries are no calls */
 }
 
 void ms_member_list_close(struct ms_member_lister *l)
@@ -168,21 +200,24 @@ int ms_member_write(struct ms_member *m, struct ms_view name, uint64_t size_hint
                     struct ms_error *err)
 {
     struct ms_writer *w = NULL;
-    int code =
-        CALL(m, err, UNMEASURED, ms_backend_write(m->backend, name, size_hint, pre, &w, why));
+    int code = CALL(m, err, MS_MEMBER_OPENS(MS_VERB_STORE), UNMEASURED, 0,
+                    ms_backend_write(m->backend, name, size_hint, pre, &w, why));
     if (!code)
-        *out = (struct ms_member_writer){ms_member_ref(m), w};
+        *out = (struct ms_member_writer){.member = ms_member_ref(m), .writer = w};
     return code;
 }
 
 int ms_member_append(struct ms_member_writer *w, struct ms_view bytes, struct ms_error *err)
 {
-    return STEP(w->member, err, UNMEASURED, ms_writer_append(w->writer, bytes, why));
+    return STEP(w->member, err, &w->spent, UNMEASURED, bytes.size,
+                ms_writer_append(w->writer, bytes, why));
 }
 
 int ms_member_commit(struct ms_member_writer *w, struct ms_tag *tag, struct ms_error *err)
 {
-    int code = STEP(w->member, err, UNMEASURED, ms_writer_commit(w->writer, tag, why));
+    int code =
+        STEP(w->member, err, &w->spent, UNMEASURED, 0, ms_writer_commit(w->writer, tag, why));
+    stream_end(w->member, MS_VERB_STORE, &w->spent);
     ms_member_unref(w->member);
     *w = (struct ms_member_writer){0};
     return code;
@@ -191,6 +226,8 @@ int ms_member_commit(struct ms_member_writer *w, struct ms_tag *tag, struct ms_e
 void ms_member_abort(struct ms_member_writer *w)
 {
     ms_writer_abort(w->writer);
+    w->spent.code = w->spent.code ? w->spent.code : MS_ERR_CANCELLED;
+    stream_end(w->member, MS_VERB_STORE, &w->spent);
     ms_member_unref(w->member);
     *w = (struct ms_member_writer){0};
 }
@@ -199,9 +236,10 @@ int ms_member_read(struct ms_member *m, struct ms_view name, struct ms_member_re
                    struct ms_error *err)
 {
     struct ms_reader *r = NULL;
-    int code = CALL(m, err, 0, ms_backend_read(m->backend, name, &r, why));
+    int code = CALL(m, err, MS_MEMBER_OPENS(MS_VERB_LOAD), 0, 0,
+                    ms_backend_read(m->backend, name, &r, why));
     if (!code)
-        *out = (struct ms_member_reader){ms_member_ref(m), r};
+        *out = (struct ms_member_reader){.member = ms_member_ref(m), .reader = r};
     return code;
 }
 
@@ -209,12 +247,14 @@ int ms_member_read_at(struct ms_member_reader *r, uint64_t offset, uint8_t *into
                       size_t *got, struct ms_error *err)
 {
     *got = 0;
-    return STEP(r->member, err, *got, ms_reader_read(r->reader, offset, into, size, got, why));
+    return STEP(r->member, err, &r->spent, *got, *got,
+                ms_reader_read(r->reader, offset, into, size, got, why));
 }
 
 void ms_member_read_close(struct ms_member_reader *r)
 {
     ms_reader_close(r->reader);
+    stream_end(r->member, MS_VERB_LOAD, &r->spent);
     ms_member_unref(r->member);
     *r = (struct ms_member_reader){0};
 }

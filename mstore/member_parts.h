@@ -4,8 +4,10 @@
 
 #include "mstore/member.h"
 
+#include "base/entity.h"
 #include "base/sync.h"
 
+#include <limits.h>
 #include <stdatomic.h>
 
 enum ms_member_stage { MS_MEMBER_CLOSED, MS_MEMBER_OPENING, MS_MEMBER_READY };
@@ -21,6 +23,7 @@ struct ms_member {
     struct ms_clock *clock;
     struct ms_backend *backend; /* owned */
     struct ms_health *health;   /* owned */
+    struct ms_entity *counts;   /* NULL: not counted */
     atomic_uint refs;
     atomic_bool away;              /* somebody said that it was */
     atomic_uint_least64_t settled; /* times it had stopped answering when that was made up for */
@@ -36,16 +39,21 @@ struct ms_member {
 /* A call under way. */
 struct ms_member_call {
     struct ms_member *member;
-    uint64_t begin_ns;
+    uint64_t begin_ns, begin; /* by the clock; as the statistics measure it */
+    int verb;                 /* MS_VERB_…, or one of these: */
     bool probe;
 };
+#define MS_MEMBER_OPENS(verb) (~(int)(verb)) /* a stream, which counts when it ends */
+#define MS_MEMBER_STEP        INT_MIN        /* of a stream: counted with it */
 /* Asks the member's health, and opens the member if need be. */
-int ms_member_begin(struct ms_member *m, struct ms_member_call *call,
+int ms_member_begin(struct ms_member *m, int verb, struct ms_member_call *call,
                     struct ms_error *err) MS_MUST_CHECK;
-/* Tells the health what came of it. bytes: moved, or MS_HEALTH_UNMEASURED. Returns code, with the
- * member's name before the sentence where the member is to blame. */
-int ms_member_end(struct ms_member_call *call, int code, uint64_t bytes, struct ms_error *err);
+/* Tells the health what came of it, and counts it. measured: bytes moved, or MS_HEALTH_UNMEASURED;
+ * volume: payload. Returns code, with the member's name before the sentence where the member is to
+ * blame. */
+int ms_member_end(struct ms_member_call *call, int code, uint64_t measured, uint64_t volume,
+                  struct ms_error *err);
 /* The same for a later step of a stream that has begun. */
-void ms_member_step(struct ms_member *m, struct ms_member_call *call);
+void ms_member_step(struct ms_member *m, int verb, struct ms_member_call *call);
 
 #endif

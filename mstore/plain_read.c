@@ -10,6 +10,7 @@
 /* ---- whom to ask next ---- */
 
 struct asking {
+    const struct ms_site *site;
     struct ms_plain_call *call; /* the fan's */
     struct ms_fan *fan;
     unsigned started, missing, failed;
@@ -44,8 +45,10 @@ static unsigned ask(struct asking *a)
         if (!ms_fan_next(a->fan, r->clock, late, &leg)) {
             if (!ms_fan_running(a->fan))
                 return a->call->count;
-            if (ms_hedge_take(r->hedge))
+            if (ms_hedge_take(r->hedge)) {
+                ms_site_count(a->site, MS_EVENT_HEDGE);
                 start_next(a);
+            }
             late = late_at(a);
             continue;
         }
@@ -81,6 +84,7 @@ static int nobody(struct asking *a, const struct ms_site *site, struct ms_item_r
 static int first_answer(struct asking *a, const struct ms_site *site, struct ms_item_ref item,
                         unsigned *leg, struct ms_error *err)
 {
+    a->site = site;
     int code = ms_plain_fan(a->call, &a->fan, err);
     if (code)
         return code;

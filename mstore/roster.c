@@ -26,6 +26,9 @@ static void roster_free(struct ms_roster *r)
     }
     free(r->members);
     free(r->mirrors);
+    for (size_t i = 0; r->counts && i < r->layout->space_count; i++)
+        ms_entity_put(r->counts[i]);
+    free(r->counts);
     ms_placement_free(r->placement);
     ms_namespaces_unref(r->names);
     ms_hedge_free(r->hedge);
@@ -116,6 +119,14 @@ int ms_roster_new(struct ms_layout *layout, struct ms_member *const members[],
     }
     *out = &r->base;
     return 0;
+}
+
+void ms_roster_count_as(struct ms_roster *r, const char *store)
+{
+    size_t count = r->layout->space_count;
+    r->counts = calloc(count + 1, sizeof(struct ms_entity *));
+    for (size_t i = 0; r->counts && i < count; i++)
+        r->counts[i] = ms_entity_get(MS_STATS_NAMESPACE, store, r->layout->spaces[i].name);
 }
 
 struct ms_roster *ms_roster_ref(struct ms_roster *base)

@@ -4,6 +4,7 @@
 #ifndef MSTORE_ROSTER_H
 #define MSTORE_ROSTER_H
 
+#include "base/entity.h"
 #include "mstore/hedge.h"
 #include "mstore/layout.h"
 #include "mstore/member.h"
@@ -20,12 +21,16 @@ struct ms_roster {
     struct ms_clock *clock;
     struct ms_hedge *hedge; /* owned: the budget of all calls that began with this roster */
     struct ms_seal_key key;
+    struct ms_entity **counts; /* by index of layout->spaces; NULL: not counted */
 };
 
 /* Takes the layout on success, and a reference of each member. */
 int ms_roster_new(struct ms_layout *layout, struct ms_member *const members[],
                   struct ms_clock *clock, const struct ms_seal_key *key, struct ms_roster **out,
                   struct ms_error *err) MS_MUST_CHECK;
+/* From now on what its namespaces do is counted as that store's (mstore/stats.h). Before others
+ * have it. */
+void ms_roster_count_as(struct ms_roster *r, const char *store);
 struct ms_roster *ms_roster_ref(struct ms_roster *r);
 void ms_roster_unref(struct ms_roster *r);
 /* Waits until nobody but the caller holds a reference: what calls have left running (late copies,
@@ -48,6 +53,17 @@ int ms_site_of(struct ms_roster *r, struct ms_view whole, bool deleted, struct m
 static inline struct ms_member *ms_site_member(const struct ms_site *s, unsigned i)
 {
     return s->roster->members[s->order.member[i]];
+}
+
+/* A namespace's figures; NULL: not counted. */
+static inline struct ms_entity *ms_roster_counts(const struct ms_roster *r,
+                                                 const struct ms_layout_space *space)
+{
+    return r->counts && space ? r->counts[space - r->layout->spaces] : NULL;
+}
+static inline void ms_site_count(const struct ms_site *s, enum ms_event event)
+{
+    ms_entity_count_event(ms_roster_counts(s->roster, s->space), event);
 }
 
 #endif

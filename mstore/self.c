@@ -1,6 +1,7 @@
 /* mstore/self.c - the MStore's table of verbs: each finds the site of its key, and goes to the kind
  * of the key's namespace. */
 #include "mstore/kind.h"
+#include "mstore/self_count.h"
 
 #include "base/cleanup.h"
 #include "base/text.h"
@@ -245,13 +246,7 @@ static void self_free(struct ms_store *s)
     free(self);
 }
 
-const struct ms_store_ops ms_self_ops = {
-    .create = ms_self_create,
-    .destroy = ms_self_destroy,
-    .open = ms_self_open,
-    .close = self_close,
-    .free = self_free,
-    .set_namespaces = self_set_namespaces,
+const struct ms_store_ops ms_self_verbs = {
     .load = self_load,
     .store = self_store,
     .info = self_info,
@@ -262,6 +257,25 @@ const struct ms_store_ops ms_self_ops = {
     .write = self_write,
     .read = self_read,
     .list = self_list,
+};
+
+const struct ms_store_ops ms_self_ops = {
+    .create = ms_self_create,
+    .destroy = ms_self_destroy,
+    .open = ms_self_open,
+    .close = self_close,
+    .free = self_free,
+    .set_namespaces = self_set_namespaces,
+    .load = ms_counted_load,
+    .store = ms_counted_store,
+    .info = ms_counted_info,
+    .remove = ms_counted_remove,
+    .move = ms_counted_move,
+    .hash = ms_counted_hash,
+    .defrag = ms_counted_defrag,
+    .write = ms_counted_write,
+    .read = ms_counted_read,
+    .list = ms_counted_list,
     .quota = self_quota,
     .usage = self_usage,
     .capabilities = self_capabilities,

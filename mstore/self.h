@@ -2,6 +2,7 @@
  *
  *     self.c       the table of verbs; each goes to the kind of the key's namespace (kind.h)
  *     self_move.c  moves
+ *     self_count.c the same, each call counted
  *     founding.c   create and open: which layout is in force, who the members are
  *     from_file.c  from a configuration file to a closed MStore
  *     remember.c   what is kept in the local state folder
@@ -38,6 +39,8 @@ static inline struct ms_self *ms_self_of(struct ms_store *s)
     return (struct ms_self *)s;
 }
 extern const struct ms_store_ops ms_self_ops;
+/* The calls on items and listings alone, not counted: for verbs that are made of others. */
+extern const struct ms_store_ops ms_self_verbs;
 
 struct ms_self_options {
     struct ms_clock *clock;

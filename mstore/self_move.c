@@ -42,10 +42,10 @@ int ms_self_carry(struct ms_store *s, struct ms_item_ref from, struct ms_item_re
     static const struct ms_precondition always = {.kind = MS_ALWAYS};
     struct ms_store_reader *r;
     struct ms_store_writer *w;
-    int code = s->ops->read(s, from, &r, err);
+    int code = ms_self_verbs.read(s, from, &r, err);
     if (code)
         return code;
-    code = s->ops->write(s, to, r->info.size_bytes, &always, &w, err);
+    code = ms_self_verbs.write(s, to, r->info.size_bytes, &always, &w, err);
     if (!code) {
         code = carry_bytes(r, w, err);
         if (code)
@@ -54,13 +54,13 @@ int ms_self_carry(struct ms_store *s, struct ms_item_ref from, struct ms_item_re
             code = ms_store_writer_commit(w, NULL, err);
     }
     ms_store_reader_close(r);
-    return code ? code : s->ops->remove(s, from, err);
+    return code ? code : ms_self_verbs.remove(s, from, err);
 }
 
 int ms_self_must_exist(struct ms_store *s, struct ms_item_ref item, struct ms_error *err)
 {
     struct ms_item_info info;
-    int code = s->ops->info(s, item, &info, err);
+    int code = ms_self_verbs.info(s, item, &info, err);
     return code || info.exists ? code : ms_self_not_found(item, err);
 }
 

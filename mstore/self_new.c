@@ -17,7 +17,8 @@ static int make_members(struct ms_self *self, struct ms_backend *backends[],
         const struct ms_member_options options = {.name = l->members[i].name,
                                                   .key = &self->conf->key,
                                                   .clock = o->clock,
-                                                  .seed = o->seed + 1000 + i};
+                                                  .seed = o->seed + 1000 + i,
+                                                  .counted_as = o->name};
         code = ms_member_new(&options, backends[i], &self->members[i], err);
         if (code)
             ms_backend_free(backends[i]);

@@ -32,6 +32,9 @@ void ms_mstore_status_free(struct ms_mstore_status *base)
     free(s);
 }
 
+static const char *const breakers[] = {
+    [MS_HEALTH_CLOSED] = "closed", [MS_HEALTH_OPEN] = "open", [MS_HEALTH_HALF_OPEN] = "half open"};
+
 static int ask_one(void *arg, size_t i)
 {
     struct status *s = arg;
@@ -48,6 +51,9 @@ static int ask_one(void *arg, size_t i)
     out->latency_ns = health.expected_ns;
     out->calls = health.calls;
     out->errors = health.errors;
+    out->refused = health.refused;
+    out->opened = health.opened;
+    out->breaker = breakers[health.state];
     return 0;
 }
 
@@ -60,6 +66,7 @@ static void describe_member(struct status *s, size_t i)
     out->state = ms_layout_states[m->state];
     out->weight = m->weight;
     out->total_bytes = out->free_bytes = UINT64_MAX;
+    out->breaker = breakers[MS_HEALTH_CLOSED];
     out->trouble = s->troubles[i].text;
     if (s->roster->members[i]) {
         out->url = ms_member_url(s->roster->members[i]);

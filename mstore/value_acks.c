@@ -139,6 +139,8 @@ void ms_value_acks_wait(struct ms_value_acks *a)
             continue;
         }
         overdue = true;
+        if (!ms_value_acks_enough(a))
+            ms_site_count(a->site, MS_EVENT_QUORUM_WAIT);
         deadline = !ms_value_acks_enough(a) && double_late_ones(a) ? ms_clock_now(a->clock) + grace
                                                                    : UINT64_MAX;
     }

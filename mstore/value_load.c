@@ -227,8 +227,10 @@ static bool hedge(struct asking *a)
     a->due_ns = UINT64_MAX;
     if (!budget || !ms_hedge_take(budget))
         return true;
-    if (ask_next(a)) /* sets due_ns */
+    if (ask_next(a)) { /* sets due_ns */
+        ms_site_count(&a->round->home.site, MS_EVENT_HEDGE);
         return true;
+    }
     if (a->impatient) {
         a->late = true;
         return false;

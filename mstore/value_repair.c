@@ -51,6 +51,8 @@ static int put_back(struct repair *r, const struct ms_value_place *place, struct
     code = ms_member_store(m, ms_name_view(&name), frame, guarded ? &absent : NULL, NULL, err);
     if (!code && r->home.shape.kind == MS_OWN_VALUE)
         ms_tombs_late(&r->home.site, m, ms_name_view(&name));
+    if (!code)
+        ms_site_count(&r->home.site, MS_EVENT_REPAIR);
     return code == MS_ERR_EXISTS ? 0 : code;
 }
 

@@ -81,7 +81,10 @@ int ms_errand_name(const struct ms_errand *e, const struct ms_held *held, struct
 bool ms_errand_hedge(const struct ms_versions *v)
 {
     struct ms_hedge *budget = v->site->roster->hedge;
-    return budget && ms_hedge_take(budget);
+    if (!budget || !ms_hedge_take(budget))
+        return false;
+    ms_site_count(v->site, MS_EVENT_HEDGE);
+    return true;
 }
 
 void ms_errand_note(struct ms_versions *v, unsigned voter, const struct ms_fan *fan)

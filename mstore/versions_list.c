@@ -189,6 +189,7 @@ int ms_versions_list(struct ms_versions *v, unsigned wanted, struct ms_error *er
             if (v->voter[leg].why.code)
                 ask_next(&r);
         } else {
+            ms_site_count(v->site, MS_EVENT_QUORUM_WAIT);
             may_hedge = next_voter(v) < v->count && ms_errand_hedge(v) && ask_next(&r);
         }
     }

@@ -39,13 +39,19 @@ static void single_free(struct ms_store *s)
     free(self);
 }
 
+/* Where somebody in front counts the calls, these are not counted twice. */
+static const char *counted_as(const struct ms_backend *backend)
+{
+    return backend->inner ? NULL : backend->url;
+}
+
 static int single_set_namespaces(struct ms_store *s, const struct ms_namespace *ns, size_t count,
                                  struct ms_error *err)
 {
     struct ms_single *self = ms_single_self(s);
     MS_AUTO_NAMESPACES struct ms_namespaces *older = ms_ns_current_get(&self->namespaces);
     struct ms_namespaces *newer;
-    int code = ms_namespaces_new(ns, count, s->url, older, &newer, err);
+    int code = ms_namespaces_new(ns, count, counted_as(self->backend), older, &newer, err);
     if (!code)
         ms_ns_current_replace(&self->namespaces, newer);
     return code;
@@ -251,8 +257,8 @@ int ms_single_new(struct ms_backend *backend, const struct ms_store_options *opt
                   struct ms_store **out, struct ms_error *err)
 {
     struct ms_namespaces *namespaces;
-    int code = ms_namespaces_new(options->namespaces, options->namespace_count, backend->url, NULL,
-                                 &namespaces, err);
+    int code = ms_namespaces_new(options->namespaces, options->namespace_count, counted_as(backend),
+                                 NULL, &namespaces, err);
     if (code)
         return code;
     struct ms_single *self = calloc(1, sizeof *self);

@@ -47,6 +47,9 @@ struct ms_mstore_member {
     const char *trouble;              /* one sentence; "" when there is none */
     uint64_t latency_ns;              /* expected, of a small call; 0 unknown */
     uint64_t calls, errors;           /* by this process */
+    uint64_t refused;                 /* calls not made, because the breaker was open */
+    uint64_t opened;                  /* times the breaker opened */
+    const char *breaker;              /* "closed", "open", "half open" */
     uint64_t total_bytes, free_bytes; /* UINT64_MAX: unknown */
 };
 struct ms_mstore_space {

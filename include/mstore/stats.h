@@ -1,7 +1,8 @@
 /* mstore/stats.h - what happened, how often, how long: counters of this or another process.
  *
  * Every call through a Store or a backend is counted in an *entity*: one for each backend, one for
- * each namespace of a Store; a Store's own figures are the sum of its namespaces. A process keeps
+ * each namespace of a Store, one for each member of a store of many members; a Store's own figures
+ * are the sum of its namespaces. A process keeps
  * its entities in a shared file ($MSTORE_STATS_DIR, else $XDG_RUNTIME_DIR/mstore, else
  * /tmp/mstore-UID; name PID.stats; MSTORE_STATS_DIR="" for none) that the program mstore-stats
  * reads while the process runs. Byte layout: docs/formats.md. Counters only grow; reading them is
@@ -40,7 +41,29 @@ enum ms_verb {
 
 MS_API const char *ms_verb_name(int verb);
 
-enum ms_stats_kind { MS_STATS_BACKEND, MS_STATS_NAMESPACE, MS_STATS_CACHE };
+enum ms_stats_kind { MS_STATS_BACKEND, MS_STATS_NAMESPACE, MS_STATS_CACHE, MS_STATS_MEMBER };
+#define MS_STATS_KIND_LAST MS_STATS_MEMBER
+
+/* What happens in a store of many members beside calls. The first ones are counted where a value's
+ * namespace is, the others (from REFUSED on) where the member is. Order is part of the file format:
+ * append only. */
+#define MS_EVENTS(X)                                                                               \
+    X(HEDGE, "hedges")             /* requests sent once more, because the first was late */       \
+    X(REPAIR, "repairs")           /* objects put back that were missing or damaged */             \
+    X(DEGRADED, "degraded")        /* calls made while a member that the key needs was away */     \
+    X(QUORUM_WAIT, "quorum_waits") /* waits beyond what is usual for members that are needed */    \
+    X(REFUSED, "refused")          /* calls not made, because the breaker was open */              \
+    X(BREAKER_OPENED, "breaker_opened")                                                            \
+    X(BREAKER_CLOSED, "breaker_closed")
+
+enum ms_event {
+#define MS_X(name, text) MS_EVENT_##name,
+    MS_EVENTS(MS_X)
+#undef MS_X
+        MS_EVENT_COUNT
+};
+
+MS_API const char *ms_event_name(int event);
 
 /* Latency histogram: 8 steps per power of two (value error at most 12.5 %), from 0 to 2^40 ns. */
 #define MS_HISTOGRAM_BUCKETS 304
@@ -60,11 +83,12 @@ struct ms_verb_stats {
 struct ms_entity_stats {
     enum ms_stats_kind kind;
     char store[128]; /* URL without secrets */
-    char name[64];   /* namespace; "" for a backend */
+    char name[64];   /* namespace, member; "" for a backend */
     uint64_t errors[MS_ERROR_SLOTS];
     uint64_t moved_in_bytes;  /* really read from the storage */
     uint64_t moved_out_bytes; /* really written to the storage */
     uint64_t cache_hits, cache_misses, cache_errors, cache_evictions;
+    uint64_t events[MS_EVENT_COUNT];
     struct ms_verb_stats verbs[MS_VERB_COUNT];
 };
 

@@ -143,6 +143,24 @@ rm -rf "$MSTORE_STATE_DIR"
 expect 0 get home.conf config
 same "the newest, though two members were away since" "$(cat out)" "without three"
 
+# ---- what is counted: one of three is away, and a load costs nothing more
+rm -rf "$MSTORE_STATE_DIR"
+mv home.two away
+expect 0 get home.conf config --stats saved
+mv away home.two
+expect 0 stats saved --json
+json_ok
+entity() { # KIND NAME EXPRESSION over e
+    json "[$3 for e in d['entities'] if (e['kind'], e['store'], e['name']) == ('$1', 'home.conf', '$2')]"
+}
+same "counted" "$(entity namespace '' '(e["verbs"]["load"]["calls"], e["verbs"]["load"]["errors"], e["events"]["degraded"])')" \
+    "[(1, 0, 1)]"
+same "the member" "$(entity member two 'e["events"]["breaker_opened"]')" "[1]"
+same "the others" "$(entity member one 'e["events"]')" "[{}]"
+"${MSTORE_STATS:?}" saved >out || problem "mstore-stats"
+prints "degraded 1"
+prints "breaker_opened 1"
+
 # ---- deletion, also with a member away
 rm -rf "$MSTORE_STATE_DIR"
 mv home.two away

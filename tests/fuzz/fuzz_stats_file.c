@@ -89,6 +89,7 @@ static void check_same(const struct ms_stats_snapshot *a, const struct ms_stats_
                   strcmp(x->name, y->name) == 0 && x->cache_hits == y->cache_hits);
         ms_assert(memcmp(x->errors, y->errors, sizeof(x->errors)) == 0);
         ms_assert(memcmp(x->verbs, y->verbs, sizeof(x->verbs)) == 0);
+        ms_assert(memcmp(x->events, y->events, sizeof(x->events)) == 0);
     }
 }
 

@@ -1,6 +1,7 @@
 /* Makes the files that the tests of mstore-stats read: counts like a process that uses two stores,
  * by a virtual clock so that every figure is known; then
  *   make_stats save FILE...   saves the figures, the same moment in each FILE
+ *   make_stats mstore FILE... the same, and those of a store of many members
  *   make_stats run            says its pid, counts on, ends with its standard input
  *   make_stats hostile        names that try to break out of every format */
 #include "base/clock.h"
@@ -44,6 +45,22 @@ static void count_store(const char *store)
     ms_entity_count_cache(cache, MS_CACHE_MISS);
 }
 
+/* A store of many members: 7 loads while one of two is away. */
+static void count_mstore(const char *store)
+{
+    struct ms_entity *data = ms_entity_get(MS_STATS_NAMESPACE, store, "data");
+    struct ms_entity *nas = ms_entity_get(MS_STATS_MEMBER, store, "nas");
+    struct ms_entity *usb = ms_entity_get(MS_STATS_MEMBER, store, "usb");
+    for (int i = 0; i < 7; i++) {
+        count(data, MS_VERB_LOAD, 1000000, 0, 500);
+        count(nas, MS_VERB_LOAD, 900000, 0, 564);
+        ms_entity_count_event(data, MS_EVENT_DEGRADED);
+    }
+    count(usb, MS_VERB_OTHER, 5000000, MS_ERR_TIMEOUT, 0);
+    ms_entity_count_event(usb, MS_EVENT_BREAKER_OPENED);
+    ms_entity_count_event(data, MS_EVENT_HEDGE);
+}
+
 static int save(char **paths)
 {
     struct ms_stats_snapshot *s;
@@ -81,7 +98,9 @@ int main(int argc, char **argv)
     }
     count_store("file:///srv/store");
     count_store("sftp://user@host/backup");
-    if (strcmp(argv[1], "save") == 0)
+    if (strcmp(argv[1], "mstore") == 0)
+        count_mstore("home.conf");
+    if (strcmp(argv[1], "save") == 0 || strcmp(argv[1], "mstore") == 0)
         return save(argv + 2);
     return strcmp(argv[1], "run") == 0 ? run() : 2;
 }

@@ -42,6 +42,32 @@ has() {
     }
 }
 
+# ---- a store of many members
+"$make" mstore "$work/many"
+expect 0 "$stats" "$work/many"
+has 'store home.conf'
+has ' member nas$'
+has 'events: hedges 1, degraded 7'
+has 'events: breaker_opened 1'
+expect 0 "$stats" --json "$work/many"
+python3 - "$work/out" <<'PY'
+import json, sys
+d = json.load(open(sys.argv[1]))
+s = [s for s in d["stores"] if s["store"] == "home.conf"][0]
+assert (s["load_calls"], s["load_volume"]) == (7, 3500), s["load_calls"] # of the namespaces alone
+assert (s["backend_load_calls"], s["backend_load_volume"]) == (7, 3948)
+e = s["events"]
+assert (e["hedges"], e["degraded"], e["breaker_opened"], e["repairs"]) == (1, 7, 1, 0), e
+usb = [e for e in s["entities"] if e["kind"] == "member" and e["name"] == "usb"][0]
+assert usb["events"]["breaker_opened"] == 1 and usb["errors"] == {"TIMEOUT": 1}
+PY
+expect 0 "$stats" --prometheus "$work/many"
+has 'mstore_events_total.kind="namespace",store="home.conf",namespace="data",event="degraded". 7'
+has 'mstore_events_total.kind="member",store="home.conf",namespace="usb",event="breaker_opened". 1'
+python3 "$here/check_prometheus.py" <"$work/out"
+expect 0 "$stats" --html "$work/many.html" "$work/many"
+grep -q '<p>Events: hedges 1, degraded 7, breaker_opened 1</p>' "$work/many.html" || fail "no events"
+
 # ---- saved files
 "$make" save "$work/a" "$work/b"
 [ ! -e "$work/run" ] || [ -z "$(ls "$work/run")" ] || fail "the maker left its shared file"

@@ -59,6 +59,10 @@ static void names(void **state)
     assert_string_equal(ms_verb_name(MS_VERB_OTHER), "other");
     assert_string_equal(ms_verb_name(-1), "unknown");
     assert_string_equal(ms_verb_name(MS_VERB_COUNT), "unknown");
+    assert_string_equal(ms_event_name(MS_EVENT_HEDGE), "hedges");
+    assert_string_equal(ms_event_name(MS_EVENT_BREAKER_CLOSED), "breaker_closed");
+    assert_string_equal(ms_event_name(-1), "unknown");
+    assert_string_equal(ms_event_name(MS_EVENT_COUNT), "unknown");
 }
 
 static struct ms_stats_snapshot *new_snapshot(void)
@@ -88,6 +92,8 @@ static struct ms_stats_snapshot *new_snapshot(void)
     e->cache_misses = 14;
     e->cache_errors = 15;
     e->cache_evictions = 16;
+    e->events[MS_EVENT_HEDGE] = 17;
+    e->events[MS_EVENT_BREAKER_CLOSED] = 18;
     s->entities[1].kind = MS_STATS_BACKEND;
     strcpy(s->entities[1].store, "file:///srv");
     s->samples[s->sample_count++] = (struct ms_stats_sample){1000, 0, 0, 0, 0};
@@ -110,6 +116,8 @@ static void sums(void **state)
     assert_int_equal(sum->errors[5], 2);
     assert_int_equal(sum->cache_evictions, 32);
     assert_int_equal(sum->moved_in_bytes, 22);
+    assert_int_equal(sum->events[MS_EVENT_HEDGE], 34);
+    assert_int_equal(sum->events[MS_EVENT_REPAIR], 0);
     assert_int_equal(s->samples[2].calls, 3); /* of the namespace, not of the backend too */
     ms_stats_free(s);
     ms_stats_free(NULL);
@@ -124,6 +132,7 @@ static void differences(void **state)
     b->entities[0].verbs[MS_VERB_LOAD].histogram[20] += 10;
     b->entities[0].verbs[MS_VERB_LOAD].volume_bytes += 100;
     b->entities[0].errors[5] += 1;
+    b->entities[0].events[MS_EVENT_BREAKER_CLOSED] += 4;
     b->entities[0].cache_hits = 0; /* a lie: counters only grow */
     a->count = 1;                  /* the backend came later */
     b->entities[1].verbs[MS_VERB_INFO].histogram[3] = 1;
@@ -134,6 +143,8 @@ static void differences(void **state)
     assert_int_equal(d->entities[0].verbs[MS_VERB_LOAD].volume_bytes, 100);
     assert_int_equal(d->entities[0].verbs[MS_VERB_LOAD].max_ns, 50);
     assert_int_equal(d->entities[0].errors[5], 1);
+    assert_int_equal(d->entities[0].events[MS_EVENT_BREAKER_CLOSED], 4);
+    assert_int_equal(d->entities[0].events[MS_EVENT_HEDGE], 0);
     assert_int_equal(d->entities[0].cache_hits, 0);
     assert_int_equal(d->entities[1].verbs[MS_VERB_INFO].histogram[3], 1);
     assert_int_equal(d->sample_count, 1);
@@ -302,6 +313,46 @@ static void truncated_files(void **state)
     unlink(path_of("hostile"));
 }
 
+/* Byte by byte, as docs/formats.md draws it: a change of these numbers is another version. */
+static void layout_of_events(void **state)
+{
+    (void)state;
+    size_t size;
+    uint64_t word;
+    uint8_t *bytes = saved_bytes(&size);
+    assert_int_equal(bytes[8], 2); /* version */
+    memcpy(&word, bytes + 24576 + 30464, sizeof word);
+    assert_int_equal(word, 17); /* hedges are the first */
+    memcpy(&word, bytes + 24576 + 30464 + 6 * 8, sizeof word);
+    assert_int_equal(word, 18);
+    free(bytes);
+}
+
+/* What an older program wrote: no kind member, and nobody knows what is where events are now. */
+static void version_one(void **state)
+{
+    (void)state;
+    size_t size;
+    struct ms_stats_snapshot *back = NULL;
+    struct ms_error err = {0};
+    uint8_t *bytes = saved_bytes(&size);
+    struct ms_stats_region *r = (struct ms_stats_region *)(void *)bytes;
+    r->header.version = 1;
+    assert_int_equal(read_bytes(bytes, size), 0);
+    assert_int_equal(ms_stats_read(path_of("hostile"), &back, &err), 0);
+    assert_int_equal(back->entities[0].verbs[MS_VERB_LOAD].calls, 3);
+    assert_int_equal(back->entities[0].events[MS_EVENT_HEDGE], 0);
+    ms_stats_free(back);
+    r->slots[1].kind = MS_STATS_MEMBER;
+    assert_int_equal(read_bytes(bytes, size), MS_ERR_FORMAT);
+    r->header.version = 2;
+    assert_int_equal(read_bytes(bytes, size), 0);
+    r->header.version = 3;
+    assert_int_equal(read_bytes(bytes, size), MS_ERR_FORMAT);
+    free(bytes);
+    unlink(path_of("hostile"));
+}
+
 static void flipped_files(void **state)
 {
     (void)state;
@@ -354,7 +405,7 @@ static void lying_files(void **state)
     assert_int_equal(read_bytes(bytes, size), MS_ERR_FORMAT);
     r->slots[0].used = 0; /* nobody looks at it */
     assert_int_equal(read_bytes(bytes, size), 0);
-    r->slots[1].kind = 3;
+    r->slots[1].kind = MS_STATS_KIND_LAST + 1;
     assert_int_equal(read_bytes(bytes, size), MS_ERR_FORMAT);
     free(bytes);
     unlink(path_of("hostile"));
@@ -363,12 +414,20 @@ static void lying_files(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(buckets),       cmocka_unit_test(quantiles),
-        cmocka_unit_test(names),         cmocka_unit_test(sums),
-        cmocka_unit_test(differences),   cmocka_unit_test(ring_keeps_the_whole_life),
-        cmocka_unit_test(round_trip),    cmocka_unit_test(too_many_samples),
-        cmocka_unit_test(refused_paths), cmocka_unit_test(truncated_files),
-        cmocka_unit_test(flipped_files), cmocka_unit_test(lying_files),
+        cmocka_unit_test(buckets),
+        cmocka_unit_test(quantiles),
+        cmocka_unit_test(names),
+        cmocka_unit_test(sums),
+        cmocka_unit_test(differences),
+        cmocka_unit_test(ring_keeps_the_whole_life),
+        cmocka_unit_test(round_trip),
+        cmocka_unit_test(too_many_samples),
+        cmocka_unit_test(layout_of_events),
+        cmocka_unit_test(version_one),
+        cmocka_unit_test(refused_paths),
+        cmocka_unit_test(truncated_files),
+        cmocka_unit_test(flipped_files),
+        cmocka_unit_test(lying_files),
     };
     if (!mkdtemp(folder))
         return 1;

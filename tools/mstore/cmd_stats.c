@@ -20,7 +20,37 @@ struct stats {
 
 static const char *kind_text(enum ms_stats_kind kind)
 {
-    return kind == MS_STATS_BACKEND ? "backend" : kind == MS_STATS_CACHE ? "cache" : "namespace";
+    return kind == MS_STATS_BACKEND  ? "backend"
+           : kind == MS_STATS_CACHE  ? "cache"
+           : kind == MS_STATS_MEMBER ? "member"
+                                     : "namespace";
+}
+
+static void events_json(struct ms_json *j, const struct ms_entity_stats *e)
+{
+    ms_json_key(j, "events");
+    ms_json_object(j);
+    for (int i = 0; i < MS_EVENT_COUNT; i++)
+        if (e->events[i]) {
+            ms_json_key(j, ms_event_name(i));
+            ms_json_u64(j, e->events[i]);
+        }
+    ms_json_end(j, '}');
+}
+
+static void events_line(const struct ms_entity_stats *e)
+{
+    const char *before = "";
+    for (int i = 0; i < MS_EVENT_COUNT; i++) {
+        if (!e->events[i])
+            continue;
+        if (!before[0])
+            printf("  %-9s %-12s", kind_text(e->kind), e->name[0] ? e->name : "-");
+        printf("%s %s %" PRIu64, before, ms_event_name(i), e->events[i]);
+        before = ",";
+    }
+    if (before[0])
+        printf("\n");
 }
 
 static void verb_json(struct ms_json *j, int verb, const struct ms_verb_stats *v)
@@ -66,6 +96,7 @@ static void entity_json(struct ms_json *j, const struct ms_entity_stats *e)
         if (e->verbs[verb].calls)
             verb_json(j, verb, &e->verbs[verb]);
     ms_json_end(j, '}');
+    events_json(j, e);
     ms_json_end(j, '}');
 }
 
@@ -88,6 +119,7 @@ static void entity_lines(const struct ms_entity_stats *e)
                ms_format_size(in, sizeof in, e->moved_in_bytes),
                ms_format_size(out, sizeof out, e->moved_out_bytes));
     }
+    events_line(e);
 }
 
 static bool wanted(const struct stats *s, const struct ms_entity_stats *e)

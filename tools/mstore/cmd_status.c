@@ -71,6 +71,9 @@ static void json_member(struct ms_json *j, const struct ms_mstore_member *m)
     json_number(j, "free_bytes", m->free_bytes);
     json_number(j, "calls", m->calls);
     json_number(j, "errors", m->errors);
+    json_number(j, "refused", m->refused);
+    json_text(j, "breaker", m->breaker);
+    json_number(j, "breaker_opened", m->opened);
     ms_json_end(j, '}');
 }
 

@@ -71,6 +71,17 @@ static void write_cache(struct ms_json *j, const struct ms_entity_stats *e)
     number(j, "cache", "evictions", e->cache_evictions);
 }
 
+static void write_events(struct ms_json *j, const struct ms_entity_stats *e)
+{
+    ms_json_key(j, "events");
+    ms_json_object(j);
+    for (int i = 0; i < MS_EVENT_COUNT; i++) {
+        ms_json_key(j, ms_event_name(i));
+        ms_json_u64(j, e->events[i]);
+    }
+    ms_json_end(j, '}');
+}
+
 /* all: verbs without calls too, for programs that look for a name. */
 static void write_entity(struct ms_json *j, const struct ms_entity_stats *e, bool all)
 {
@@ -89,6 +100,8 @@ static void write_entity(struct ms_json *j, const struct ms_entity_stats *e, boo
     number(j, "moved", "in", e->moved_in_bytes);
     number(j, "moved", "out", e->moved_out_bytes);
     write_cache(j, e);
+    if (all || events_any(e))
+        write_events(j, e);
     write_histograms(j, e);
 }
 

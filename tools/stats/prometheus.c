@@ -135,7 +135,7 @@ static void write_moved(FILE *file, const struct ms_stats_snapshot *s)
     static const char name[] = "mstore_moved_bytes_total";
     family(file, name, "counter", "Bytes really read from (in) and written to (out) the storage.");
     for (size_t i = 0; i < s->count; i++) {
-        if (s->entities[i].kind == MS_STATS_NAMESPACE)
+        if (s->entities[i].kind == MS_STATS_NAMESPACE || s->entities[i].kind == MS_STATS_MEMBER)
             continue;
         fputs(name, file);
         put_labels(file, &s->entities[i], "direction", "in");
@@ -168,6 +168,19 @@ static void write_cache(FILE *file, const struct ms_stats_snapshot *s)
     }
 }
 
+static void write_events(FILE *file, const struct ms_stats_snapshot *s)
+{
+    family(file, "mstore_events_total", "counter", "What happened in a store of many members.");
+    for (size_t i = 0; i < s->count; i++)
+        for (int k = 0; k < MS_EVENT_COUNT; k++) {
+            if (!s->entities[i].events[k])
+                continue;
+            fputs("mstore_events_total", file);
+            put_labels(file, &s->entities[i], "event", ms_event_name(k));
+            fprintf(file, "} %" PRIu64 "\n", s->entities[i].events[k]);
+        }
+}
+
 void prometheus_write(FILE *file, const struct view *view)
 {
     const struct ms_stats_snapshot *s = view->snapshot;
@@ -193,4 +206,5 @@ void prometheus_write(FILE *file, const struct view *view)
     write_codes(file, s);
     write_moved(file, s);
     write_cache(file, s);
+    write_events(file, s);
 }

@@ -15,7 +15,8 @@ static bool add_kind(struct group *g, const struct ms_stats_snapshot *s, enum ms
 {
     struct ms_entity_stats *sums[] = {[MS_STATS_BACKEND] = g->backend,
                                       [MS_STATS_NAMESPACE] = g->total,
-                                      [MS_STATS_CACHE] = g->cache};
+                                      [MS_STATS_CACHE] = g->cache,
+                                      [MS_STATS_MEMBER] = g->backend};
     bool any = false;
     for (size_t i = 0; i < s->count; i++) {
         const struct ms_entity_stats *e = &s->entities[i];
@@ -39,8 +40,11 @@ static bool fill_group(struct group *g, const struct ms_stats_snapshot *s)
     bool namespaces = add_kind(g, s, MS_STATS_NAMESPACE);
     add_kind(g, s, MS_STATS_BACKEND);
     add_kind(g, s, MS_STATS_CACHE);
+    add_kind(g, s, MS_STATS_MEMBER);
     if (!namespaces)
         *g->total = *g->backend;
+    for (int i = 0; namespaces && i < MS_EVENT_COUNT; i++)
+        g->total->events[i] += g->backend->events[i]; /* each is counted in one place only */
     return true;
 }
 
@@ -85,7 +89,8 @@ const char *kind_name(enum ms_stats_kind kind)
 {
     static const char *const names[] = {[MS_STATS_BACKEND] = "backend",
                                         [MS_STATS_NAMESPACE] = "namespace",
-                                        [MS_STATS_CACHE] = "cache"};
+                                        [MS_STATS_CACHE] = "cache",
+                                        [MS_STATS_MEMBER] = "member"};
     return names[kind];
 }
 
@@ -108,6 +113,14 @@ uint64_t verb_quantile(const struct ms_verb_stats *verb, double q)
 {
     uint64_t edge = ms_stats_quantile(verb, q);
     return edge < verb->max_ns ? edge : verb->max_ns;
+}
+
+bool events_any(const struct ms_entity_stats *entity)
+{
+    for (int i = 0; i < MS_EVENT_COUNT; i++)
+        if (entity->events[i])
+            return true;
+    return false;
 }
 
 double cache_ratio(const struct ms_entity_stats *entity)

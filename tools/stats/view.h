@@ -10,9 +10,10 @@
 /* What belongs to one store. */
 struct group {
     const char *store;
-    struct ms_entity_stats *total;           /* of its namespaces; without any, of its backends */
-    struct ms_entity_stats *backend, *cache; /* sums */
-    const struct ms_entity_stats **members;  /* namespaces, then backends, then caches */
+    struct ms_entity_stats *total; /* of its namespaces; without any, of its backends */
+    struct ms_entity_stats *backend,
+        *cache;                             /* sums; backend: of a store's members, if it has any */
+    const struct ms_entity_stats **members; /* namespaces, backends, caches, members */
     size_t member_count;
 };
 
@@ -31,6 +32,7 @@ bool verb_used(const struct ms_verb_stats *verb);
 double seconds(uint64_t ns);
 double verb_throughput(const struct ms_verb_stats *verb); /* bytes per second of call time */
 uint64_t verb_quantile(const struct ms_verb_stats *verb, double q); /* never above the maximum */
+bool events_any(const struct ms_entity_stats *entity);
 double cache_ratio(const struct ms_entity_stats *entity); /* 0..1; -1: the cache was not asked */
 
 /* Seconds that a snapshot covers. */
