@@ -1,6 +1,7 @@
 #!/bin/bash
 # demo/run.sh [URL] - builds mstore and shows its main job, step by step, each step checked.
-# Without URL: on a folder of its own, removed afterwards.  Installs what is missing first.
+# Without URL: on a folder of its own, removed afterwards; then one store out of four folders, and
+# what it survives (demo/many.sh).  Installs what is missing first.
 #   ./demo/run.sh
 #   ./demo/run.sh 'file:///tmp/my-store?emulate.latency=20ms'
 set -eu
@@ -9,7 +10,7 @@ top=$(cd "$(dirname "$0")/.." && pwd)
 
 case ${1:-} in
 -h | --help)
-    sed -n '2,6s/^# \{0,1\}//p' "$0"
+    sed -n '2,7s/^# \{0,1\}//p' "$0"
     exit 0
     ;;
 esac
@@ -41,6 +42,9 @@ fi
 
 status=0
 "$build/demo/mstore-demo" "$url" || status=$?
+if [ $status = 0 ] && [ -n "$scratch" ]; then
+    "$top/demo/many.sh" "$build/tools/mstore/mstore" "$scratch/many" || status=$?
+fi
 if [ $status = 0 ]; then
     echo "DEMO OK"
 else

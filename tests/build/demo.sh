@@ -17,4 +17,7 @@ echo mine >"$work/taken/file"
 ! "$demo" "file://$work/taken" >"$work/out" || { echo "a folder that is not empty was taken"; exit 1; }
 grep -q 'not empty' "$work/out" || { cat "$work/out"; exit 1; }
 [ "$(cat "$work/taken/file")" = mine ] || { echo "the folder was touched"; exit 1; }
+demo/many.sh "$1/tools/mstore/mstore" "$work/many" >"$work/out" || { cat "$work/out"; exit 1; }
+grep -q 'ok: 40 values read back, byte for byte: healed again' "$work/out" || { cat "$work/out"; exit 1; }
+[ "$(grep -c '40 whole, 0 degraded, 0 lost' "$work/out")" = 2 ] || { cat "$work/out"; exit 1; }
 echo "the demo shows what it promises"
