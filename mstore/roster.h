@@ -43,7 +43,6 @@ struct ms_site {
     const struct ms_layout_space *space;
     struct ms_view space_path, key; /* "data", "0123…"; the path may be longer than space->name */
     unsigned level;                 /* of its names: the last configured one */
-    bool deleted;                   /* the soft-deleted item of the key is meant */
     struct ms_order order;          /* see mstore/placement.h: indexes of layout members */
 };
 /* whole: "data/0123…"; deleted: a soft-deleted item is meant. MS_ERR_NAME, MS_ERR_CONFIG (no

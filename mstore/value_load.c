@@ -59,10 +59,7 @@ static int fetch_leg(void *shared, unsigned leg, struct ms_error *err)
 {
     struct round *r = shared;
     const struct ms_value_place *place = &r->places[leg];
-    struct ms_value_shape shape = ms_value_place_shape(r->want.shape, place);
-    struct ms_fetch want = r->want;
-    want.shape = &shape;
-    return ms_value_fetch(&want, place->member, place->shard, &r->got[leg], err);
+    return ms_value_fetch(&r->want, place->member, place->shard, &r->got[leg], err);
 }
 
 static int round_new(const struct ms_site *site, const struct ms_value_query *query,
