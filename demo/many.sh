@@ -3,9 +3,9 @@
 # heal; with a picture of where the pieces of each value are. Each step is checked. Told with the commands a
 # user would type; run.sh calls it.
 set -eu
-mstore=$1
-work=$2
-mkdir -p "$work"
+mstore=$(readlink -f "$1")
+mkdir -p "$2"
+work=$(cd "$2" && pwd)
 cd "$work"
 export MSTORE_STATE_DIR=$work/state
 members="disk nas bucket friend"
