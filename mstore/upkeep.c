@@ -14,6 +14,7 @@
 /* What others have left undone first, so that the keys are seen as they should be. */
 const struct ms_upkeep_step ms_upkeep_steps[] = {
     {.name = "notes", .run = ms_upkeep_notes},
+    {.name = "plain", .run_space = ms_upkeep_plain_space},
     {.name = "mutable", .run_space = ms_upkeep_mutable_space},
     {.name = "immutable", .run_space = ms_upkeep_immutable_space},
     {.name = "sweep", .run = ms_upkeep_sweep},

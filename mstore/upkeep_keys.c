@@ -139,7 +139,7 @@ static int run_batch(struct batch *b, const struct ms_inventory *inv, struct ms_
     return code;
 }
 
-static bool in_sample(const struct ms_upkeep *u, struct ms_view key)
+bool ms_upkeep_in_sample(const struct ms_upkeep *u, struct ms_view key)
 {
     uint8_t draw[16] = {0};
     if (!u->options.sample_ppm)
@@ -154,7 +154,7 @@ static int run_batches(struct batch *b, struct ms_inventory *inv, struct ms_erro
     int code = 0;
     do {
         code = ms_inventory_next(inv, &entry, err);
-        if (!code && entry && in_sample(b->u, entry->key))
+        if (!code && entry && ms_upkeep_in_sample(b->u, entry->key))
             code = add(b, entry, err);
         if (!code && (!entry || b->count == BATCH_KEYS || b->object_count >= BATCH_OBJECTS))
             code = run_batch(b, inv, err);

@@ -47,6 +47,8 @@ void ms_upkeep_key_done(struct ms_upkeep *u, const struct ms_upkeep_item *item,
 /* Its key is one that no client can have stored. */
 int ms_upkeep_stranger(struct ms_upkeep *u, const struct ms_upkeep_item *item,
                        const struct ms_error *why);
+/* Whether this run looks at the key at all. */
+bool ms_upkeep_in_sample(const struct ms_upkeep *u, struct ms_view key);
 /* The kinds that a namespace's keys are made of, and what looks after one of them. */
 unsigned ms_upkeep_kinds(enum ms_layout_kind kind);
 ms_upkeep_fn ms_upkeep_fn_of(enum ms_layout_kind kind); /* NULL: plain */
@@ -133,6 +135,8 @@ int ms_upkeep_notes(struct ms_upkeep *u, const struct ms_paths *paths, struct ms
 int ms_upkeep_sweep(struct ms_upkeep *u, const struct ms_paths *paths, struct ms_error *err);
 int ms_upkeep_immutable_space(struct ms_upkeep *u, const struct ms_layout_space *space,
                               struct ms_view path, struct ms_view after, struct ms_error *err);
+int ms_upkeep_plain_space(struct ms_upkeep *u, const struct ms_layout_space *space,
+                          struct ms_view path, struct ms_view after, struct ms_error *err);
 int ms_upkeep_mutable_space(struct ms_upkeep *u, const struct ms_layout_space *space,
                             struct ms_view path, struct ms_view after, struct ms_error *err);
 int ms_upkeep_immutable_key(struct ms_upkeep *u, const struct ms_upkeep_item *item,

@@ -133,6 +133,52 @@ same "no cursor" "$(find state -name '*.heal' | wc -l)" 0
 all "after two runs"
 expect 0 scrub home.conf --deep
 
+# ---- mirrors: files as they are
+plain() { # FOLDER
+    (cd "$1" && find . -type f -not -path './mstore-*' -print0 | sort -z | xargs -0r sha256sum)
+}
+mirrors() {
+    for member in two three; do
+        same "mirror $member $1" "$(diff <(plain mirror.one) <(plain mirror.$member))" ""
+    done
+}
+conf mirror '[namespace]' 'kind = plain' 'redundancy = all' 'levels = 1' \
+    '[namespace sums]' 'kind = plain' 'redundancy = copies 2' 'verify = sha256'
+expect 0 create mirror.conf
+for i in $(seq -w 1 12); do expect 0 put mirror.conf "data/ab$i" "values/data_key$i"; done
+sum=$(sha256sum <values/data_key03 | cut -c-64)
+expect 0 put mirror.conf "sums/$sum" values/data_key03
+expect 0 heal mirror.conf --deep
+prints "13 keys looked at, 0 not as they should be"
+sums=$(find mirror.* -path "*sums*" -name "$sum")
+same "copies" "$(wc -w <<<"$sums")" 2
+plain mirror.one | grep -v sums >before
+rm -r mirror.two/data
+expect 7 scrub mirror.conf --json
+same "wanting" "$(number wanting)" 12
+expect 0 heal mirror.conf
+same "filled again" "$(plain mirror.two | grep -v sums | diff before -)" ""
+# a bit flips in one copy of three; in one of two, where the key says which is right
+flip mirror.three/data/ab/ab05
+flip "$(head -1 <<<"$sums")"
+expect 0 scrub mirror.conf
+expect 7 scrub mirror.conf --deep
+says "differs from the one that counts"
+expect 0 heal mirror.conf --deep
+for member in two three; do
+    same "bits of $member" "$(plain mirror.$member | grep -v sums | diff before -)" ""
+done
+same "by its sum" "$(sha256sum <"$(head -1 <<<"$sums")" | cut -c-64)" "$sum"
+# most say that it was soft-deleted
+for member in one three; do mv mirror.$member/data/ab/ab07 mirror.$member/data/ab/ab07.del; done
+expect 0 heal mirror.conf
+ok "soft-deleted" test -f mirror.two/data/ab/ab07.del -a ! -e mirror.two/data/ab/ab07
+# three values, none the most: nothing is touched
+for member in one two three; do echo $member >mirror.$member/data/ab/ab09; done
+expect 7 heal mirror.conf --deep
+says "none is known to be right"
+for member in one two three; do same "kept" "$(cat mirror.$member/data/ab/ab09)" $member; done
+
 # ---- what makes no sense
 expect 2 scrub home.conf --sample 0%
 expect 1 scrub home.conf --namespace nothing/there
