@@ -4,6 +4,8 @@
 
 #include "base/text.h"
 
+#include <stdlib.h>
+
 static bool members_equal(const struct ms_layout_member *a, const struct ms_layout_member *b)
 {
     return strcmp(a->name, b->name) == 0 && strcmp(a->zone, b->zone) == 0 &&
@@ -123,4 +125,41 @@ int ms_layout_follows(const struct ms_layout *now, const struct ms_layout *next,
     if (next->phase != MS_LAYOUT_PROPOSED || next->epoch != now->epoch + 1)
         return refuse_epoch(now, next, err);
     return check_next(now, next, err);
+}
+
+/* With room for `more` members. */
+static struct ms_layout *copy_with_room(const struct ms_layout *l, size_t more)
+{
+    struct ms_layout *copy = calloc(1, sizeof *copy);
+    if (!copy)
+        return NULL;
+    *copy = *l;
+    copy->members = calloc(l->member_count + more + 1, sizeof *copy->members);
+    copy->spaces = calloc(l->space_count + 1, sizeof *copy->spaces);
+    if (!copy->members || !copy->spaces) {
+        ms_layout_free(copy);
+        return NULL;
+    }
+    memcpy(copy->members, l->members, l->member_count * sizeof *l->members);
+    memcpy(copy->spaces, l->spaces, l->space_count * sizeof *l->spaces);
+    return copy;
+}
+
+struct ms_layout *ms_layout_copy(const struct ms_layout *l)
+{
+    return copy_with_room(l, 0);
+}
+
+struct ms_layout *ms_layout_join(const struct ms_layout *now, const struct ms_layout *next)
+{
+    struct ms_layout *joined = copy_with_room(now, next->member_count);
+    for (size_t i = 0; joined && i < next->member_count; i++) {
+        if (ms_layout_member_of(now, &next->members[i].uuid) || next->members[i].state == MS_GONE)
+            continue;
+        struct ms_layout_member *added = &joined->members[joined->member_count++];
+        *added = next->members[i];
+        added->state = MS_READONLY;
+        added->buckets = 0;
+    }
+    return joined;
 }

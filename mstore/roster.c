@@ -32,6 +32,8 @@ static void roster_free(struct ms_roster *r)
     ms_placement_free(r->placement);
     ms_namespaces_unref(r->names);
     ms_hedge_free(r->hedge);
+    ms_placement_free(r->next_placement);
+    free(r->next_member);
     explicit_bzero(&r->key, sizeof r->key);
     free(r);
 }
@@ -129,6 +131,36 @@ void ms_roster_count_as(struct ms_roster *r, const char *store)
         r->counts[i] = ms_entity_get(MS_STATS_NAMESPACE, store, r->layout->spaces[i].name);
 }
 
+static int fill_next(struct ms_roster *r, const struct ms_layout *next, struct ms_error *err)
+{
+    r->next_member = calloc(next->member_count + 1, sizeof *r->next_member);
+    if (!r->next_member)
+        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a layout's members");
+    for (size_t i = 0; i < next->member_count; i++) {
+        const struct ms_layout_member *m = ms_layout_member_of(r->layout, &next->members[i].uuid);
+        r->next_member[i] = m ? (uint16_t)(m - r->layout->members) : UINT16_MAX;
+    }
+    return ms_layout_placement(next, &r->next_placement, err);
+}
+
+int ms_roster_new_joint(struct ms_layout *joined, struct ms_layout *next,
+                        struct ms_member *const members[], struct ms_clock *clock,
+                        const struct ms_seal_key *key, struct ms_roster **out, struct ms_error *err)
+{
+    struct ms_roster *r = NULL;
+    int code = ms_roster_new(joined, members, clock, key, &r, err);
+    if (code)
+        return code;
+    code = fill_next(r, next, err);
+    if (code) {
+        roster_free(r);
+        return code;
+    }
+    r->next = next;
+    *out = r;
+    return 0;
+}
+
 struct ms_roster *ms_roster_ref(struct ms_roster *base)
 {
     atomic_fetch_add(&((struct roster *)base)->refs, 1);
@@ -140,9 +172,10 @@ void ms_roster_unref(struct ms_roster *base)
     struct roster *r = (struct roster *)base;
     if (!r || atomic_fetch_sub(&r->refs, 1) != 1)
         return;
-    struct ms_layout *layout = base->layout;
+    struct ms_layout *layout = base->layout, *next = base->next;
     roster_free(base);
     ms_layout_free(layout);
+    ms_layout_free(next);
 }
 
 bool ms_roster_quiet(struct ms_roster *r, uint64_t deadline_ns)
@@ -157,6 +190,17 @@ bool ms_roster_quiet(struct ms_roster *r, uint64_t deadline_ns)
 }
 
 /* ---- keys ---- */
+
+/* Of the proposed layout, with the indexes of ours. */
+static int order_next(struct ms_roster *r, struct ms_site *site, struct ms_error *err)
+{
+    const struct ms_layout_space *space = ms_layout_space(r->next, site->space_path);
+    struct ms_order *o = &site->next;
+    int code = ms_placement_order(r->next_placement, site->key, ms_layout_wanted(space), o, err);
+    for (unsigned i = 0; !code && i < o->data + o->witnesses; i++)
+        o->member[i] = r->next_member[o->member[i]];
+    return code;
+}
 
 int ms_site_of(struct ms_roster *r, struct ms_view whole, bool deleted, struct ms_site *out,
                struct ms_error *err)
@@ -174,6 +218,8 @@ int ms_site_of(struct ms_roster *r, struct ms_view whole, bool deleted, struct m
     out->space_path = key.space;
     out->key = key.key;
     out->level = key.ns->levels[key.ns->level_count - 1];
-    return ms_placement_order(r->placement, key.key, ms_layout_wanted(out->space), &out->order,
-                              err);
+    out->joint = r->next != NULL;
+    code =
+        ms_placement_order(r->placement, key.key, ms_layout_wanted(out->space), &out->order, err);
+    return code || !out->joint ? code : order_next(r, out, err);
 }

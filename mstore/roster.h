@@ -12,6 +12,7 @@
 #include "store/namespaces.h"
 
 struct ms_roster {
+    /* While a layout is proposed: ms_layout_join of the one in force and that one. */
     struct ms_layout *layout;       /* owned */
     struct ms_placement *placement; /* owned */
     struct ms_namespaces *names;    /* owned: the rules for keys */
@@ -22,6 +23,10 @@ struct ms_roster {
     struct ms_hedge *hedge; /* owned: the budget of all calls that began with this roster */
     struct ms_seal_key key;
     struct ms_entity **counts; /* by index of layout->spaces; NULL: not counted */
+    /* What is proposed; NULL: nothing (mstore/change.h). */
+    struct ms_layout *next;              /* owned */
+    struct ms_placement *next_placement; /* owned */
+    uint16_t *next_member; /* by index of next's members: that of layout's; UINT16_MAX: gone */
 };
 
 /* Takes the layout on success, and a reference of each member. */
@@ -31,6 +36,12 @@ int ms_roster_new(struct ms_layout *layout, struct ms_member *const members[],
 /* From now on what its namespaces do is counted as that store's (mstore/stats.h). Before others
  * have it. */
 void ms_roster_count_as(struct ms_roster *r, const char *store);
+/* The same while a layout `next` is proposed. joined: ms_layout_join of the one in force and it;
+ * members: by its index. Takes both on success. */
+int ms_roster_new_joint(struct ms_layout *joined, struct ms_layout *next,
+                        struct ms_member *const members[], struct ms_clock *clock,
+                        const struct ms_seal_key *key, struct ms_roster **out,
+                        struct ms_error *err) MS_MUST_CHECK;
 struct ms_roster *ms_roster_ref(struct ms_roster *r);
 void ms_roster_unref(struct ms_roster *r);
 /* Waits until nobody but the caller holds a reference: what calls have left running (late copies,
@@ -44,6 +55,10 @@ struct ms_site {
     struct ms_view space_path, key; /* "data", "0123…"; the path may be longer than space->name */
     unsigned level;                 /* of its names: the last configured one */
     struct ms_order order;          /* see mstore/placement.h: indexes of layout members */
+    /* While a layout is proposed: `next` is the order in that one. Votes need both; values go where
+     * `order` says, and are read wherever they are. */
+    bool joint;
+    struct ms_order next;
 };
 /* whole: "data/0123…"; deleted: a soft-deleted item is meant. MS_ERR_NAME, MS_ERR_CONFIG (no
  * namespace for it). */
@@ -64,6 +79,13 @@ static inline struct ms_entity *ms_roster_counts(const struct ms_roster *r,
 static inline void ms_site_count(const struct ms_site *s, enum ms_event event)
 {
     ms_entity_count_event(ms_roster_counts(s->roster, s->space), event);
+/* The same key as the proposed layout has it. */
+static inline struct ms_site ms_site_next(const struct ms_site *s)
+{
+    struct ms_site next = *s;
+    next.order = s->next;
+    next.joint = false;
+    return next;
 }
 
 #endif

@@ -148,7 +148,7 @@ static int round_new(const struct ms_site *site, struct round **out, struct ms_e
     return 0;
 }
 
-int ms_tombs_look(const struct ms_site *site, struct ms_tomb *out, struct ms_error *err)
+static int look_once(const struct ms_site *site, struct ms_tomb *out, struct ms_error *err)
 {
     struct round *r = NULL;
     struct ms_tomb newest = {0};
@@ -161,7 +161,21 @@ int ms_tombs_look(const struct ms_site *site, struct ms_tomb *out, struct ms_err
     return code;
 }
 
-int ms_tombs_put(const struct ms_site *site, struct ms_write_id id, struct ms_error *err)
+/* While a layout is proposed others may have put one by either. */
+int ms_tombs_look(const struct ms_site *site, struct ms_tomb *out, struct ms_error *err)
+{
+    struct ms_tomb other = {0};
+    int code = look_once(site, out, err);
+    if (code || !site->joint)
+        return code;
+    struct ms_site next = ms_site_next(site);
+    code = look_once(&next, &other, err);
+    if (!code && other.there && (!out->there || ms_write_id_compare(&other.id, &out->id) > 0))
+        *out = other;
+    return code;
+}
+
+static int put_once(const struct ms_site *site, struct ms_write_id id, struct ms_error *err)
 {
     struct round *r = NULL;
     int code = round_new(site, &r, err);
@@ -174,6 +188,15 @@ int ms_tombs_put(const struct ms_site *site, struct ms_write_id id, struct ms_er
         return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a tombstone");
     }
     return ask_voters(r, count_voters(site) / 2 + 1, "a deletion", NULL, err);
+}
+
+int ms_tombs_put(const struct ms_site *site, struct ms_write_id id, struct ms_error *err)
+{
+    int code = put_once(site, id, err);
+    if (code || !site->joint)
+        return code;
+    struct ms_site next = ms_site_next(site);
+    return put_once(&next, id, err);
 }
 
 void ms_tombs_late(const struct ms_site *site, struct ms_member *member, struct ms_view name)

@@ -5,38 +5,99 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const char *name_of(const struct ms_site *site, unsigned place)
+/* ---- who votes ---- */
+
+static struct ms_voter *voter_of(struct ms_versions *v, unsigned index)
 {
-    return site->roster->layout->members[site->order.member[place]].name;
+    for (unsigned i = 0; i < v->count; i++)
+        if (v->voter[i].index == index)
+            return &v->voter[i];
+    return NULL;
+}
+
+static void add_voter(struct ms_versions *v, unsigned q, unsigned index, bool witness)
+{
+    struct ms_voter *one = voter_of(v, index);
+    if (!one) {
+        one = &v->voter[v->count++];
+        one->index = index;
+        one->witness = witness;
+        one->shard = v->quorum[q].targets;
+        one->member = v->site->roster->members[index];
+        v->targets += !witness;
+    }
+    if (!one->member) { /* as good as asked: it will never answer */
+        one->asked = true;
+        (void)ms_error_set(&one->why, MS_ERR_CONFIG, "member %s has no URL in the configuration",
+                           v->site->roster->layout->members[index].name);
+    }
+    one->in[q] = true;
+    v->quorum[q].count++;
+    v->quorum[q].targets += !witness;
+    v->quorum[q].majority = v->quorum[q].count / 2 + 1;
+}
+
+static void add_targets(struct ms_versions *v, unsigned q, const struct ms_order *order)
+{
+    for (unsigned i = 0; i < order->targets; i++)
+        add_voter(v, q, order->member[i], false);
+}
+
+static void add_witness(struct ms_versions *v, unsigned q, const struct ms_order *order)
+{
+    if (order->targets % 2 == 0 && order->witnesses > 0)
+        add_voter(v, q, order->member[order->data], true);
+}
+
+/* Who is only in the second quorum gets the shard of somebody who is only in the first: so both
+ * have all of them. */
+static void inherit_shards(struct ms_versions *v)
+{
+    unsigned heir = 0;
+    for (unsigned i = 0; i < v->targets; i++) {
+        if (v->voter[i].in[1])
+            continue;
+        while (heir < v->targets && v->voter[heir].in[0])
+            heir++;
+        if (heir < v->targets)
+            v->voter[heir++].shard = v->voter[i].shard;
+    }
+}
+
+static bool same_voters(const struct ms_versions *v)
+{
+    bool same = true;
+    for (unsigned i = 0; i < v->count; i++)
+        same = same && v->voter[i].in[0] == v->voter[i].in[1];
+    return same;
+}
+
+static void add_voters(struct ms_versions *v)
+{
+    const struct ms_site *site = v->site;
+    add_targets(v, 0, &site->order);
+    if (site->joint)
+        add_targets(v, 1, &site->next);
+    add_witness(v, 0, &site->order);
+    if (site->joint)
+        add_witness(v, 1, &site->next);
+    v->quorums = site->joint && !same_voters(v) ? 2 : 1;
+    if (v->quorums == 2)
+        inherit_shards(v);
 }
 
 int ms_versions_new(const struct ms_site *site, struct ms_versions **out, struct ms_error *err)
 {
-    const struct ms_order *order = &site->order;
-    unsigned witnesses = order->targets % 2 == 0 && order->witnesses > 0;
-    unsigned count = order->targets + witnesses;
-    if (order->targets == 0)
+    unsigned room = site->order.targets + 1 + (site->joint ? site->next.targets + 1 : 0);
+    if (site->order.targets == 0 || (site->joint && site->next.targets == 0))
         return ms_error_set(err, MS_ERR_CONFIG,
                             "no member is active: nothing can be kept in namespace \"%s\"",
                             site->space->name);
-    struct ms_versions *v = calloc(1, sizeof *v + count * sizeof *v->voter);
+    struct ms_versions *v = calloc(1, sizeof *v + room * sizeof *v->voter);
     if (!v)
         return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for the versions of a key");
     v->site = site;
-    v->count = count;
-    v->targets = order->targets;
-    v->majority = count / 2 + 1;
-    for (unsigned i = 0; i < count; i++) {
-        bool witness = i >= order->targets;
-        v->voter[i].witness = witness;
-        v->voter[i].member = ms_site_member(site, witness ? order->data : i);
-        if (!v->voter[i].member) { /* as good as asked: it will never answer */
-            v->voter[i].asked = true;
-            (void)ms_error_set(&v->voter[i].why, MS_ERR_CONFIG,
-                               "member %s has no URL in the configuration",
-                               name_of(site, witness ? order->data : i));
-        }
-    }
+    add_voters(v);
     *out = v;
     return 0;
 }
@@ -122,14 +183,14 @@ unsigned ms_versions_needed(const struct ms_version *version)
     return version->k + (version->m + 1) / 2;
 }
 
-/* Of the voters that hold it: all, and different shards on targets. */
-static void count_holders(const struct ms_versions *v, const struct ms_version *version,
+/* Of a quorum's voters that hold it: all, and different shards on targets. */
+static void count_holders(const struct ms_versions *v, unsigned q, const struct ms_version *version,
                           unsigned *voters, unsigned *shards)
 {
-    bool seen[MS_SHARDS_MAX + 1] = {false};
+    bool seen[256] = {false};
     *voters = *shards = 0;
     for (unsigned i = 0; i < v->count; i++) {
-        const struct ms_held *held = ms_versions_held(v, i, version);
+        const struct ms_held *held = v->voter[i].in[q] ? ms_versions_held(v, i, version) : NULL;
         if (!held)
             continue;
         ++*voters;
@@ -138,26 +199,106 @@ static void count_holders(const struct ms_versions *v, const struct ms_version *
     }
 }
 
+/* On a majority of each quorum, with so many shards. */
+static bool is_held(const struct ms_versions *v, const struct ms_version *version, unsigned needed)
+{
+    for (unsigned q = 0; q < v->quorums; q++) {
+        unsigned voters, shards;
+        count_holders(v, q, version, &voters, &shards);
+        if (voters < v->quorum[q].majority || shards < needed)
+            return false;
+    }
+    return version->k || version->mark == MS_OWN_DELETED;
+}
+
 bool ms_versions_complete(const struct ms_versions *v, const struct ms_version *version)
 {
-    unsigned voters, shards;
-    count_holders(v, version, &voters, &shards);
-    return voters >= v->majority && shards >= version->k &&
-           (version->k || version->mark == MS_OWN_DELETED);
+    return is_held(v, version, version->k);
 }
 
 bool ms_versions_durable(const struct ms_versions *v, const struct ms_version *version)
 {
-    unsigned voters, shards;
-    count_holders(v, version, &voters, &shards);
-    return ms_versions_complete(v, version) && shards >= ms_versions_needed(version);
+    unsigned needed = ms_versions_needed(version);
+    return is_held(v, version, needed > version->k ? needed : version->k);
+}
+
+unsigned ms_versions_majority(const struct ms_versions *v)
+{
+    unsigned other = v->quorums == 2 ? v->quorum[1].majority : 0;
+    return other > v->quorum[0].majority ? other : v->quorum[0].majority;
 }
 
 unsigned ms_versions_wanted(const struct ms_versions *v)
 {
     const struct ms_layout_space *space = v->site->space;
     unsigned k = space->redundancy == MS_REDUNDANCY_EC ? space->k : 1;
-    return k > v->majority ? k : v->majority;
+    unsigned majority = ms_versions_majority(v);
+    return k > majority ? k : majority;
+}
+
+static unsigned answered_in(const struct ms_versions *v, unsigned q)
+{
+    unsigned answered = 0;
+    for (unsigned i = 0; i < v->count; i++)
+        answered += v->voter[i].in[q] && v->voter[i].answered;
+    return answered;
+}
+
+bool ms_versions_heard(const struct ms_versions *v, unsigned wanted)
+{
+    bool heard = true;
+    for (unsigned q = 0; q < v->quorums; q++) {
+        unsigned answered = answered_in(v, q);
+        heard = heard && (answered >= wanted || answered == v->quorum[q].count);
+    }
+    return heard;
+}
+
+bool ms_versions_heard_most(const struct ms_versions *v)
+{
+    bool heard = true;
+    for (unsigned q = 0; q < v->quorums; q++)
+        heard = heard && answered_in(v, q) >= v->quorum[q].majority;
+    return heard;
+}
+
+/* ---- shards ---- */
+
+static bool share_quorum(const struct ms_versions *v, unsigned a, unsigned b)
+{
+    return (v->voter[a].in[0] && v->voter[b].in[0]) ||
+           (v->quorums == 2 && v->voter[a].in[1] && v->voter[b].in[1]);
+}
+
+/* Nobody beside voter i holds, or has been dealt, that shard. dealt: of the first `count` voters.
+ */
+static bool is_free(const struct ms_versions *v, const struct ms_version *version, unsigned i,
+                    unsigned shard, const unsigned dealt[])
+{
+    bool is = true;
+    for (unsigned j = 0; j < v->targets && is; j++) {
+        const struct ms_held *held = ms_versions_held(v, j, version);
+        if (j != i && share_quorum(v, i, j))
+            is = held ? held->index != shard : dealt[j] != shard;
+    }
+    return is;
+}
+
+void ms_versions_deal(const struct ms_versions *v, const struct ms_version *version,
+                      unsigned shards[])
+{
+    unsigned count = version->k + version->m;
+    for (unsigned i = 0; i < v->count; i++)
+        shards[i] = count > 1 ? v->voter[i].shard : 0;
+    for (unsigned i = 0; i < v->targets && count > 1; i++) {
+        if (ms_versions_held(v, i, version) || is_free(v, version, i, shards[i], shards))
+            continue;
+        for (unsigned shard = 0; shard < count; shard++)
+            if (is_free(v, version, i, shard, shards)) {
+                shards[i] = shard;
+                break;
+            }
+    }
 }
 
 /* Holds it or one above it, for which it may have gone. */
@@ -169,16 +310,27 @@ static bool reaches(const struct ms_voter *one, const struct ms_version *version
     return false;
 }
 
-bool ms_versions_incomplete(const struct ms_versions *v, const struct ms_version *version)
+static bool is_incomplete(const struct ms_versions *v, unsigned q, const struct ms_version *version)
 {
+    const struct ms_quorum *quorum = &v->quorum[q];
     unsigned without = 0, targets_without = 0;
     for (unsigned i = 0; i < v->count; i++)
-        if (v->voter[i].answered && !reaches(&v->voter[i], version)) {
+        if (v->voter[i].in[q] && v->voter[i].answered && !reaches(&v->voter[i], version)) {
             without++;
             targets_without += !v->voter[i].witness;
         }
-    return without > v->count - v->majority ||
-           (version->k <= v->targets && targets_without > v->targets - version->k);
+    return without > quorum->count - quorum->majority ||
+           (version->k <= quorum->targets && targets_without > quorum->targets - version->k);
+}
+
+/* In every quorum: while a layout is proposed, others may still do with the first, or already with
+ * the second alone. */
+bool ms_versions_incomplete(const struct ms_versions *v, const struct ms_version *version)
+{
+    bool incomplete = true;
+    for (unsigned q = 0; q < v->quorums; q++)
+        incomplete = incomplete && is_incomplete(v, q, version);
+    return incomplete;
 }
 
 int ms_versions_add(struct ms_versions *v, unsigned voter, const struct ms_held *held,

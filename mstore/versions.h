@@ -47,6 +47,9 @@ struct ms_held { /* an object of a voter's */
 
 struct ms_voter {
     struct ms_member *member; /* borrowed from the roster; NULL: not to be had */
+    unsigned index;           /* of the layout's member */
+    unsigned shard;           /* what it gets of a new version */
+    bool in[2];               /* of which quorum */
     bool witness;
     bool asked, answered;
     struct ms_held *held;
@@ -54,11 +57,20 @@ struct ms_voter {
     struct ms_error why; /* of the last call that failed; code 0: it did not */
 };
 
+/* A set of voters, more than half of whom decide. There is a second one while a layout is proposed
+ * under which the key has other voters: then everything needs both (Gilbert, Lynch and Shvartsman,
+ * "RAMBO", Distributed Computing 23, 2010). */
+struct ms_quorum {
+    unsigned count, targets, majority;
+};
+
 struct ms_versions {
     const struct ms_site *site; /* borrowed */
     uint64_t listed_ns;         /* when the listing began */
     bool times;                 /* mtime_ns is known */
-    unsigned count, targets, majority;
+    unsigned quorums;
+    struct ms_quorum quorum[2];
+    unsigned count, targets; /* of all voters; targets come first */
     struct ms_voter voter[];
 };
 
@@ -93,6 +105,15 @@ bool ms_versions_incomplete(const struct ms_versions *v, const struct ms_version
  * survives the loss of ceil(M/2). A deletion: none. */
 bool ms_versions_durable(const struct ms_versions *v, const struct ms_version *version);
 unsigned ms_versions_needed(const struct ms_version *version);
+/* So many voters of each quorum have answered, or all of it. */
+bool ms_versions_heard(const struct ms_versions *v, unsigned wanted);
+bool ms_versions_heard_most(const struct ms_versions *v); /* a majority of each */
+/* The greatest majority. */
+unsigned ms_versions_majority(const struct ms_versions *v);
+/* Which shard each voter that lacks the version is to get (copies: 0): its own, unless another
+ * voter of its quorum holds that; then one that none holds. */
+void ms_versions_deal(const struct ms_versions *v, const struct ms_version *version,
+                      unsigned shards[]);
 /* Notes that a voter holds it. */
 int ms_versions_add(struct ms_versions *v, unsigned voter, const struct ms_held *held,
                     struct ms_error *err) MS_MUST_CHECK;

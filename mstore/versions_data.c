@@ -54,7 +54,7 @@ static size_t places_of(const struct ms_versions *v, const struct ms_version *ve
     for (unsigned i = 0; i < v->targets; i++) {
         const struct ms_held *held = ms_versions_held(v, i, version);
         if (held)
-            out[count++] = (struct ms_value_place){.member = v->site->order.member[i],
+            out[count++] = (struct ms_value_place){.member = (uint16_t)v->voter[i].index,
                                                    .shard = (uint8_t)held->index};
     }
     return count;

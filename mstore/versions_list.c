@@ -178,11 +178,12 @@ int ms_versions_list(struct ms_versions *v, unsigned wanted, struct ms_error *er
     int code = round_begin(v, &r, err);
     if (code)
         return code;
-    while (r.answered + ms_fan_running(r.fan) < wanted && ask_next(&r))
+    unsigned ask = v->quorums == 2 ? v->count : wanted; /* two majorities: all at once */
+    while (r.answered + ms_fan_running(r.fan) < ask && ask_next(&r))
         if (v->site->roster->hedge)
             ms_hedge_first(v->site->roster->hedge);
     bool may_hedge = true;
-    while (r.answered < wanted && ms_fan_running(r.fan)) {
+    while (!ms_versions_heard(v, wanted) && ms_fan_running(r.fan)) {
         unsigned leg;
         if (ms_fan_next(r.fan, clock, may_hedge ? r.late_ns : UINT64_MAX, &leg)) {
             take_answer(&r, leg);
@@ -194,7 +195,7 @@ int ms_versions_list(struct ms_versions *v, unsigned wanted, struct ms_error *er
         }
     }
     round_end(&r);
-    if (r.answered >= v->majority)
+    if (ms_versions_heard_most(v))
         return 0;
     if (ms_check_cancelled(err))
         return MS_ERR_CANCELLED;

@@ -1,9 +1,11 @@
 /* mstore/versions_put.c - putting a version at voters, and deleting what lies below it. */
 #include "mstore/versions_parts.h"
 
+#include "base/cleanup.h"
 #include "base/sync.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #define SECOND UINT64_C(1000000000)
 
@@ -21,12 +23,12 @@ static int put_leg(void *shared, unsigned leg, struct ms_error *err)
 /* What voter i keeps of a version: a witness and a deletion are names alone. */
 static int load_leg(struct ms_errand *e, const struct ms_versions *v, unsigned i,
                     const struct ms_version *version, const struct ms_frames *frames,
-                    struct ms_error *err)
+                    unsigned shard, struct ms_error *err)
 {
     struct ms_held held = {.version = *version};
     bool data = !v->voter[i].witness && frames->count > 0;
     if (data)
-        held.index = frames->count == 1 ? 0 : i;
+        held.index = shard;
     else
         held.version.k = held.version.m = 0;
     int code = ms_errand_add(&e->leg[i], &held, err);
@@ -50,12 +52,16 @@ static int put_begin(struct ms_versions *v, const struct ms_version *version,
                      const struct ms_frames *frames, enum ms_put how, struct ms_errand **e,
                      struct ms_fan **fan, struct ms_error *err)
 {
+    MS_AUTO_FREE unsigned *shards = calloc(v->count, sizeof *shards);
+    if (!shards)
+        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a version");
     int code = ms_errand_new(v, put_leg, e, fan, err);
     if (code)
         return code;
+    ms_versions_deal(v, version, shards);
     for (unsigned i = 0; i < v->count && !code; i++)
         if (gets_it(v, i, version, how))
-            code = load_leg(*e, v, i, version, frames, err);
+            code = load_leg(*e, v, i, version, frames, shards[i], err);
     if (code) {
         ms_fan_release(*fan);
         return code;
@@ -103,12 +109,12 @@ static int refuse_put(const struct ms_versions *v, const struct ms_version *vers
 {
     char what[128];
     unsigned needed = store ? ms_versions_needed(version) : version->k;
-    if (needed > v->majority)
+    if (needed > ms_versions_majority(v))
         snprintf(what, sizeof what, "%u of %u members have it and %u with data are needed",
                  holders(v, version), v->count, needed);
     else
         snprintf(what, sizeof what, "%u of %u members have it and %u are needed",
-                 holders(v, version), v->count, v->majority);
+                 holders(v, version), v->count, ms_versions_majority(v));
     return ms_versions_refuse(v, MS_ERR_CONNECTION, what, err);
 }
 
