@@ -113,7 +113,7 @@ bool ms_layout_equal(const struct ms_layout *a, const struct ms_layout *b);
 int ms_layout_follows(const struct ms_layout *now, const struct ms_layout *next,
                       struct ms_error *err) MS_MUST_CHECK;
 
-/* A copy; NULL: no memory. */
+/* A copy, with room for one more member; NULL: no memory. */
 struct ms_layout *ms_layout_copy(const struct ms_layout *layout);
 /* `now` with the members at its end that only `next`, which follows it, has: readonly, so that what
  * clients who are further put there is read, and nothing is written yet. NULL: no memory. */

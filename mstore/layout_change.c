@@ -147,7 +147,7 @@ static struct ms_layout *copy_with_room(const struct ms_layout *l, size_t more)
 
 struct ms_layout *ms_layout_copy(const struct ms_layout *l)
 {
-    return copy_with_room(l, 0);
+    return copy_with_room(l, 1);
 }
 
 struct ms_layout *ms_layout_join(const struct ms_layout *now, const struct ms_layout *next)

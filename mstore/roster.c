@@ -113,6 +113,7 @@ int ms_roster_new(struct ms_layout *layout, struct ms_member *const members[],
     atomic_init(&r->refs, 1);
     r->base.layout = layout;
     r->base.clock = clock;
+    r->base.own_count = layout->member_count;
     r->base.key = *key;
     int code = fill(&r->base, members, err);
     if (code) {
@@ -143,7 +144,7 @@ static int fill_next(struct ms_roster *r, const struct ms_layout *next, struct m
     return ms_layout_placement(next, &r->next_placement, err);
 }
 
-int ms_roster_new_joint(struct ms_layout *joined, struct ms_layout *next,
+int ms_roster_new_joint(struct ms_layout *joined, size_t own_count, struct ms_layout *next,
                         struct ms_member *const members[], struct ms_clock *clock,
                         const struct ms_seal_key *key, struct ms_roster **out, struct ms_error *err)
 {
@@ -157,6 +158,7 @@ int ms_roster_new_joint(struct ms_layout *joined, struct ms_layout *next,
         return code;
     }
     r->next = next;
+    r->own_count = own_count;
     *out = r;
     return 0;
 }

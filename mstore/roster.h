@@ -27,6 +27,7 @@ struct ms_roster {
     struct ms_layout *next;              /* owned */
     struct ms_placement *next_placement; /* owned */
     uint16_t *next_member; /* by index of next's members: that of layout's; UINT16_MAX: gone */
+    size_t own_count;      /* of layout's members, those of the layout in force: they come first */
 };
 
 /* Takes the layout on success, and a reference of each member. */
@@ -36,9 +37,9 @@ int ms_roster_new(struct ms_layout *layout, struct ms_member *const members[],
 /* From now on what its namespaces do is counted as that store's (mstore/stats.h). Before others
  * have it. */
 void ms_roster_count_as(struct ms_roster *r, const char *store);
-/* The same while a layout `next` is proposed. joined: ms_layout_join of the one in force and it;
- * members: by its index. Takes both on success. */
-int ms_roster_new_joint(struct ms_layout *joined, struct ms_layout *next,
+/* The same while a layout `next` is proposed. joined: ms_layout_join of it and the one in force,
+ * which has own_count members; members: by its index. Takes both on success. */
+int ms_roster_new_joint(struct ms_layout *joined, size_t own_count, struct ms_layout *next,
                         struct ms_member *const members[], struct ms_clock *clock,
                         const struct ms_seal_key *key, struct ms_roster **out,
                         struct ms_error *err) MS_MUST_CHECK;
@@ -79,6 +80,8 @@ static inline struct ms_entity *ms_roster_counts(const struct ms_roster *r,
 static inline void ms_site_count(const struct ms_site *s, enum ms_event event)
 {
     ms_entity_count_event(ms_roster_counts(s->roster, s->space), event);
+}
+
 /* The same key as the proposed layout has it. */
 static inline struct ms_site ms_site_next(const struct ms_site *s)
 {

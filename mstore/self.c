@@ -234,14 +234,17 @@ static int self_close(struct ms_store *s, struct ms_error *err)
 static void self_free(struct ms_store *s)
 {
     struct ms_self *self = ms_self_of(s);
-    for (size_t i = 0; i < self->conf->shared->member_count; i++)
+    for (size_t i = 0; i < self->member_count; i++)
         ms_member_unref(self->members[i]);
     free(self->members);
+    if (self->find_free)
+        self->find_free(self->find_ctx);
     ms_ids_free(self->ids);
     ms_mutable_free(self->mutable);
     ms_state_free(self->state);
     free(self->state_folder);
     ms_mconf_free(self->conf);
+    ms_cond_fini(&self->renewed);
     ms_mutex_fini(&self->mutex);
     free(self);
 }

@@ -3,7 +3,9 @@
  *     self.c       the table of verbs; each goes to the kind of the key's namespace (kind.h)
  *     self_move.c  moves
  *     self_count.c the same, each call counted
- *     founding.c   create and open: which layout is in force, who the members are
+ *     founding.c   create and open
+ *     inquiry.c    asking all members for the layouts on them
+ *     adopt.c      taking over a layout: who the members are, the roster made of it
  *     from_file.c  from a configuration file to a closed MStore
  *     remember.c   what is kept in the local state folder
  *     gather.c     streams of kind mutable, through memory
@@ -21,16 +23,29 @@
 #include "mstore/state.h"
 #include "store/store.h"
 
+/* The storage of a member of that name, which was not there when the MStore was made. NOT_FOUND:
+ * the client has no URL for it. */
+typedef int (*ms_self_find_fn)(void *ctx, const char *name, struct ms_backend **out,
+                               struct ms_error *err);
+
 struct ms_self {
     struct ms_store base;
-    struct ms_mconf *conf;      /* owned */
-    struct ms_member **members; /* by index of conf->shared->members; owned references */
+    struct ms_mconf *conf; /* owned */
+    /* Those of the file, by its order; then those found in it later (adopt.c). Owned references. */
+    struct ms_member **members; /* room for MS_MEMBERS_MAX */
+    size_t member_count;
     struct ms_uuid uuid;
     struct ms_ids *ids; /* owned, like the next */
     struct ms_mutable *mutable;
     struct ms_state *state; /* NULL: closed */
     char *state_folder;
-    struct ms_mutex mutex;    /* of what follows, held for a pointer's copy only */
+    ms_self_find_fn find_member; /* NULL: none are found later */
+    void *find_ctx;
+    void (*find_free)(void *ctx);
+    uint64_t seed, lease_ns; /* 0: MS_LEASE_NS */
+    struct ms_mutex mutex;   /* of what follows, held for a pointer's copy only */
+    struct ms_cond renewed;
+    bool renewing;            /* somebody is taking over another layout */
     struct ms_roster *roster; /* NULL: closed */
 };
 
@@ -49,6 +64,10 @@ struct ms_self_options {
     unsigned jobs;
     const char *name;         /* for messages: the file's */
     const char *state_folder; /* NULL: the user's; "": none */
+    uint64_t lease_ns;        /* 0: MS_LEASE_NS */
+    ms_self_find_fn find_member;
+    void *find_ctx;
+    void (*find_free)(void *ctx); /* when the MStore goes, or was not made */
 };
 /* Takes conf and the backends (by index of its members), also on failure. */
 int ms_self_new(struct ms_mconf *conf, struct ms_backend *backends[],
@@ -57,6 +76,25 @@ int ms_self_new(struct ms_mconf *conf, struct ms_backend *backends[],
 
 /* A new reference of the roster in force. */
 struct ms_roster *ms_self_roster(struct ms_self *self);
+
+/* ---- which layout is in force: adopt.c ---- */
+
+struct ms_layouts; /* mstore/inquiry.h */
+/* Tells the members who they are. list (may be NULL): those of the layout, by its index; those
+ * without a URL here are missing. */
+int ms_self_match(struct ms_self *self, const struct ms_layout *layout, struct ms_member **list,
+                  struct ms_error *err) MS_MUST_CHECK;
+/* Takes what is newer than the roster in force, and makes one of it. */
+int ms_self_adopt(struct ms_self *self, struct ms_layouts *found,
+                  struct ms_error *err) MS_MUST_CHECK;
+/* Asks the members what is in force, and adopts it. */
+int ms_self_renew(struct ms_self *self, struct ms_error *err) MS_MUST_CHECK;
+/* The UUID of a member that the file does not pin: it follows from the key and the name. */
+int ms_self_member_uuid(const struct ms_self *self, const char *name, struct ms_uuid *out,
+                        struct ms_error *err) MS_MUST_CHECK;
+/* A member that is to be added, by the file's name; makes it if need be. MS_ERR_CONFIG: no URL. */
+int ms_self_find_member(struct ms_self *self, const char *name, struct ms_member **out,
+                        struct ms_error *err) MS_MUST_CHECK;
 
 /* What outlives the process: the members' breakers, the layout's epoch (remember.c). */
 int ms_self_recall(struct ms_self *self, struct ms_error *err) MS_MUST_CHECK;

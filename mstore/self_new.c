@@ -22,6 +22,8 @@ static int make_members(struct ms_self *self, struct ms_backend *backends[],
         code = ms_member_new(&options, backends[i], &self->members[i], err);
         if (code)
             ms_backend_free(backends[i]);
+        else
+            self->member_count++;
     }
     for (; i < l->member_count; i++)
         ms_backend_free(backends[i]);
@@ -32,13 +34,15 @@ int ms_self_new(struct ms_mconf *conf, struct ms_backend *backends[],
                 const struct ms_self_options *o, struct ms_store **out, struct ms_error *err)
 {
     struct ms_self *self = calloc(1, sizeof *self);
-    struct ms_member **members = calloc(conf->shared->member_count + 1, sizeof(struct ms_member *));
+    struct ms_member **members = calloc(MS_MEMBERS_MAX, sizeof(struct ms_member *));
     if (!self || !members) {
         for (size_t i = 0; i < conf->shared->member_count; i++)
             ms_backend_free(backends[i]);
         free(self);
         free(members);
         ms_mconf_free(conf);
+        if (o->find_free)
+            o->find_free(o->find_ctx);
         return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a store of many members");
     }
     self->base.ops = &ms_self_ops;
@@ -48,7 +52,13 @@ int ms_self_new(struct ms_mconf *conf, struct ms_backend *backends[],
     self->conf = conf;
     self->members = members;
     self->state_folder = o->state_folder ? strdup(o->state_folder) : NULL;
+    self->find_member = o->find_member;
+    self->find_ctx = o->find_ctx;
+    self->find_free = o->find_free;
+    self->seed = o->seed;
+    self->lease_ns = o->lease_ns;
     ms_mutex_init(&self->mutex);
+    ms_cond_init(&self->renewed);
     int code = make_members(self, backends, o, err);
     if (!code)
         code = o->deterministic ? ms_ids_new_seeded(o->seed, &self->ids, err)

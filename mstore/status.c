@@ -124,6 +124,7 @@ int ms_mstore_status(struct ms_store *store, struct ms_mstore_status **out, stru
         return code;
     }
     s->base.epoch = l->epoch;
+    s->base.proposed = s->roster->next ? s->roster->next->epoch : 0;
     s->base.placement = ms_layout_placements[l->placement];
     s->base.members = s->members;
     s->base.member_count = l->member_count;

@@ -60,6 +60,7 @@ struct ms_mstore_space {
 struct ms_mstore_status {
     char uuid[37];
     uint64_t epoch;
+    uint64_t proposed;     /* the epoch of a layout that is to follow; 0: none */
     const char *placement; /* "rendezvous", "buckets" */
     const struct ms_mstore_member *members;
     size_t member_count;

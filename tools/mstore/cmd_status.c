@@ -26,8 +26,13 @@ static void print_space(const struct ms_mstore_space *s)
 
 static void print_text(const struct ms_mstore_status *s)
 {
-    printf("store %s, layout %llu, placement %s\n\n", s->uuid, (unsigned long long)s->epoch,
+    printf("store %s, layout %llu, placement %s\n", s->uuid, (unsigned long long)s->epoch,
            s->placement);
+    if (s->proposed)
+        printf(
+            "layout %llu is proposed: run the command that changes it again if it is not at work\n",
+            (unsigned long long)s->proposed);
+    puts("");
     printf("%-14s %-9s %6s  %-9s %-24s\n", "member", "state", "weight", "latency", "free");
     for (size_t i = 0; i < s->member_count; i++)
         print_member(&s->members[i]);
@@ -95,6 +100,7 @@ static void print_json(const struct ms_mstore_status *s)
     ms_json_object(&j);
     json_text(&j, "uuid", s->uuid);
     json_number(&j, "epoch", s->epoch);
+    json_number(&j, "proposed", s->proposed);
     json_text(&j, "placement", s->placement);
     ms_json_key(&j, "members");
     ms_json_array(&j);

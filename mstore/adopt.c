@@ -1,0 +1,199 @@
+/* mstore/adopt.c - taking over a layout: who its members are, and the roster made of it. One caller
+ * at a time does it, the others wait; calls under way keep the roster they began with. */
+#include "mstore/inquiry.h"
+
+#include "base/cleanup.h"
+#include "base/log.h"
+
+#include <stdlib.h>
+
+/* ---- one at a time ---- */
+
+static void begin_renewing(struct ms_self *self)
+{
+    MS_HOLD(&self->mutex);
+    while (self->renewing)
+        ms_cond_wait(&self->renewed, &self->mutex);
+    self->renewing = true;
+}
+
+static void end_renewing(struct ms_self *self)
+{
+    MS_HOLD(&self->mutex);
+    self->renewing = false;
+    ms_cond_broadcast(&self->renewed);
+}
+
+/* ---- members ---- */
+
+static struct ms_member *known_member(const struct ms_self *self, const char *name, size_t *index)
+{
+    for (*index = 0; *index < self->member_count; ++*index)
+        if (strcmp(ms_member_name(self->members[*index]), name) == 0)
+            return self->members[*index];
+    return NULL;
+}
+
+static int no_url(const struct ms_self *self, const char *name, struct ms_error *err)
+{
+    return ms_error_set(err, MS_ERR_CONFIG,
+                        "%s has no url of member %s: add a section [member %s] with it",
+                        self->base.url, name, name);
+}
+
+static int make_member(struct ms_self *self, const char *name, struct ms_error *err)
+{
+    struct ms_backend *backend = NULL;
+    if (!self->find_member || self->member_count == MS_MEMBERS_MAX)
+        return no_url(self, name, err);
+    int code = self->find_member(self->find_ctx, name, &backend, err);
+    if (code)
+        return code == MS_ERR_NOT_FOUND ? no_url(self, name, err) : code;
+    const struct ms_member_options options = {.name = name,
+                                              .key = &self->conf->key,
+                                              .clock = self->base.clock,
+                                              .seed = self->seed + 1000 + self->member_count};
+    code = ms_member_new(&options, backend, &self->members[self->member_count], err);
+    if (code)
+        ms_backend_free(backend);
+    else
+        self->member_count++;
+    return code;
+}
+
+int ms_self_find_member(struct ms_self *self, const char *name, struct ms_member **out,
+                        struct ms_error *err)
+{
+    size_t index;
+    begin_renewing(self);
+    struct ms_member *m = known_member(self, name, &index);
+    int code = m ? 0 : make_member(self, name, err);
+    if (!code)
+        *out = self->members[index];
+    end_renewing(self);
+    return code;
+}
+
+/* A member of the layout, told who it is. */
+static struct ms_member *identify(struct ms_self *self, const struct ms_layout_member *m)
+{
+    struct ms_error why = {0};
+    size_t index;
+    struct ms_member *one = known_member(self, m->name, &index);
+    if (!one && make_member(self, m->name, &why)) {
+        ms_log(MS_LOG_WARN, "the store works without member %s: %s", m->name, why.text);
+        return NULL;
+    }
+    one = self->members[index];
+    if (!ms_uuid_equal(ms_member_uuid(one), &m->uuid)) {
+        ms_member_identify(one, &self->uuid, &m->uuid);
+        ms_self_restore(self, index, &m->uuid);
+    }
+    return one;
+}
+
+int ms_self_match(struct ms_self *self, const struct ms_layout *l, struct ms_member **list,
+                  struct ms_error *err)
+{
+    const struct ms_layout *mine = self->conf->shared;
+    (void)err;
+    for (size_t i = 0; i < mine->member_count; i++)
+        if (!ms_layout_member(l, mine->members[i].name) && !self->roster)
+            ms_log(MS_LOG_WARN, "%s: [member %s] is not in the store's layout: it is not used",
+                   self->base.url, mine->members[i].name);
+    for (size_t i = 0; i < l->member_count; i++) {
+        struct ms_member *m =
+            l->members[i].state == MS_GONE ? NULL : identify(self, &l->members[i]);
+        if (list)
+            list[i] = m;
+    }
+    return 0;
+}
+
+/* ---- rosters ---- */
+
+static int make_roster(struct ms_self *self, struct ms_layouts *found, struct ms_roster **out,
+                       struct ms_error *err)
+{
+    struct ms_layout *l = found->final, *next = found->proposed;
+    struct ms_layout *joined = next ? ms_layout_join(l, next) : NULL;
+    if (next && !joined)
+        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a layout");
+    const struct ms_layout *all = next ? joined : l;
+    MS_AUTO_FREE struct ms_member **list =
+        calloc(all->member_count + 1, sizeof(struct ms_member *));
+    int code = list ? ms_self_match(self, all, list, err)
+                    : ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a store's members");
+    if (!code && next)
+        code = ms_roster_new_joint(joined, l->member_count, next, list, self->base.clock,
+                                   &self->conf->key, out, err);
+    else if (!code)
+        code = ms_roster_new(l, list, self->base.clock, &self->conf->key, out, err);
+    if (code)
+        ms_layout_free(joined);
+    else if (next)
+        found->proposed = NULL;
+    else
+        found->final = NULL;
+    return code;
+}
+
+/* A proposed one without that before it: a member knows more than those that answered. */
+static int check_next(const struct ms_layouts *found, struct ms_error *err)
+{
+    if (!found->proposed)
+        return 0;
+    if (found->proposed->epoch == found->final->epoch + 1)
+        return ms_layout_follows(found->final, found->proposed, err);
+    return ms_error_set(err, MS_ERR_BUSY,
+                        "layout %llu is proposed, and the members that answered show only layout "
+                        "%llu: try again when more of them answer",
+                        (unsigned long long)found->proposed->epoch,
+                        (unsigned long long)found->final->epoch);
+}
+
+/* Whether there is something newer than the roster has. */
+static bool is_newer(const struct ms_roster *r, const struct ms_layouts *found)
+{
+    return !r || found->final->epoch > r->layout->epoch ||
+           (found->final->epoch == r->layout->epoch && found->proposed && !r->next);
+}
+
+static int adopt(struct ms_self *self, struct ms_layouts *found, struct ms_error *err)
+{
+    struct ms_roster *roster = NULL;
+    if (!found->final || !is_newer(self->roster, found)) /* changed by us alone meanwhile */
+        return 0;
+    int code = check_next(found, err);
+    if (!code)
+        code = make_roster(self, found, &roster, err);
+    if (code)
+        return code;
+    ms_roster_count_as(roster, self->base.url);
+    ms_mutex_lock(&self->mutex);
+    struct ms_roster *before = self->roster;
+    self->roster = roster;
+    ms_mutex_unlock(&self->mutex);
+    ms_roster_unref(before);
+    return 0;
+}
+
+int ms_self_adopt(struct ms_self *self, struct ms_layouts *found, struct ms_error *err)
+{
+    begin_renewing(self);
+    int code = adopt(self, found, err);
+    end_renewing(self);
+    return code;
+}
+
+int ms_self_renew(struct ms_self *self, struct ms_error *err)
+{
+    struct ms_layouts found = {0};
+    begin_renewing(self);
+    int code = ms_inquiry_layouts(self, &found, err);
+    if (!code)
+        code = adopt(self, &found, err);
+    ms_layouts_free(&found);
+    end_renewing(self);
+    return code;
+}

@@ -1,0 +1,235 @@
+/* mstore/change.c - see mstore/change.h: the steps of a change, each of which may be done twice. */
+#include "mstore/change.h"
+
+#include "base/cleanup.h"
+#include "base/sync.h"
+#include "mstore/inquiry.h"
+#include "mstore/lease.h"
+#include "mstore/paxos.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define TRIES 16 /* changes of others that came first */
+
+/* ---- who is asked ---- */
+
+struct electorate {
+    struct ms_member **list; /* NULL among them: no URL here */
+    unsigned count;
+};
+
+/* The members of the layout in force, without those that only the proposed one has. */
+static void old_members(const struct ms_roster *r, struct electorate *e)
+{
+    e->count = 0;
+    for (size_t i = 0; i < r->own_count; i++)
+        if (r->layout->members[i].state != MS_GONE)
+            e->list[e->count++] = r->members[i];
+}
+
+static void new_members(const struct ms_roster *r, struct electorate *e)
+{
+    e->count = 0;
+    for (size_t i = 0; i < r->next->member_count; i++)
+        if (r->next->members[i].state != MS_GONE)
+            e->list[e->count++] = r->members[r->next_member[i]];
+}
+
+static int electorate_new(struct electorate *e, struct ms_error *err)
+{
+    *e = (struct electorate){.list = calloc(MS_MEMBERS_MAX, sizeof(struct ms_member *))};
+    return e->list ? 0 : ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a store's members");
+}
+
+/* On a majority of the old members and of the new ones. */
+static int publish(struct ms_self *self, const struct ms_roster *r, const struct ms_layout *layout,
+                   struct ms_error *err)
+{
+    struct electorate e;
+    int code = electorate_new(&e, err);
+    if (code)
+        return code;
+    old_members(r, &e);
+    code = ms_inquiry_publish(self, layout, e.list, e.count, "of the layout in force", err);
+    if (!code) {
+        new_members(r, &e);
+        code = ms_inquiry_publish(self, layout, e.list, e.count, "of the new layout", err);
+    }
+    free(e.list);
+    return code;
+}
+
+/* ---- a change under way ---- */
+
+/* Storages of members that only the proposed layout has. */
+static int make_storages(const struct ms_roster *r, struct ms_error *err)
+{
+    int code = 0;
+    for (size_t i = r->own_count; i < r->layout->member_count && !code; i++) {
+        if (!r->members[i])
+            return ms_error_set(err, MS_ERR_CONFIG,
+                                "layout %llu adds member %s, of which the file has no url: go on "
+                                "where it was begun, or add a section [member %s]",
+                                (unsigned long long)r->next->epoch, r->layout->members[i].name,
+                                r->layout->members[i].name);
+        code = ms_member_create(r->members[i], err);
+    }
+    return code;
+}
+
+static int outlast(struct ms_self *self, uint64_t since_ns, struct ms_error *err)
+{
+    uint64_t term = self->lease_ns ? self->lease_ns : MS_LEASE_NS;
+    return ms_sleep_until(self->base.clock, since_ns + term + term / 10 + 1, err);
+}
+
+static int adopt_final(struct ms_self *self, const struct ms_layout *final, struct ms_error *err)
+{
+    struct ms_layouts found = {.final = ms_layout_copy(final)};
+    if (!found.final)
+        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a layout");
+    int code = ms_self_adopt(self, &found, err);
+    ms_layouts_free(&found);
+    return code;
+}
+
+/* From proposed, by whomever, to final. */
+static int finish(struct ms_self *self, struct ms_roster *r, struct ms_error *err)
+{
+    struct ms_layout *final = ms_layout_copy(r->next);
+    if (!final)
+        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a layout");
+    final->phase = MS_LAYOUT_FINAL;
+    int code = make_storages(r, err);
+    if (!code)
+        code = publish(self, r, r->next, err);
+    if (!code)
+        code = outlast(self, ms_clock_now(self->base.clock), err);
+    if (!code)
+        code = ms_change_settle(r, err);
+    if (!code)
+        code = publish(self, r, final, err);
+    if (!code)
+        code = adopt_final(self, final, err);
+    if (!code)
+        code = outlast(self, ms_clock_now(self->base.clock), err);
+    ms_layout_free(final);
+    return code ? ms_error_prefix(err, code, "layout %llu is proposed but not in force yet",
+                                  (unsigned long long)r->next->epoch)
+                : 0;
+}
+
+/* ---- deciding what comes next ---- */
+
+static int vote(struct ms_self *self, const struct ms_roster *r, uint64_t epoch,
+                struct ms_buf *mine, struct ms_buf **decided, struct ms_error *err)
+{
+    struct electorate e;
+    char key[17];
+    int code = electorate_new(&e, err);
+    if (code)
+        return code;
+    old_members(r, &e);
+    snprintf(key, sizeof key, "%016llx", (unsigned long long)epoch);
+    struct ms_paxos x = {.store = self->uuid,
+                         .space = ms_str("mstore-layout"),
+                         .key = ms_str(key),
+                         .seal = &self->conf->key,
+                         .members = e.list,
+                         .count = e.count,
+                         .clock = self->base.clock,
+                         .ids = self->ids};
+    code = ms_paxos_decide(&x, mine, decided, err);
+    free(e.list);
+    return code;
+}
+
+/* What follows the layout in force: `mine`, or what another has proposed first. */
+static int decide(struct ms_self *self, struct ms_roster *r, const struct ms_layout *mine,
+                  struct ms_layout **out, struct ms_error *err)
+{
+    MS_AUTO_BUF struct ms_buf *text = NULL, *decided = NULL;
+    struct ms_layout *l = NULL;
+    int code = ms_layout_format(mine, &text, err);
+    if (!code)
+        code = vote(self, r, mine->epoch, text, &decided, err);
+    if (!code)
+        code = ms_layout_parse(ms_buf_view(decided), "the layout decided on", &l, err);
+    if (!code)
+        code = ms_layout_follows(r->layout, l, err);
+    if (code)
+        ms_layout_free(l);
+    else
+        *out = l;
+    return code;
+}
+
+/* Takes over a layout that was decided on; it is on members only after `finish` has begun. */
+static int adopt_proposed(struct ms_self *self, const struct ms_roster *r, struct ms_layout *next,
+                          struct ms_error *err)
+{
+    struct ms_layouts found = {.final = ms_layout_copy(r->layout), .proposed = next};
+    int code = found.final ? ms_self_adopt(self, &found, err)
+                           : ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a layout");
+    ms_layouts_free(&found);
+    return code;
+}
+
+/* The added member must be to be had before others are told of it. */
+static int prepare(struct ms_self *self, const struct ms_change *c, struct ms_error *err)
+{
+    struct ms_member *m = NULL;
+    if (!c->add)
+        return 0;
+    int code = ms_self_find_member(self, c->add->name, &m, err);
+    if (code)
+        return code;
+    ms_member_identify(m, &self->uuid, &c->add->uuid);
+    return ms_member_create(m, err);
+}
+
+/* One step towards the change; *done: there is nothing left to be done. */
+static int step(struct ms_self *self, const struct ms_change *c, bool *done, struct ms_error *err)
+{
+    MS_AUTO_ROSTER struct ms_roster *r = ms_self_roster(self);
+    struct ms_layout *mine = NULL, *next = NULL;
+    if (r->next)
+        return c && c->dry_run ? ms_error_set(err, MS_ERR_BUSY, "layout %llu is proposed already",
+                                              (unsigned long long)r->next->epoch)
+                               : finish(self, r, err);
+    *done = true;
+    if (!c)
+        return 0;
+    int code = ms_change_make(r->layout, c, &mine, done, err);
+    if (code || *done)
+        return code;
+    *done = c->dry_run;
+    if (!c->dry_run) {
+        code = prepare(self, c, err);
+        if (!code)
+            code = decide(self, r, mine, &next, err);
+        if (!code)
+            code = adopt_proposed(self, r, next, err);
+    }
+    ms_layout_free(mine);
+    return code;
+}
+
+int ms_change_run(struct ms_self *self, const struct ms_change *change, struct ms_error *err)
+{
+    struct ms_layout_member added;
+    struct ms_change own = change ? *change : (struct ms_change){0};
+    bool done = false;
+    int code = ms_self_renew(self, err);
+    if (!code && own.add && ms_uuid_is_zero(&own.add->uuid)) {
+        added = *own.add;
+        own.add = &added;
+        code = ms_self_member_uuid(self, added.name, &added.uuid, err);
+    }
+    for (unsigned try = 0; try < TRIES && !code && !done; try++)
+        code = step(self, change ? &own : NULL, &done, err);
+    if (!code && !done)
+        code = ms_error_set(err, MS_ERR_BUSY, "others are changing the layout: try again");
+    return code;
+}

@@ -1,0 +1,272 @@
+/* mstore/inquiry.c - see mstore/inquiry.h. */
+#include "mstore/inquiry.h"
+
+#include "base/cleanup.h"
+#include "mstore/names.h"
+
+#include <stdlib.h>
+
+#define SECOND      UINT64_C(1000000000)
+#define LAYOUT_MAX  (1u << 20) /* bytes: 512 members and 256 namespaces have less */
+#define OTHERS_WAIT (1 * SECOND)
+
+/* ---- layouts on one member ---- */
+
+void ms_layouts_free(struct ms_layouts *l)
+{
+    ms_layout_free(l->final);
+    ms_layout_free(l->proposed);
+    *l = (struct ms_layouts){0};
+}
+
+static void take_newer(struct ms_layout **mine, struct ms_layout **other)
+{
+    if (!*other || (*mine && (*mine)->epoch >= (*other)->epoch))
+        return;
+    ms_layout_free(*mine);
+    *mine = MS_TAKE(*other);
+}
+
+void ms_layouts_merge(struct ms_layouts *l, struct ms_layouts *other)
+{
+    take_newer(&l->final, &other->final);
+    take_newer(&l->proposed, &other->proposed);
+    if (l->proposed && l->final && l->proposed->epoch <= l->final->epoch) {
+        ms_layout_free(l->proposed);
+        l->proposed = NULL;
+    }
+}
+
+static int layout_name(const struct ms_inquiry *q, uint64_t epoch, bool final, struct ms_name *out,
+                       struct ms_error *err)
+{
+    struct ms_own_name own = {
+        .kind = MS_OWN_LAYOUT, .store = q->store, .epoch = epoch, .final = final};
+    return ms_own_format(&own, 0, out, err);
+}
+
+struct latest {
+    struct ms_name folder;
+    uint64_t final, proposed; /* epochs; 0: none */
+};
+
+static int note_latest(void *ctx, const struct ms_entry *entry, struct ms_error *err)
+{
+    struct latest *latest = ctx;
+    struct ms_own_parsed parsed;
+    struct ms_name name = latest->folder;
+    (void)err;
+    if (name.size + 1 + entry->name.size > sizeof name.text)
+        return 0;
+    name.text[name.size++] = '/';
+    memcpy(name.text + name.size, entry->name.data, entry->name.size);
+    name.size += entry->name.size;
+    if (!ms_own_parse(ms_name_view(&name), &parsed) || parsed.name.kind != MS_OWN_LAYOUT)
+        return 0;
+    uint64_t *epoch = parsed.name.final ? &latest->final : &latest->proposed;
+    *epoch = parsed.name.epoch > *epoch ? parsed.name.epoch : *epoch;
+    return 0;
+}
+
+static int load_one(const struct ms_inquiry *q, struct ms_member *m, uint64_t epoch, bool final,
+                    struct ms_layout **out, struct ms_error *err)
+{
+    MS_AUTO_BUF struct ms_buf *sealed = NULL;
+    struct ms_layout *l = NULL;
+    struct ms_name name;
+    if (!epoch)
+        return 0;
+    int code = layout_name(q, epoch, final, &name, err);
+    if (!code)
+        code = ms_member_load(m, ms_name_view(&name), 0, LAYOUT_MAX, &sealed, NULL, err);
+    if (!code)
+        code =
+            ms_layout_open(ms_buf_view(sealed), ms_member_name(m), &q->key, &q->store, 0, &l, err);
+    if (!code && (l->epoch != epoch || (l->phase == MS_LAYOUT_FINAL) != final)) {
+        ms_layout_free(l);
+        code = ms_error_set(err, MS_ERR_UNTRUSTED,
+                            "member %s: the layout under the name of layout %llu is another one",
+                            ms_member_name(m), (unsigned long long)epoch);
+    }
+    if (!code)
+        *out = l;
+    return code;
+}
+
+/* The newest layouts that the member has. NOT_FOUND: none. */
+static int find_leg(void *shared, unsigned leg, struct ms_error *err)
+{
+    struct ms_inquiry *q = shared;
+    struct ms_member *m = q->members[leg];
+    struct ms_layouts *out = &q->found[leg];
+    struct latest latest = {.final = 0};
+    int code = layout_name(q, 1, true, &latest.folder, err);
+    if (code)
+        return code;
+    while (latest.folder.text[--latest.folder.size] != '/')
+        ;
+    code = ms_member_list(m, ms_name_view(&latest.folder), NULL, note_latest, &latest, err);
+    if (!code && !latest.final && !latest.proposed)
+        return ms_error_set(err, MS_ERR_NOT_FOUND, "member %s has no layout of this store",
+                            ms_member_name(m));
+    if (!code)
+        code = load_one(q, m, latest.final, true, &out->final, err);
+    if (!code && latest.proposed > latest.final)
+        code = load_one(q, m, latest.proposed, false, &out->proposed, err);
+    return code;
+}
+
+int ms_inquiry_leg_store(void *shared, unsigned leg, struct ms_error *err)
+{
+    struct ms_inquiry *q = shared;
+    struct ms_name name;
+    int code = layout_name(q, q->epoch, q->final, &name, err);
+    return code ? code
+                : ms_member_store(q->members[leg], ms_name_view(&name), q->sealed, NULL, NULL, err);
+}
+
+/* ---- asking all at once ---- */
+
+static void inquiry_free(void *shared)
+{
+    struct ms_inquiry *q = shared;
+    for (size_t i = 0; i < q->count; i++) {
+        ms_member_unref(q->members[i]);
+        ms_layouts_free(&q->found[i]);
+    }
+    ms_buf_unref(q->sealed);
+    explicit_bzero(&q->key, sizeof q->key);
+    free(q->members);
+    free(q->found);
+    free(q);
+}
+
+int ms_inquiry_new(const struct ms_self *self, struct ms_member *const members[], size_t count,
+                   struct ms_inquiry **out, struct ms_error *err)
+{
+    struct ms_inquiry *q = calloc(1, sizeof *q);
+    if (!q)
+        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a store's members");
+    q->store = self->uuid;
+    q->key = self->conf->key;
+    q->members = calloc(count + 1, sizeof(struct ms_member *));
+    q->found = calloc(count + 1, sizeof *q->found);
+    if (!q->members || !q->found) {
+        inquiry_free(q);
+        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a store's members");
+    }
+    for (size_t i = 0; i < count; i++)
+        if (members[i])
+            q->members[q->count++] = ms_member_ref(members[i]);
+    *out = q;
+    return 0;
+}
+
+int ms_inquiry_start(struct ms_inquiry *q, ms_fan_fn fn, struct ms_fan **out, struct ms_error *err)
+{
+    struct ms_fan *fan = NULL;
+    int code = ms_fan_new((unsigned)q->count, fn, inquiry_free, q, &fan, err);
+    if (code) {
+        inquiry_free(q);
+        return code;
+    }
+    for (unsigned i = 0; i < q->count; i++)
+        ms_fan_start(fan, i);
+    *out = fan;
+    return 0;
+}
+
+static int give_layout(struct ms_inquiry *q, const struct ms_layout *layout, struct ms_error *err)
+{
+    q->epoch = layout->epoch;
+    q->final = layout->phase == MS_LAYOUT_FINAL;
+    return ms_layout_seal(layout, &q->key, &q->sealed, err);
+}
+
+/* An inquiry under way, with a layout to be stored (NULL: none). */
+static int begin(struct ms_self *self, struct ms_member *const members[], size_t count,
+                 const struct ms_layout *layout, ms_fan_fn fn, struct ms_inquiry **q,
+                 struct ms_fan **fan, struct ms_error *err)
+{
+    int code = ms_inquiry_new(self, members, count, q, err);
+    if (code)
+        return code;
+    code = layout ? give_layout(*q, layout, err) : 0;
+    if (code) {
+        inquiry_free(*q);
+        return code;
+    }
+    return ms_inquiry_start(*q, fn, fan, err);
+}
+
+int ms_inquiry_all(struct ms_self *self, ms_fan_fn fn, const struct ms_layout *layout,
+                   struct ms_error *err)
+{
+    struct ms_inquiry *q = NULL;
+    struct ms_fan *fan = NULL;
+    unsigned worst = UINT32_MAX, leg;
+    int code = begin(self, self->members, self->member_count, layout, fn, &q, &fan, err);
+    if (code)
+        return code;
+    while (ms_fan_next(fan, self->base.clock, UINT64_MAX, &leg))
+        if (ms_fan_code(fan, leg) && leg < worst)
+            worst = leg;
+    if (worst != UINT32_MAX)
+        code = ms_error_set(err, ms_fan_code(fan, worst), "%s", ms_fan_error(fan, worst)->text);
+    ms_fan_release(fan);
+    return code;
+}
+
+int ms_inquiry_layouts(struct ms_self *self, struct ms_layouts *out, struct ms_error *err)
+{
+    struct ms_inquiry *q = NULL;
+    struct ms_fan *fan = NULL;
+    struct ms_error trouble = {0};
+    struct ms_layouts newest = {0};
+    uint64_t deadline = UINT64_MAX;
+    int code = begin(self, self->members, self->member_count, NULL, find_leg, &q, &fan, err);
+    if (code)
+        return code;
+    size_t count = q->count, answered = 0;
+    for (unsigned leg; ms_fan_next(fan, self->base.clock, deadline, &leg);) {
+        code = ms_fan_code(fan, leg);
+        if (code && code != MS_ERR_NOT_FOUND && code != MS_ERR_NO_STORE && !trouble.code)
+            trouble = *ms_fan_error(fan, leg);
+        if (code)
+            continue;
+        ms_layouts_merge(&newest, &q->found[leg]);
+        if (++answered * 2 > count && deadline == UINT64_MAX)
+            deadline = ms_clock_now(self->base.clock) + OTHERS_WAIT;
+    }
+    ms_fan_release(fan);
+    *out = newest;
+    return newest.final || !trouble.code ? 0 : ms_error_set(err, trouble.code, "%s", trouble.text);
+}
+
+int ms_inquiry_publish(struct ms_self *self, const struct ms_layout *layout,
+                       struct ms_member *const members[], size_t count, const char *what,
+                       struct ms_error *err)
+{
+    struct ms_inquiry *q = NULL;
+    struct ms_fan *fan = NULL;
+    struct ms_error why = {0};
+    unsigned leg;
+    size_t stored = 0, need = count / 2 + 1;
+    uint64_t deadline = UINT64_MAX;
+    int code = begin(self, members, count, layout, ms_inquiry_leg_store, &q, &fan, err);
+    if (code)
+        return code;
+    while (ms_fan_next(fan, self->base.clock, deadline, &leg)) {
+        if (ms_fan_code(fan, leg))
+            why = *ms_fan_error(fan, leg);
+        else if (++stored == need)
+            deadline = ms_clock_now(self->base.clock) + OTHERS_WAIT;
+    }
+    ms_fan_release(fan);
+    if (stored >= need)
+        return 0;
+    return ms_error_set(err, why.code ? why.code : MS_ERR_CONFIG,
+                        "%zu of %zu members %s have layout %llu and %zu are needed: %s", stored,
+                        count, what, (unsigned long long)layout->epoch, need,
+                        why.code ? why.text : "the file has no url of the others");
+}

@@ -1,0 +1,52 @@
+/* mstore/inquiry.h - asking all members that a client has at once, whatever layout is in force: for
+ * the layouts that lie on them, and for making and ending them. */
+#ifndef MSTORE_INQUIRY_H
+#define MSTORE_INQUIRY_H
+
+#include "base/fan.h"
+#include "mstore/self.h"
+
+/* The newest final layout, and the one proposed to follow it; NULL: none. Owned. */
+struct ms_layouts {
+    struct ms_layout *final, *proposed;
+};
+void ms_layouts_free(struct ms_layouts *l);
+/* One of each, the newer. Takes from `other`. */
+void ms_layouts_merge(struct ms_layouts *l, struct ms_layouts *other);
+
+struct ms_inquiry { /* shared by the legs; the fan's release frees it */
+    struct ms_uuid store;
+    struct ms_seal_key key;
+    size_t count;
+    struct ms_member **members;     /* references */
+    struct ms_layouts *found;       /* by leg */
+    const struct ms_layout *layout; /* what is to be stored; its seal is made */
+    uint64_t epoch;                 /* of what is to be stored */
+    bool final;
+    struct ms_buf *sealed;
+};
+
+/* Of the members given; those that are NULL are left out. */
+int ms_inquiry_new(const struct ms_self *self, struct ms_member *const members[], size_t count,
+                   struct ms_inquiry **out, struct ms_error *err) MS_MUST_CHECK;
+/* Starts a leg for each member. Takes q. */
+int ms_inquiry_start(struct ms_inquiry *q, ms_fan_fn fn, struct ms_fan **out,
+                     struct ms_error *err) MS_MUST_CHECK;
+
+/* All must succeed; else the first failure of the first member. layout: to be stored, or NULL. */
+int ms_inquiry_all(struct ms_self *self, ms_fan_fn fn, const struct ms_layout *layout,
+                   struct ms_error *err) MS_MUST_CHECK;
+/* Asks all, waits for most of them and a second for the rest. Nothing found: *out is empty; an
+ * error then when somebody could not say. */
+int ms_inquiry_layouts(struct ms_self *self, struct ms_layouts *out,
+                       struct ms_error *err) MS_MUST_CHECK;
+/* Stores a layout at a majority of the members given (NULL among them: not to be had), and does not
+ * wait long for the others. what: for the sentence. */
+int ms_inquiry_publish(struct ms_self *self, const struct ms_layout *layout,
+                       struct ms_member *const members[], size_t count, const char *what,
+                       struct ms_error *err) MS_MUST_CHECK;
+
+/* Legs. */
+int ms_inquiry_leg_store(void *shared, unsigned leg, struct ms_error *err);
+
+#endif
