@@ -40,6 +40,25 @@ says "greedy.conf"
 expect 2 ls bare.conf --levels data=2
 says "--levels"
 
+# ---- what it will be worth, before there is anything
+conf plan '[namespace]' 'kind = immutable' 'redundancy = ec 2+1' \
+    '[namespace config]' 'kind = mutable' 'redundancy = copies 2'
+expect 0 plan plan.conf
+prints "immutable, ec 2+1"
+prints "on 3 members, of which 1 may be lost"
+prints "note: "
+expect 0 plan plan.conf --json --failure-rate 10% --repair-time 2d --write-price 0.005 --value-size 64MiB
+json_ok
+same "plan" "$(json '[(n["name"], n["tolerates"], round(n["overhead"], 1), n["put"]["puts"]) for n in d["namespaces"]]')" \
+    "[('', 1, 1.5, 3), ('config', 0, 2.0, 2)]"
+same "price" "$(json 'round(d["namespaces"][0]["put"]["price_of_million"])')" 15
+same "of one of two" "$(json 'abs(d["namespaces"][1]["loss_years"] - 1 / (2 * 0.10536051565782628)) < 1e-6')" True
+expect 2 plan plan.conf --write-price x
+expect 2 plan plan.conf --failure-rate 150%
+expect 2 plan plan.conf --failure-rate 0
+says "between 0 and 1"
+ok "nothing was made" test ! -e plan.one
+
 # ---- mirrors: each member is an ordinary store
 conf mirror '[namespace]' 'kind = plain' 'redundancy = all' 'levels = 1'
 expect 3 ls mirror.conf

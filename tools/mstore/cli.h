@@ -114,6 +114,7 @@ int ms_cmd_copy(struct ms_cli *cli, struct ms_error *err);
 int ms_cmd_sweep(struct ms_cli *cli, struct ms_error *err);
 int ms_cmd_du(struct ms_cli *cli, struct ms_error *err);
 int ms_cmd_status(struct ms_cli *cli, struct ms_error *err);
+int ms_cmd_plan(struct ms_cli *cli, struct ms_error *err);
 int ms_cmd_scrub(struct ms_cli *cli, struct ms_error *err);
 int ms_cmd_heal(struct ms_cli *cli, struct ms_error *err);
 int ms_cmd_rebalance(struct ms_cli *cli, struct ms_error *err);

@@ -90,6 +90,14 @@ static const struct ms_option heal_options[] = {
     {"--dry-run", 'n', NULL, "only say what would be done"},
     NO_MORE,
 };
+static const struct ms_option plan_options[] = {
+    {"--failure-rate", 0, "RATE", "share of the members that fail in a year (default: 2%)"},
+    {"--read-price", 0, "N", "what 1000 gets cost, in whatever currency (default: 0)"},
+    {"--repair-time", 0, "TIME", "until a failed one is replaced and filled (default: 12h)"},
+    {"--value-size", 0, "SIZE", "bytes of a typical value (default: 1MiB)"},
+    {"--write-price", 0, "N", "what 1000 puts or listings cost (default: 0)"},
+    NO_MORE,
+};
 static const struct ms_option bench_options[] = {
     {"--count", 0, "N", "items (default: 256)"},
     {"--namespace", 0, "NS", "put them into this namespace (default: the root)"},
@@ -178,6 +186,16 @@ const struct ms_command ms_commands[] = {
     {"status", "FILE.conf", "Show the members of a store of many, and what its namespaces bear",
      "Asks every member. Exit status 5 when one of them cannot be used.\n",
      "  mstore status home.conf\n  mstore status home.conf --json\n", NULL, 1, 1, ms_cmd_status},
+    {"plan", "FILE.conf", "Say what a store of many will store, bear and cost",
+     "For each namespace: bytes stored for a byte, members that may be lost, the chance that a\n"
+     "value is lost within a year, and that any of very many is, requests of a put (over a value\n"
+     "that is there) and a get, and their price. From the file alone: no member is asked, and the\n"
+     "store need not exist yet. Members are taken to fail independently; one house or provider\n"
+     "for all of them is not in the figures.\n",
+     "  mstore plan home.conf\n"
+     "  mstore plan home.conf --failure-rate 5% --repair-time 3d\n"
+     "  mstore plan home.conf --value-size 64k --write-price 0.005 --read-price 0.0004 --json\n",
+     plan_options, 1, 1, ms_cmd_plan},
     {"scrub", "FILE.conf", "Look for what is missing or damaged in a store of many",
      "Compares what all members list: copies and shards that are missing, superfluous, of a wrong\n"
      "size, older versions, leftovers. --deep also reads all of it. Nothing is changed. The first\n"
