@@ -1,6 +1,9 @@
 /* mstore/immutable.h - the verbs of an immutable namespace: a key determines its value, so a copy
  * is as good as any other, and storing a key again changes nothing.
  *
+ * The site says whether the live or the soft-deleted item of the key is meant: they are two items,
+ * stored, deleted and listed independently.
+ *
  *     copies, or verify = sha256   names follow from the key: a load is one call (k calls)
  *     ec without verify            names have an ID of their own and the size: a load lists first
  *
@@ -36,6 +39,14 @@ int ms_immutable_info(const struct ms_site *site, struct ms_item_info *out,
  * (ms_member_returning). NOT_FOUND. Storing the key again, later, makes it exist again. */
 int ms_immutable_delete(const struct ms_site *site, struct ms_ids *ids,
                         struct ms_error *err) MS_MUST_CHECK;
+/* The live item becomes the soft-deleted one of its key, or the other way round, whatever the site
+ * says. A soft-deleted item that is there already has the same value and is replaced. NOT_FOUND;
+ * undelete: EXISTS when there is a live item. After an error it may have happened or not, or be
+ * finished by the next heal. Two at once on one key may both succeed. */
+int ms_immutable_soft_delete(const struct ms_site *site, struct ms_ids *ids,
+                             struct ms_error *err) MS_MUST_CHECK;
+int ms_immutable_undelete(const struct ms_site *site, struct ms_ids *ids,
+                          struct ms_error *err) MS_MUST_CHECK;
 /* In a stream, in bounded memory. Nothing is visible before the commit. */
 int ms_immutable_write(const struct ms_site *site, struct ms_ids *ids,
                        const struct ms_precondition *pre, struct ms_store_writer **out,

@@ -8,7 +8,10 @@
  *
  * A member that was away may still have a copy. What is found at such members alone, under a
  * tombstone, counts when it is as much as an acknowledged store leaves: a deletion that left as
- * much is not acknowledged. */
+ * much is not acknowledged.
+ *
+ * A soft delete and an undelete (mstore/immutable_move.c) are the same with renames in step 3: the
+ * live item is deleted as it becomes the soft-deleted one, or the other way round. */
 #include "mstore/immutable_parts.h"
 
 #include "base/text.h"
@@ -25,8 +28,10 @@ struct object {
 };
 struct removal { /* shared with the calls; a leg for each member of the order */
     struct ms_value_home home;
+    bool turning; /* they are not deleted but become the other item's */
     struct object *objects;
     size_t count;
+    unsigned turned[MS_MEMBERS_MAX]; /* by leg */
 };
 
 static void removal_free(void *shared)
@@ -37,27 +42,44 @@ static void removal_free(void *shared)
     free(r);
 }
 
+static int remove_one(struct removal *r, unsigned leg, struct ms_member *m, const struct object *o,
+                      struct ms_error *err)
+{
+    struct ms_value_shape shape = ms_value_place_shape(&o->shape, &o->place), turned;
+    struct ms_name name, new_name;
+    if (r->turning && o->place.other)
+        return 0;
+    turned = ms_value_place_shape(&shape, &(struct ms_value_place){.other = true});
+    int code = ms_value_name(&r->home.site, &shape, o->place.shard, &name, err);
+    if (!code)
+        code = ms_value_name(&r->home.site, &turned, o->place.shard, &new_name, err);
+    if (code)
+        return code;
+    if (!r->turning)
+        return ms_member_delete(m, ms_name_view(&name), err);
+    code = ms_member_move(m, ms_name_view(&name), ms_name_view(&new_name), NULL, err);
+    r->turned[leg] += code == 0;
+    return code;
+}
+
 static int remove_leg(void *shared, unsigned leg, struct ms_error *err)
 {
     struct removal *r = shared;
     struct ms_member *m = NULL;
-    struct ms_name name;
     unsigned member = r->home.site.order.member[leg];
     int code = ms_value_member(&r->home.site, member, &m, err);
     for (size_t i = 0; i < r->count && !code; i++) {
         const struct object *o = &r->objects[i];
         if (o->place.member != member)
             continue;
-        code = ms_value_name(&r->home.site, &o->shape, o->place.shard, &name, err);
-        if (!code)
-            code = ms_member_delete(m, ms_name_view(&name), err);
+        code = remove_one(r, leg, m, o, err);
         if (code == MS_ERR_NOT_FOUND)
             code = 0;
     }
     return code;
 }
 
-static int removal_new(const struct ms_site *site, const struct ms_value_finding *f,
+static int removal_new(const struct ms_site *site, const struct ms_value_finding *f, bool turning,
                        struct removal **out, struct ms_error *err)
 {
     struct removal *r = calloc(1, sizeof *r);
@@ -79,6 +101,7 @@ static int removal_new(const struct ms_site *site, const struct ms_value_finding
         free(r);
         return code;
     }
+    r->turning = turning;
     *out = r;
     return 0;
 }
@@ -99,7 +122,7 @@ static void note_absent(const struct ms_site *site, struct ms_write_id tomb, con
     struct ms_value_shape shape = {.kind = MS_OWN_TOMBSTONE,
                                    .id = tomb,
                                    .named_size = MS_OWN_SIZE_UNKNOWN,
-                                   .mark = MS_OWN_DELETED};
+                                   .mark = ms_tombs_mark(site)};
     struct ms_value_place missing[MS_MEMBERS_MAX];
     uint16_t keepers[MS_MEMBERS_MAX];
     size_t lacking = 0, keeping = 0;
@@ -128,15 +151,40 @@ static int check_leftovers(const struct ms_site *site, const bool answered[],
                         ms_value_shown(site, shown), left, why->text);
 }
 
+/* What became the other item's must be as much as a store leaves, whoever has turned it. */
+static int check_turned(const struct ms_site *site, unsigned turned, struct ms_error *err)
+{
+    char shown[MS_VALUE_SHOWN];
+    struct ms_site other = *site;
+    struct ms_value_finding f = {0};
+    unsigned most = 0;
+    if (turned >= ms_immutable_needs(site))
+        return 0;
+    other.deleted = !site->deleted;
+    int code = ms_value_find(&other, 0, true, &f, err);
+    if (code)
+        return code;
+    for (size_t i = 0; i < f.count; i++)
+        most = f.writes[i].count > most ? (unsigned)f.writes[i].count : most;
+    if (most < ms_immutable_needs(site))
+        code = ms_error_set(
+            err, f.why.code ? f.why.code : MS_ERR_CONNECTION,
+            "%s is %s on %u members, %u are needed for it to count", ms_value_shown(site, shown),
+            site->deleted ? "undeleted" : "soft-deleted", most, ms_immutable_needs(site));
+    ms_value_finding_fini(&f);
+    return code;
+}
+
 /* Everybody gets a call who has something; who has nothing has answered. */
 static int remove_all(const struct ms_site *site, const struct ms_value_finding *f,
-                      struct ms_write_id tomb, struct ms_error *err)
+                      struct ms_write_id tomb, bool turning, struct ms_error *err)
 {
     struct removal *r = NULL;
     struct ms_fan *fan = NULL;
     bool answered[MS_MEMBERS_MAX] = {0};
     unsigned leg;
-    int code = removal_new(site, f, &r, err);
+    unsigned turned = 0;
+    int code = removal_new(site, f, turning, &r, err);
     if (code)
         return code;
     code = ms_fan_new(site->order.data, remove_leg, removal_free, r, &fan, err);
@@ -154,30 +202,42 @@ static int remove_all(const struct ms_site *site, const struct ms_value_finding 
     struct ms_error why = f->why;
     while (ms_fan_next(fan, site->roster->clock, UINT64_MAX, &leg)) {
         answered[leg] = ms_fan_code(fan, leg) == 0;
+        turned += r->turned[leg];
         if (!answered[leg])
             why = *ms_fan_error(fan, leg);
     }
     ms_fan_release(fan);
     note_absent(site, tomb, answered);
-    return check_leftovers(site, answered, &why, err);
+    code = check_leftovers(site, answered, &why, err);
+    return code || !turning ? code : check_turned(site, turned, err);
 }
 
 /* ---- deleting ------------------------------------------------------------------------------- */
 
-static int delete_found(const struct ms_site *site, struct ms_ids *ids, struct ms_error *err)
+static int delete_as(const struct ms_site *site, struct ms_write_id id, bool turning,
+                     struct ms_error *err)
 {
-    struct ms_tomb newest = {0};
     struct ms_value_finding f = {0};
-    int code = ms_tombs_look(site, &newest, err);
-    struct ms_write_id id = {newest.id.counter + 1, ms_ids_draw(ids)};
-    if (!code)
-        code = ms_tombs_put(site, id, err);
+    int code = ms_tombs_put(site, id, err);
     if (!code)
         code = ms_value_find(site, 0, true, &f, err);
     if (!code)
-        code = remove_all(site, &f, id, err);
+        code = remove_all(site, &f, id, turning, err);
     ms_value_finding_fini(&f);
     return code;
+}
+
+static int delete_found(const struct ms_site *site, struct ms_ids *ids, struct ms_error *err)
+{
+    struct ms_tomb newest = {0};
+    int code = ms_tombs_look(site, &newest, err);
+    struct ms_write_id id = {newest.id.counter + 1, ms_ids_draw(ids)};
+    return code ? code : delete_as(site, id, false, err);
+}
+
+int ms_immutable_turn(const struct ms_site *site, struct ms_write_id id, struct ms_error *err)
+{
+    return delete_as(site, id, true, err);
 }
 
 int ms_immutable_delete(const struct ms_site *site, struct ms_ids *ids, struct ms_error *err)

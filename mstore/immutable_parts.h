@@ -40,6 +40,10 @@ struct ms_value_query ms_immutable_query(const struct ms_immutable_where *w);
 int ms_immutable_verdict(const struct ms_site *site, const struct ms_immutable_where *w, int code,
                          struct ms_error *err) MS_MUST_CHECK;
 
+/* Steps 2 to 4 of a deletion (mstore/immutable_delete.c) that makes the site's item, live or
+ * soft-deleted, the other one. */
+int ms_immutable_turn(const struct ms_site *site, struct ms_write_id id,
+                      struct ms_error *err) MS_MUST_CHECK;
 int ms_immutable_nothing(const struct ms_site *site, struct ms_error *err); /* NOT_FOUND */
 /* No complete write was found: NOT_FOUND, or who may have it. */
 int ms_immutable_judge(const struct ms_site *site, const struct ms_value_finding *f,

@@ -46,6 +46,7 @@ int ms_immutable_shape(const struct ms_site *site, struct ms_value_shape *out, s
     bool coded = space->redundancy == MS_REDUNDANCY_EC;
     *out = (struct ms_value_shape){.kind = MS_OWN_VALUE,
                                    .named_size = MS_OWN_SIZE_UNKNOWN,
+                                   .mark = ms_value_mark(site),
                                    .k = coded ? space->k : 1,
                                    .m = coded ? space->m : 0,
                                    .zstd = space->compress};

@@ -17,7 +17,8 @@ struct ms_kind {
                 struct ms_item_info *out, struct ms_error *err);
     int (*remove)(struct ms_self *self, const struct ms_site *site, struct ms_item_ref item,
                   struct ms_error *err);
-    /* to: of the new key, of the same kind and members; NULL unless it is a RENAME. */
+    /* to: of the new key, of the same kind and members; NULL unless it is a RENAME (which kind
+     * immutable does not get: it is carried). */
     int (*move)(struct ms_self *self, enum ms_move how, const struct ms_site *site,
                 struct ms_item_ref item, const struct ms_site *to, struct ms_view new_key,
                 struct ms_error *err);

@@ -1,24 +1,15 @@
-/* mstore/kind_immutable.c - the verbs of kind immutable (mstore/immutable.h) in their table. Items
- * of this kind are not soft-deleted (yet): what asks for such a one finds nothing. */
+/* mstore/kind_immutable.c - the verbs of kind immutable (mstore/immutable.h) in their table.
+ * Whether the live or the soft-deleted item is meant stands in the site. */
 #include "mstore/kind.h"
 
 #include "mstore/immutable.h"
 #include "mstore/list.h"
 
-static int no_soft_delete(const struct ms_site *site, struct ms_error *err)
-{
-    return ms_error_set(err, MS_ERR_UNSUPPORTED,
-                        "[namespace %s]: items of kind immutable cannot be soft-deleted or moved "
-                        "yet",
-                        site->space->name);
-}
-
 static int immutable_load(struct ms_self *self, const struct ms_site *site, struct ms_item_ref item,
                           int64_t offset, uint64_t size, struct ms_buf **out, struct ms_error *err)
 {
-    (void)self;
-    return item.deleted ? ms_self_not_found(item, err)
-                        : ms_immutable_load(site, offset, size, out, err);
+    (void)self, (void)item;
+    return ms_immutable_load(site, offset, size, out, err);
 }
 
 static int immutable_store(struct ms_self *self, const struct ms_site *site,
@@ -26,42 +17,41 @@ static int immutable_store(struct ms_self *self, const struct ms_site *site,
                            const struct ms_precondition *pre, struct ms_tag *tag,
                            struct ms_error *err)
 {
-    (void)tag;
-    return item.deleted ? no_soft_delete(site, err)
-                        : ms_immutable_store(site, self->ids, value, pre, err);
+    (void)item, (void)tag;
+    return ms_immutable_store(site, self->ids, value, pre, err);
 }
 
 static int immutable_info(struct ms_self *self, const struct ms_site *site, struct ms_item_ref item,
                           struct ms_item_info *out, struct ms_error *err)
 {
-    (void)self;
-    *out = (struct ms_item_info){0};
-    return item.deleted ? 0 : ms_immutable_info(site, out, err);
+    (void)self, (void)item;
+    return ms_immutable_info(site, out, err);
 }
 
 static int immutable_remove(struct ms_self *self, const struct ms_site *site,
                             struct ms_item_ref item, struct ms_error *err)
 {
-    return item.deleted ? ms_self_not_found(item, err) : ms_immutable_delete(site, self->ids, err);
+    (void)item;
+    return ms_immutable_delete(site, self->ids, err);
 }
 
 static int immutable_move(struct ms_self *self, enum ms_move how, const struct ms_site *site,
                           struct ms_item_ref item, const struct ms_site *to, struct ms_view new_key,
                           struct ms_error *err)
 {
-    (void)to;
-    struct ms_item_ref renamed = {.key = new_key, .deleted = item.deleted};
-    return how == MS_MOVE_RENAME         ? ms_self_carry(&self->base, item, renamed, err)
-           : how == MS_MOVE_CHANGE_LEVEL ? ms_self_must_exist(&self->base, item, err)
-                                         : no_soft_delete(site, err);
+    (void)to, (void)new_key;
+    if (how == MS_MOVE_SOFT_DELETE)
+        return ms_immutable_soft_delete(site, self->ids, err);
+    if (how == MS_MOVE_UNDELETE)
+        return ms_immutable_undelete(site, self->ids, err);
+    return ms_self_must_exist(&self->base, item, err); /* there is one level, the last */
 }
 
 static int immutable_hash(struct ms_self *self, const struct ms_site *site, struct ms_item_ref item,
                           const char *algorithm, char *hex, size_t hex_size, struct ms_error *err)
 {
-    (void)self;
-    return item.deleted ? ms_self_not_found(item, err)
-                        : ms_immutable_hash(site, algorithm, hex, hex_size, err);
+    (void)self, (void)item;
+    return ms_immutable_hash(site, algorithm, hex, hex_size, err);
 }
 
 static int immutable_write(struct ms_self *self, const struct ms_site *site,
@@ -69,16 +59,15 @@ static int immutable_write(struct ms_self *self, const struct ms_site *site,
                            const struct ms_precondition *pre, struct ms_store_writer **out,
                            struct ms_error *err)
 {
-    (void)size_hint;
-    return item.deleted ? no_soft_delete(site, err)
-                        : ms_immutable_write(site, self->ids, pre, out, err);
+    (void)item, (void)size_hint;
+    return ms_immutable_write(site, self->ids, pre, out, err);
 }
 
 static int immutable_read(struct ms_self *self, const struct ms_site *site, struct ms_item_ref item,
                           struct ms_store_reader **out, struct ms_error *err)
 {
-    (void)self;
-    return item.deleted ? ms_self_not_found(item, err) : ms_immutable_read(site, out, err);
+    (void)self, (void)item;
+    return ms_immutable_read(site, out, err);
 }
 
 static int immutable_list(struct ms_roster *roster, const struct ms_layout_space *space,

@@ -47,13 +47,19 @@ static void judge_versions(const struct ms_inventory_entry *e, struct ms_verdict
 
 /* ---- immutable ---- */
 
-/* There is a tombstone: the highest, where one marked live takes back the deletion of its ID. */
-static bool has_tombstone(const struct ms_inventory_entry *e)
+static bool is_soft(const struct ms_own_name *name)
+{
+    return name->mark == MS_OWN_SOFT_DELETED;
+}
+
+/* There is a tombstone of the item: the highest, where one marked live takes back the deletion of
+ * its ID. */
+static bool has_tombstone(const struct ms_inventory_entry *e, bool soft)
 {
     const struct ms_own_name *top = NULL;
     for (size_t i = 0; i < e->count; i++) {
         const struct ms_own_name *name = &e->objects[i].name;
-        if (name->kind != MS_OWN_TOMBSTONE)
+        if (name->kind != MS_OWN_TOMBSTONE || is_soft(name) != soft)
             continue;
         int order = top ? ms_write_id_compare(&name->id, &top->id) : 1;
         if (order > 0 || (order == 0 && name->mark == MS_OWN_LIVE))
@@ -93,12 +99,13 @@ enum grave { NOT_BURIED, BURIED, MAYBE_BURIED };
 
 /* Deleted, and not stored again: what is left lies where the deletion may have been missed, and is
  * less than an acknowledged store leaves. Members that are missing could make it as much. */
-static enum grave grave_of(const struct ms_inventory_entry *e, const struct ms_list_view *view)
+static enum grave grave_of(const struct ms_inventory_entry *e, bool soft,
+                           const struct ms_list_view *view)
 {
-    enum grave grave = has_tombstone(e) ? BURIED : NOT_BURIED;
+    enum grave grave = has_tombstone(e, soft) ? BURIED : NOT_BURIED;
     for (size_t i = 0; i < e->count && grave != NOT_BURIED; i++) {
         const struct ms_object *o = &e->objects[i];
-        if (o->name.kind != MS_OWN_VALUE)
+        if (o->name.kind != MS_OWN_VALUE || is_soft(&o->name) != soft)
             continue;
         size_t left = count_left(e, o);
         if (!view->returning[o->member] || left >= view->needs)
@@ -109,14 +116,16 @@ static enum grave grave_of(const struct ms_inventory_entry *e, const struct ms_l
     return grave;
 }
 
-static void judge_values(const struct ms_inventory_entry *e, enum ms_own_mark mark, size_t missing,
-                         struct ms_verdict *v)
+/* The write of which the most shards are there, and enough. */
+static const struct ms_object *best_write(const struct ms_inventory_entry *e, bool soft,
+                                          size_t missing)
 {
     const struct ms_object *best = NULL;
     size_t most = 0;
     for (size_t i = 0; i < e->count; i++) {
         const struct ms_object *o = &e->objects[i];
-        if (o->name.kind != MS_OWN_VALUE || o->name.mark != mark || (best && same_write(o, best)))
+        if (o->name.kind != MS_OWN_VALUE || is_soft(&o->name) != soft ||
+            (best && same_write(o, best)))
             continue;
         size_t shards = count_shards(e, o);
         if (shards + missing >= o->name.k && shards > most) {
@@ -124,9 +133,39 @@ static void judge_values(const struct ms_inventory_entry *e, enum ms_own_mark ma
             most = shards;
         }
     }
-    for (size_t i = 0; i < e->count && best; i++)
-        if (e->objects[i].name.kind == MS_OWN_VALUE && same_write(&e->objects[i], best))
-            add(v, &e->objects[i]);
+    return best;
+}
+
+/* A write of which some shards are live, the others soft-deleted: it is on the way from one to the
+ * other, and neither has enough. */
+static const struct ms_object *shared_write(const struct ms_inventory_entry *e, size_t missing)
+{
+    for (size_t i = 0; i < e->count; i++)
+        for (size_t j = i + 1; j < e->count; j++) {
+            const struct ms_object *a = &e->objects[i], *b = &e->objects[j];
+            struct ms_object turned = *b;
+            turned.name.mark = a->name.mark;
+            if (a->name.kind == MS_OWN_VALUE && b->name.kind == MS_OWN_VALUE &&
+                a->name.mark != b->name.mark && same_write(a, &turned) &&
+                count_shards(e, a) + count_shards(e, b) + missing >= a->name.k)
+                return a;
+        }
+    return NULL;
+}
+
+static void judge_values(const struct ms_inventory_entry *e, const enum grave grave[2],
+                         size_t missing, struct ms_verdict out[2])
+{
+    const struct ms_object *best[2];
+    for (unsigned soft = 0; soft < 2; soft++)
+        best[soft] = grave[soft] == NOT_BURIED ? best_write(e, soft, missing) : NULL;
+    if (!best[0] && !best[1] && grave[0] == NOT_BURIED && grave[1] == NOT_BURIED)
+        best[0] = best[1] = shared_write(e, missing);
+    for (size_t i = 0; i < e->count; i++)
+        for (unsigned soft = 0; soft < 2; soft++)
+            if (best[soft] && e->objects[i].name.kind == MS_OWN_VALUE &&
+                same_write(&e->objects[i], best[soft]))
+                add(&out[soft], &e->objects[i]);
 }
 
 bool ms_list_judge(enum ms_layout_kind kind, const struct ms_inventory_entry *entry,
@@ -137,10 +176,7 @@ bool ms_list_judge(enum ms_layout_kind kind, const struct ms_inventory_entry *en
         judge_versions(entry, out);
         return true;
     }
-    enum grave grave = grave_of(entry, view);
-    if (grave == NOT_BURIED) {
-        judge_values(entry, MS_OWN_LIVE, view->missing, &out[0]);
-        judge_values(entry, MS_OWN_SOFT_DELETED, view->missing, &out[1]);
-    }
-    return grave != MAYBE_BURIED;
+    enum grave grave[2] = {grave_of(entry, false, view), grave_of(entry, true, view)};
+    judge_values(entry, grave, view->missing, out);
+    return grave[0] != MAYBE_BURIED && grave[1] != MAYBE_BURIED;
 }

@@ -5,7 +5,7 @@
  *     mstore-UUID/obj/KEYPATH/ID.SIZE.MARK                 a version of a mutable key
  *     mstore-UUID/obj/KEYPATH/ID.SIZE.MARK.KKMMII          a shard; a copy is one with K 1, M 0
  *     mstore-UUID/val/FLATPATH!ID.SIZE.MARK.KKMMII         a shard of an immutable key
- *     mstore-UUID/tomb/KEYPATH/ID.SIZE.MARK                a tombstone; MARK l: superseded
+ *     mstore-UUID/tomb/KEYPATH/ID.SIZE.MARK                a tombstone; MARK: see mstore/tombs.h
  *     mstore-UUID/hint/MEMBER/KEYPATH/ID                   MEMBER lacks the write ID
  *     mstore-UUID/intent/KEYPATH/ID.OP                     an operation under way
  *     mstore-UUID/block/KEYPATH/NUMBER                     a block of Disk Paxos

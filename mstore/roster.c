@@ -219,6 +219,7 @@ int ms_site_of(struct ms_roster *r, struct ms_view whole, bool deleted, struct m
     out->space = ms_layout_space(r->layout, key.space);
     out->space_path = key.space;
     out->key = key.key;
+    out->deleted = deleted;
     out->level = key.ns->levels[key.ns->level_count - 1];
     out->joint = r->next != NULL;
     code =

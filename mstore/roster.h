@@ -55,6 +55,7 @@ struct ms_site {
     const struct ms_layout_space *space;
     struct ms_view space_path, key; /* "data", "0123…"; the path may be longer than space->name */
     unsigned level;                 /* of its names: the last configured one */
+    bool deleted;                   /* the soft-deleted item of the key is meant */
     struct ms_order order;          /* see mstore/placement.h: indexes of layout members */
     /* While a layout is proposed: `next` is the order in that one. Votes need both; values go where
      * `order` says, and are read wherever they are. */

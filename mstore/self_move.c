@@ -1,8 +1,11 @@
-/* mstore/self_move.c - the MStore's slot `move`, and moves that are a copy and a removal. */
+/* mstore/self_move.c - the MStore's slot `move`, and moves that are a copy and a removal: both
+ * names may be there for a moment, never neither. What a client that dies leaves is found by the
+ * next heal, by its intent (mstore/intent.h). */
 #include "mstore/kind.h"
 
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "mstore/intent.h"
 
 #include <stdlib.h>
 
@@ -64,26 +67,91 @@ int ms_self_must_exist(struct ms_store *s, struct ms_item_ref item, struct ms_er
     return code || info.exists ? code : ms_self_not_found(item, err);
 }
 
+/* ---- moving ---- */
+
+struct move {
+    enum ms_move how;
+    struct ms_item_ref item, to; /* to: RENAME only */
+    const struct ms_site *site, *there;
+};
+
+/* By a copy and a removal: the members keep the key's objects under names that have the key in
+ * them, or other members are to have them. */
+static bool is_carried(const struct move *m)
+{
+    return m->how == MS_MOVE_RENAME &&
+           (m->site->space->kind == MS_KIND_IMMUTABLE || !same_place(m->site, m->there));
+}
+
+static int run_move(struct ms_store *s, const struct move *m, struct ms_error *err)
+{
+    if (is_carried(m))
+        return ms_self_carry(s, m->item, m->to, err);
+    return ms_kind_of(m->site->space)
+        ->move(ms_self_of(s), m->how, m->site, m->item, m->there, m->to.key, err);
+}
+
+/* Moves of several steps, of which others see what is done so far. (Soft delete and undelete of
+ * immutable keys see to it themselves; of mutable ones, they are one step.) */
+static bool needs_intent(const struct move *m)
+{
+    return is_carried(m) ||
+           (m->site->space->kind == MS_KIND_PLAIN && m->how != MS_MOVE_CHANGE_LEVEL);
+}
+
+/* Members that can hold no names but a user's (a BorgStore server) do without. */
+static bool is_refused(const struct ms_site *site, int code)
+{
+    return site->space->kind == MS_KIND_PLAIN &&
+           (code == MS_ERR_NAME || code == MS_ERR_INVALID || code == MS_ERR_UNSUPPORTED);
+}
+
+static bool has_ended(int code)
+{
+    return !code || code == MS_ERR_NOT_FOUND || code == MS_ERR_EXISTS || code == MS_ERR_INVALID ||
+           code == MS_ERR_UNSUPPORTED;
+}
+
+static int move_with_intent(struct ms_store *s, const struct move *m, struct ms_error *err)
+{
+    static const enum ms_own_op ops[] = {[MS_MOVE_SOFT_DELETE] = MS_OWN_SOFT_DELETE,
+                                         [MS_MOVE_UNDELETE] = MS_OWN_UNDELETE,
+                                         [MS_MOVE_RENAME] = MS_OWN_RENAME};
+    struct ms_intent intent;
+    struct ms_write_id id = {1, ms_ids_draw(ms_self_of(s)->ids)};
+    int code = ms_intent_init(&intent, ops[m->how], id, m->item.deleted, m->to.key, err);
+    if (code)
+        return code;
+    code = ms_intent_put(m->site, &intent, err);
+    if (is_refused(m->site, code))
+        return run_move(s, m, err);
+    if (code)
+        return code;
+    code = run_move(s, m, err);
+    if (!has_ended(code))
+        return code;
+    int gone = ms_intent_drop(m->site, intent.op, id, code ? NULL : err);
+    return code ? code : gone;
+}
+
 int ms_self_move(struct ms_store *s, enum ms_move how, struct ms_view key, struct ms_view new_key,
                  bool deleted, const struct ms_precondition *pre, struct ms_error *err)
 {
     MS_AUTO_AT struct ms_at at;
-    struct ms_item_ref item = {.key = key, .deleted = deleted};
-    struct ms_item_ref to = {.key = new_key, .deleted = deleted};
     struct ms_site there;
-    int code = ms_self_enter(s, item, &at, err);
-    if (!code && how == MS_MOVE_RENAME)
+    struct move m = {.how = how, .item = {.key = key, .deleted = deleted}, .site = &at.site};
+    int code = ms_self_enter(s, m.item, &at, err);
+    if (!code && how == MS_MOVE_RENAME) {
+        m.to = (struct ms_item_ref){.key = new_key, .deleted = deleted};
+        m.there = &there;
         code = ms_site_of(at.roster, new_key, deleted, &there, err);
+    }
     if (code)
         return code;
     if (pre->kind != MS_ALWAYS)
         return ms_error_set(err, MS_ERR_UNSUPPORTED, "%s: a move on condition is not supported",
                             s->url);
     if (how == MS_MOVE_RENAME && ms_equal(key, new_key))
-        return ms_self_must_exist(s, item, err);
-    if (how == MS_MOVE_RENAME && !same_place(&at.site, &there))
-        return ms_self_carry(s, item, to, err);
-    return ms_kind_of(at.site.space)
-        ->move(ms_self_of(s), how, &at.site, item, how == MS_MOVE_RENAME ? &there : NULL, new_key,
-               err);
+        return ms_self_must_exist(s, m.item, err);
+    return needs_intent(&m) ? move_with_intent(s, &m, err) : run_move(s, &m, err);
 }

@@ -3,34 +3,23 @@
 #include "mstore/tombs.h"
 
 #include "base/text.h"
-#include "mstore/value_parts.h"
+#include "mstore/voters.h"
 
 #include <stdlib.h>
 
 struct round { /* shared with the calls */
-    struct ms_value_home home;
+    struct ms_voters base;
     struct ms_write_id id;
     struct ms_buf *empty;                 /* NULL: looking */
     struct ms_tomb found[MS_MEMBERS_MAX]; /* by voter */
+    struct ms_tomb *newest;               /* the caller's, of those that it has waited for */
 };
 
-static void round_free(void *shared)
+static void round_free(struct ms_voters *base)
 {
-    struct round *r = shared;
+    struct round *r = (struct round *)base;
     ms_buf_unref(r->empty);
-    ms_value_home_fini(&r->home);
     free(r);
-}
-
-static unsigned count_voters(const struct ms_site *site)
-{
-    return site->order.targets + (site->order.targets % 2 == 0 && site->order.witnesses);
-}
-
-/* Targets, then the witness. */
-static unsigned voter(const struct ms_site *site, unsigned i)
-{
-    return site->order.member[i < site->order.targets ? i : site->order.data];
 }
 
 struct ms_own_name ms_tombs_name(const struct ms_site *site, struct ms_write_id id)
@@ -42,10 +31,11 @@ struct ms_own_name ms_tombs_name(const struct ms_site *site, struct ms_write_id 
                                 .level = site->level,
                                 .id = id,
                                 .size = MS_OWN_SIZE_UNKNOWN,
-                                .mark = MS_OWN_DELETED};
+                                .mark = ms_tombs_mark(site)};
 }
 
 struct reading {
+    enum ms_own_mark mark;
     struct ms_own_parsed parsed;
     struct ms_name whole;
     size_t folder;
@@ -60,7 +50,8 @@ static int read_entry(void *ctx, const struct ms_entry *entry, struct ms_error *
         return 0;
     memcpy(r->whole.text + r->folder, entry->name.data, entry->name.size);
     r->whole.size = r->folder + entry->name.size;
-    if (ms_own_parse(ms_name_view(&r->whole), &r->parsed)) /* in order: the last is the newest */
+    if (ms_own_parse(ms_name_view(&r->whole), &r->parsed) &&
+        r->parsed.name.mark == r->mark) /* in order: the last is the newest */
         *r->newest = (struct ms_tomb){true, r->parsed.name.id};
     return 0;
 }
@@ -79,83 +70,59 @@ static int look_at(const struct ms_site *site, struct ms_member *m, struct ms_to
         r->whole.text[r->whole.size] = '/';
         r->folder = r->whole.size + 1;
         r->newest = out;
+        r->mark = name.mark;
         code = ms_member_list(m, ms_name_view(&folder), &request, read_entry, r, err);
     }
     free(r);
     return code;
 }
 
-static int voter_leg(void *shared, unsigned leg, struct ms_error *err)
+static int look_leg(struct ms_voters *base, const struct ms_site *site, unsigned leg,
+                    struct ms_member *m, struct ms_error *err)
 {
-    struct round *r = shared;
-    struct ms_member *m = NULL;
+    return look_at(site, m, &((struct round *)base)->found[leg], err);
+}
+
+static int put_leg(struct ms_voters *base, const struct ms_site *site, unsigned leg,
+                   struct ms_member *m, struct ms_error *err)
+{
+    struct round *r = (struct round *)base;
+    struct ms_own_name own = ms_tombs_name(site, r->id);
     struct ms_name name;
-    int code = ms_value_member(&r->home.site, voter(&r->home.site, leg), &m, err);
-    if (!code && !r->empty)
-        return look_at(&r->home.site, m, &r->found[leg], err);
-    struct ms_own_name own = ms_tombs_name(&r->home.site, r->id);
-    if (!code)
-        code = ms_own_format(&own, 0, &name, err);
+    (void)leg;
+    int code = ms_own_format(&own, 0, &name, err);
     return code ? code : ms_member_store(m, ms_name_view(&name), r->empty, NULL, NULL, err);
 }
 
-/* Calls all voters until `need` have answered well; newest may be NULL. */
-static int ask_voters(struct round *r, unsigned need, const char *what, struct ms_tomb *newest,
-                      struct ms_error *err)
+static void look_good(struct ms_voters *base, unsigned leg)
 {
-    const struct ms_site *site = &r->home.site;
-    struct ms_fan *fan = NULL;
-    struct ms_error blame = {0};
-    char shown[MS_VALUE_SHOWN];
-    unsigned good = 0, leg;
-    int code = ms_fan_new(count_voters(site), voter_leg, round_free, r, &fan, err);
-    if (code) {
-        round_free(r);
-        return code;
-    }
-    for (unsigned i = 0; i < count_voters(site); i++)
-        ms_fan_start(fan, i);
-    while (good < need && ms_fan_next(fan, site->roster->clock, UINT64_MAX, &leg)) {
-        if (ms_fan_code(fan, leg)) {
-            ms_value_blame(&blame, ms_fan_error(fan, leg));
-            continue;
-        }
-        good++;
-        const struct ms_tomb *one = &r->found[leg];
-        if (newest && one->there &&
-            (!newest->there || ms_write_id_compare(&one->id, &newest->id) > 0))
-            *newest = *one;
-    }
-    if (good < need)
-        code = ms_error_set(err, blame.code, "%s: %s needs %u of %u members, %u did it: %s",
-                            ms_value_shown(site, shown), what, need, count_voters(site), good,
-                            blame.text);
-    ms_fan_release(fan);
-    return code;
+    struct round *r = (struct round *)base;
+    const struct ms_tomb *one = &r->found[leg];
+    if (one->there && (!r->newest->there || ms_write_id_compare(&one->id, &r->newest->id) > 0))
+        *r->newest = *one;
 }
 
-static int round_new(const struct ms_site *site, struct round **out, struct ms_error *err)
+static struct round *round_new(struct ms_error *err)
 {
     struct round *r = calloc(1, sizeof *r);
     if (!r)
-        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a tombstone");
-    int code = ms_value_home_init(&r->home, site, NULL, err);
-    if (code) {
-        free(r);
-        return code;
-    }
-    *out = r;
-    return 0;
+        ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a tombstone");
+    else
+        r->base.free = round_free;
+    return r;
 }
 
 static int look_once(const struct ms_site *site, struct ms_tomb *out, struct ms_error *err)
 {
-    struct round *r = NULL;
     struct ms_tomb newest = {0};
-    unsigned voters = count_voters(site), majority = voters / 2 + 1;
-    int code = round_new(site, &r, err);
-    if (!code)
-        code = ask_voters(r, voters - majority + 1, "looking for a tombstone", &newest, err);
+    struct round *r = round_new(err);
+    if (!r)
+        return MS_ERR_NO_MEMORY;
+    r->base.call = look_leg;
+    r->base.good = look_good;
+    r->newest = &newest;
+    int code = ms_voters_ask(site, &r->base, ms_voters_meeting(site), false,
+                             "looking for a tombstone", err);
     if (!code)
         *out = newest;
     return code;
@@ -177,17 +144,17 @@ int ms_tombs_look(const struct ms_site *site, struct ms_tomb *out, struct ms_err
 
 static int put_once(const struct ms_site *site, struct ms_write_id id, struct ms_error *err)
 {
-    struct round *r = NULL;
-    int code = round_new(site, &r, err);
-    if (code)
-        return code;
+    struct round *r = round_new(err);
+    if (!r)
+        return MS_ERR_NO_MEMORY;
+    r->base.call = put_leg;
     r->id = id;
     r->empty = ms_buf_new(0);
     if (!r->empty) {
-        round_free(r);
+        round_free(&r->base);
         return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a tombstone");
     }
-    return ask_voters(r, count_voters(site) / 2 + 1, "a deletion", NULL, err);
+    return ms_voters_ask(site, &r->base, ms_voters_majority(site), false, "a deletion", err);
 }
 
 int ms_tombs_put(const struct ms_site *site, struct ms_write_id id, struct ms_error *err)

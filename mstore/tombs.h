@@ -1,6 +1,8 @@
-/* mstore/tombs.h - tombstones of immutable keys: objects that say a key was deleted, on a majority
- * of its voters (its targets, and one witness when those are even in number). Whoever reads enough
- * voters to meet every majority sees the newest. Any thread. */
+/* mstore/tombs.h - tombstones of immutable keys: objects that say an item was deleted, on a
+ * majority of its voters (its targets, and one witness when those are even in number). Whoever
+ * reads enough voters to meet every majority sees the newest. Those of a key's live item have the
+ * mark d, those of its soft-deleted item s: they know nothing of each other. (l: one of the live
+ * item that has been superseded. Nobody writes it yet.) Any thread. */
 #ifndef MSTORE_TOMBS_H
 #define MSTORE_TOMBS_H
 
@@ -11,7 +13,11 @@ struct ms_tomb {
     bool there;
     struct ms_write_id id;
 };
-/* The newest tombstone of the key. With too few voters: the error of one of them. */
+static inline enum ms_own_mark ms_tombs_mark(const struct ms_site *site)
+{
+    return site->deleted ? MS_OWN_SOFT_DELETED : MS_OWN_DELETED;
+}
+/* The newest tombstone of the site's item. With too few voters: the error of one of them. */
 int ms_tombs_look(const struct ms_site *site, struct ms_tomb *out,
                   struct ms_error *err) MS_MUST_CHECK;
 /* Puts one on a majority. */

@@ -79,8 +79,9 @@ static int gather(struct ms_upkeep_key *k, struct ms_error *err)
     for (size_t i = 0; i < k->item->count && !code; i++) {
         const struct ms_object *o = &k->item->objects[i];
         if (o->name.kind == MS_OWN_TOMBSTONE) {
-            if (!k->tomb.there || ms_write_id_compare(&o->name.id, &k->tomb.id) > 0)
-                k->tomb = (struct ms_tomb){true, o->name.id};
+            struct ms_tomb *tomb = &k->tombs[o->name.mark == MS_OWN_SOFT_DELETED];
+            if (!tomb->there || ms_write_id_compare(&o->name.id, &tomb->id) > 0)
+                *tomb = (struct ms_tomb){true, o->name.id};
         } else if (o->name.kind == MS_OWN_VALUE && o->name.level == site->level) {
             code = take_object(k, o, err);
         } else if (o->name.kind == MS_OWN_VALUE) {
@@ -93,6 +94,17 @@ static int gather(struct ms_upkeep_key *k, struct ms_error *err)
         k->sha256[64] = '\0';
     }
     return code ? code : finish_shapes(k, err);
+}
+
+bool ms_upkeep_is_turning(const struct ms_upkeep_key *k, const struct ms_upkeep_write *w)
+{
+    for (size_t i = 0; i < k->count; i++) {
+        const struct ms_value_shape *a = &k->writes[i].shape, *b = &w->shape;
+        if (a->mark != b->mark && ms_write_id_compare(&a->id, &b->id) == 0 && a->k == b->k &&
+            a->m == b->m && a->named_size == b->named_size)
+            return true;
+    }
+    return false;
 }
 
 /* ---- what a deletion has left ---- */
@@ -108,7 +120,7 @@ static bool is_leftover(const struct ms_upkeep_key *k, const struct ms_upkeep_pl
 static int clear_leftovers(struct ms_upkeep_key *k)
 {
     for (size_t i = 0; i < k->count; i++)
-        for (size_t p = 0; p < k->writes[i].count; p++) {
+        for (size_t p = 0; p < k->writes[i].count && k->writes[i].shape.mark == k->mark; p++) {
             const struct ms_upkeep_place *place = &k->writes[i].places[p];
             bool may = is_leftover(k, place) && ms_upkeep_may_write(k->u);
             int code = may ? ms_upkeep_remove(k->u, &k->at.site, &k->writes[i].shape, place, NULL)
@@ -182,11 +194,16 @@ static int drop_copies_of(struct ms_upkeep_key *k, const struct ms_upkeep_verdic
 static int look_after(struct ms_upkeep_key *k, struct ms_error *err)
 {
     static const enum ms_own_mark marks[] = {MS_OWN_LIVE, MS_OWN_SOFT_DELETED};
-    bool buried = false;
-    int code = bury(k, &buried, err);
-    for (unsigned i = 0; i < 2 && !code && !buried; i++) {
-        struct ms_upkeep_verdict v;
-        code = ms_upkeep_judge(k, marks[i], &v, err);
+    int code = 0;
+    for (unsigned i = 0; i < 2 && !code; i++) {
+        struct ms_upkeep_verdict v = {0};
+        bool buried = false;
+        k->mark = marks[i];
+        k->tomb = k->tombs[i];
+        k->at.site.deleted = i == 1;
+        code = bury(k, &buried, err);
+        if (!code && !buried)
+            code = ms_upkeep_judge(k, &v, err);
         if (!code && v.stays)
             code = ms_upkeep_fix(k, v.stays, err);
         if (!code && v.stays)

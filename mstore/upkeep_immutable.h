@@ -9,9 +9,11 @@ struct ms_upkeep_key {
     struct ms_upkeep *u;
     const struct ms_upkeep_item *item;
     struct ms_upkeep_site at;
-    struct ms_tomb tomb; /* the newest seen */
-    bool complete;       /* every member that could have any has answered */
-    char sha256[65];     /* "": the key does not say */
+    enum ms_own_mark mark;   /* of the item at work: the site's, live first, then soft-deleted */
+    struct ms_tomb tomb;     /* the newest seen, of that item; */
+    struct ms_tomb tombs[2]; /* of both: live, soft-deleted */
+    bool complete;           /* every member that could have any has answered */
+    char sha256[65];         /* "": the key does not say */
     struct ms_upkeep_write *writes;
     size_t count;
     struct ms_upkeep_put puts[MS_SHARDS_MAX + MS_MEMBERS_MAX];
@@ -28,6 +30,9 @@ int ms_upkeep_fix(struct ms_upkeep_key *k, struct ms_upkeep_write *w,
 int ms_upkeep_kept_is_whole(struct ms_upkeep_key *k, struct ms_upkeep_write *w, bool *whole,
                             struct ms_error *err) MS_MUST_CHECK;
 
+/* Some of the write's objects are under the other mark: it is on the way from live to soft-deleted
+ * or back, and its intent tells the rest. */
+bool ms_upkeep_is_turning(const struct ms_upkeep_key *k, const struct ms_upkeep_write *w);
 /* upkeep_judge.c: of several writes of a key, or of copies that differ, which one is to stay. *out
  * NULL: none (the key has been dealt with). Those that are to go lie behind it in `going`. */
 struct ms_upkeep_verdict {
@@ -35,7 +40,7 @@ struct ms_upkeep_verdict {
     struct ms_upkeep_write *going[16];
     size_t going_count;
 };
-int ms_upkeep_judge(struct ms_upkeep_key *k, enum ms_own_mark mark, struct ms_upkeep_verdict *out,
+int ms_upkeep_judge(struct ms_upkeep_key *k, struct ms_upkeep_verdict *out,
                     struct ms_error *err) MS_MUST_CHECK;
 
 #endif

@@ -183,12 +183,12 @@ static bool is_whole(const struct ms_upkeep_write *w)
 }
 
 /* The newest that can be read; NULL: none. The choice must not depend on who sees how much. */
-static struct ms_upkeep_write *newest(struct ms_upkeep_key *k, enum ms_own_mark mark)
+static struct ms_upkeep_write *newest(struct ms_upkeep_key *k)
 {
     struct ms_upkeep_write *best = NULL;
     for (size_t i = 0; i < k->count; i++) {
         struct ms_upkeep_write *w = &k->writes[i];
-        if (w->shape.mark == mark && is_whole(w) &&
+        if (w->shape.mark == k->mark && is_whole(w) &&
             (!best || ms_write_id_compare(&w->shape.id, &best->shape.id) > 0))
             best = w;
     }
@@ -220,13 +220,12 @@ struct rivals {
     size_t count;
 };
 
-static int gather_rivals(struct ms_upkeep_key *k, enum ms_own_mark mark, struct rivals *r,
-                         struct ms_error *err)
+static int gather_rivals(struct ms_upkeep_key *k, struct rivals *r, struct ms_error *err)
 {
     int code = 0;
     r->count = 0;
     for (size_t i = 0; i < k->count && r->count < RIVALS && !code; i++) {
-        if (k->writes[i].shape.mark != mark || !is_whole(&k->writes[i]))
+        if (k->writes[i].shape.mark != k->mark || !is_whole(&k->writes[i]))
             continue;
         r->write[r->count] = &k->writes[i];
         code = digest_of(k, &k->writes[i], r->digest[r->count], err);
@@ -280,14 +279,18 @@ static int choose(struct ms_upkeep_key *k, const struct rivals *r, struct ms_upk
 }
 
 /* Too little to be read, of every write. */
-static int no_value(struct ms_upkeep_key *k, enum ms_own_mark mark)
+static int no_value(struct ms_upkeep_key *k)
 {
     int code = 0;
     for (size_t i = 0; i < k->count && !code; i++) {
         struct ms_upkeep_write *w = &k->writes[i];
-        if (w->shape.mark != mark)
+        if (w->shape.mark != k->mark)
             continue;
-        if (!k->complete) {
+        if (ms_upkeep_is_turning(k, w)) {
+            k->unjudged = true;
+            ms_upkeep_found(k->u, MS_FIND_UNJUDGED, MS_UPKEEP_NOBODY, k->item->path, k->item->key,
+                            false, "it is on the way between live and soft-deleted");
+        } else if (!k->complete) {
             k->unjudged = true;
             ms_upkeep_found(k->u, MS_FIND_UNJUDGED, MS_UPKEEP_NOBODY, k->item->path, k->item->key,
                             false, "%u of %u shards are there, members are away", w->distinct,
@@ -305,20 +308,20 @@ static int sweep_partial(struct ms_upkeep_key *k, const struct ms_upkeep_write *
     int code = 0;
     for (size_t i = 0; i < k->count && !code && k->complete; i++) {
         struct ms_upkeep_write *w = &k->writes[i];
-        if (w != stays && w->shape.mark == stays->shape.mark && !is_whole(w) && is_old(k, w))
+        if (w != stays && w->shape.mark == stays->shape.mark && !is_whole(w) && is_old(k, w) &&
+            !ms_upkeep_is_turning(k, w))
             code = set_aside(k, w, false, "too few shards to make a value", MS_FIND_DEBRIS);
     }
     return code;
 }
 
-static int of_several(struct ms_upkeep_key *k, enum ms_own_mark mark, struct ms_upkeep_verdict *out,
-                      struct ms_error *err)
+static int of_several(struct ms_upkeep_key *k, struct ms_upkeep_verdict *out, struct ms_error *err)
 {
     struct rivals *r = calloc(1, sizeof *r);
     struct ms_error why = {0};
     if (!r)
         return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory to compare values");
-    int code = gather_rivals(k, mark, r, &why);
+    int code = gather_rivals(k, r, &why);
     if (!code)
         code = choose(k, r, out);
     free(r);
@@ -330,24 +333,23 @@ static int of_several(struct ms_upkeep_key *k, enum ms_own_mark mark, struct ms_
     return 0;
 }
 
-int ms_upkeep_judge(struct ms_upkeep_key *k, enum ms_own_mark mark, struct ms_upkeep_verdict *out,
-                    struct ms_error *err)
+int ms_upkeep_judge(struct ms_upkeep_key *k, struct ms_upkeep_verdict *out, struct ms_error *err)
 {
     size_t marked = 0, whole = 0;
     int code = 0;
     *out = (struct ms_upkeep_verdict){0};
     for (size_t i = 0; i < k->count; i++) {
-        marked += k->writes[i].shape.mark == mark;
-        whole += k->writes[i].shape.mark == mark && is_whole(&k->writes[i]);
+        marked += k->writes[i].shape.mark == k->mark;
+        whole += k->writes[i].shape.mark == k->mark && is_whole(&k->writes[i]);
     }
     if (!marked)
         return 0;
     if (!whole)
-        return no_value(k, mark);
+        return no_value(k);
     if (whole > 1)
-        code = of_several(k, mark, out, err);
+        code = of_several(k, out, err);
     else
-        out->stays = newest(k, mark);
+        out->stays = newest(k);
     if (!code && out->stays)
         code = check_write(k, out->stays, err);
     if (code || !out->stays || k->conflict) {

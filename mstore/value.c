@@ -14,6 +14,15 @@ void ms_value_id_of_name(struct ms_value_shape *shape)
     shape->has_write_id = true;
 }
 
+struct ms_value_shape ms_value_place_shape(const struct ms_value_shape *shape,
+                                           const struct ms_value_place *place)
+{
+    struct ms_value_shape own = *shape;
+    if (place->other)
+        own.mark = own.mark == MS_OWN_LIVE ? MS_OWN_SOFT_DELETED : MS_OWN_LIVE;
+    return own;
+}
+
 int ms_value_name(const struct ms_site *site, const struct ms_value_shape *shape, unsigned shard,
                   struct ms_name *out, struct ms_error *err)
 {

@@ -33,6 +33,11 @@ struct ms_value_shape {
 };
 /* The write id of frames whose names have an ID of their own: the ID's 16 bytes. */
 void ms_value_id_of_name(struct ms_value_shape *shape);
+/* The mark of the objects of an immutable item. */
+static inline enum ms_own_mark ms_value_mark(const struct ms_site *site)
+{
+    return site->deleted ? MS_OWN_SOFT_DELETED : MS_OWN_LIVE;
+}
 /* The name of shard number `shard`; MS_VALUE_MARK: of the version itself (MS_OWN_OBJECT only). */
 #define MS_VALUE_MARK UINT32_MAX
 int ms_value_name(const struct ms_site *site, const struct ms_value_shape *shape, unsigned shard,
@@ -91,6 +96,7 @@ struct ms_value_place {
     uint16_t member; /* index of the layout's members */
     uint8_t shard;
     uint8_t turn; /* places of a later turn are asked when the earlier do not suffice */
+    bool other;   /* it is there under the other mark: see ms_value_find */
     enum ms_place_state state; /* out */
 };
 /* What is to be loaded. */
@@ -146,7 +152,9 @@ struct ms_value_finding {
 };
 /* Lists the flat objects of the key at the site's members: at `least` targets first (those expected
  * to be fastest), at all members unless a complete write has turned up; everywhere: at all of them
- * in any case. 0 also when nothing is there: see answered. */
+ * in any case. 0 also when nothing is there: see answered. Those of the site's item only, live or
+ * soft-deleted; but while a write is on the way from one to the other (mstore/immutable_delete.c)
+ * and neither has k shards, what is under the other mark is there for both. */
 int ms_value_find(const struct ms_site *site, unsigned least, bool everywhere,
                   struct ms_value_finding *out, struct ms_error *err) MS_MUST_CHECK;
 void ms_value_finding_fini(struct ms_value_finding *f);

@@ -158,8 +158,8 @@ static bool is_new(const struct ms_value_write *w, unsigned shard)
     return true;
 }
 
-static int add_places(struct ms_value_finding *f, const struct listing *l, unsigned member,
-                      struct ms_error *err)
+static int add_places(struct ms_value_finding *f, enum ms_own_mark mark, const struct listing *l,
+                      unsigned member, struct ms_error *err)
 {
     for (size_t i = 0; i < l->count; i++) {
         const struct ms_own_name *name = &l->objects[i].name;
@@ -170,12 +170,64 @@ static int add_places(struct ms_value_finding *f, const struct listing *l, unsig
             return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for listing a key's objects");
         w->places = more;
         w->distinct += is_new(w, name->index);
-        f->complete += w->distinct == w->shape.k && is_new(w, name->index);
+        f->complete += name->mark == mark && w->distinct == w->shape.k && is_new(w, name->index);
         more[w->count++] =
             (struct ms_value_place){.member = (uint16_t)member, .shard = (uint8_t)name->index};
         if (l->objects[i].mtime_ns > w->mtime_ns)
             w->mtime_ns = l->objects[i].mtime_ns;
     }
+    return 0;
+}
+
+/* ---- live and soft-deleted ---------------------------------------------------------------- */
+
+/* Adds what the other item has of the same write. */
+static int share_write(struct ms_value_write *w, const struct ms_value_write *other,
+                       struct ms_error *err)
+{
+    struct ms_value_place *more = reallocarray(w->places, w->count + other->count, sizeof *more);
+    if (!more)
+        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for listing a key's objects");
+    w->places = more;
+    for (size_t i = 0; i < other->count; i++) {
+        w->distinct += is_new(w, other->places[i].shard);
+        more[w->count] = other->places[i];
+        more[w->count++].other = true;
+    }
+    return 0;
+}
+
+static bool same_value(const struct ms_value_shape *a, const struct ms_value_shape *b)
+{
+    return ms_write_id_compare(&a->id, &b->id) == 0 && a->named_size == b->named_size &&
+           a->k == b->k && a->m == b->m;
+}
+
+/* Of one item only: of the other's objects remain those of writes that are on the way from one to
+ * the other, of which neither has enough. */
+static int share_writes(struct ms_value_finding *f, enum ms_own_mark mark, struct ms_error *err)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < f->count; i++) {
+        struct ms_value_write *w = &f->writes[i];
+        for (size_t j = 0; j < f->count && w->shape.mark == mark; j++) {
+            const struct ms_value_write *other = &f->writes[j];
+            if (other->shape.mark == mark || !same_value(&w->shape, &other->shape) ||
+                w->distinct >= w->shape.k || other->distinct >= w->shape.k)
+                continue;
+            int code = share_write(w, other, err);
+            if (code)
+                return code;
+            f->complete += w->distinct >= w->shape.k;
+        }
+    }
+    for (size_t i = 0; i < f->count; i++) {
+        if (f->writes[i].shape.mark == mark)
+            f->writes[kept++] = f->writes[i];
+        else
+            free(f->writes[i].places);
+    }
+    f->count = kept;
     return 0;
 }
 
@@ -277,7 +329,8 @@ static int ask_until_found(struct asking *a, bool everywhere, struct ms_error *e
         }
         f->answered++;
         f->has_answered[leg] = true;
-        int code = add_places(f, &a->search->at[leg], site->order.member[leg], err);
+        int code =
+            add_places(f, ms_value_mark(site), &a->search->at[leg], site->order.member[leg], err);
         if (code)
             return code;
     }
@@ -308,6 +361,11 @@ int ms_value_find(const struct ms_site *site, unsigned least, bool everywhere,
     ms_fan_release(a.fan);
     if (!code && ms_check_cancelled(NULL))
         code = ms_error_set(err, MS_ERR_CANCELLED, "cancelled");
+    if (code) {
+        ms_value_finding_fini(&found);
+        return code;
+    }
+    code = share_writes(&found, ms_value_mark(site), err);
     if (code) {
         ms_value_finding_fini(&found);
         return code;

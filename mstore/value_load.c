@@ -59,7 +59,10 @@ static int fetch_leg(void *shared, unsigned leg, struct ms_error *err)
 {
     struct round *r = shared;
     const struct ms_value_place *place = &r->places[leg];
-    return ms_value_fetch(&r->want, place->member, place->shard, &r->got[leg], err);
+    struct ms_value_shape shape = ms_value_place_shape(r->want.shape, place);
+    struct ms_fetch want = r->want;
+    want.shape = &shape;
+    return ms_value_fetch(&want, place->member, place->shard, &r->got[leg], err);
 }
 
 static int round_new(const struct ms_site *site, const struct ms_value_query *query,

@@ -22,6 +22,9 @@ void ms_value_home_fini(struct ms_value_home *home); /* also of zeros */
 /* A member by its index in the layout. MS_ERR_CONNECTION: it is not to be had here. */
 int ms_value_member(const struct ms_site *site, unsigned index, struct ms_member **out,
                     struct ms_error *err) MS_MUST_CHECK;
+/* The shape as the object at the place is named. */
+struct ms_value_shape ms_value_place_shape(const struct ms_value_shape *shape,
+                                           const struct ms_value_place *place);
 /* "key of namespace": for messages. */
 #define MS_VALUE_SHOWN 160
 const char *ms_value_shown(const struct ms_site *site, char text[MS_VALUE_SHOWN]);

@@ -60,7 +60,7 @@ struct ms_view key(const char *name); /* in a ring of static buffers */
 int put(const char *name, const char *value);
 int put_if_absent(const char *name, const char *value);
 bool can_if_absent(void);
-/* Kind immutable of an MStore: a key has one value for ever, and is not soft-deleted (yet). */
+/* Kind immutable of an MStore: a key has one value for ever. */
 bool is_immutable(void);
 /* Kind mutable: a key is live or soft-deleted, never both. */
 bool is_mutable(void);

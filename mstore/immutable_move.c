@@ -1,0 +1,80 @@
+/* mstore/immutable_move.c - soft delete and undelete of an immutable key: the live item goes where
+ * the soft-deleted one is, or back.
+ *
+ * The two are items of their own, told apart by the mark in their objects' names, each with
+ * tombstones of its own. No bytes are copied: each member renames what it has.
+ *
+ *     1  is the one there, and for an undelete: is the other not?
+ *     2  an intent on a majority: from here on heal finishes it, or takes it back
+ *     3  a deletion of the one item (mstore/immutable_delete.c), whose objects are not deleted but
+ *        renamed; what is left at members that do not answer is a leftover of that deletion
+ *     4  the intent goes
+ *
+ * Until 3 is done some objects are live, others soft-deleted. A copy is found under both names;
+ * shards count for both as long as neither has enough (ms_value_find): so one of the two can be
+ * read at any moment. */
+#include "mstore/immutable_parts.h"
+
+#include "base/text.h"
+#include "mstore/intent.h"
+#include "mstore/tombs.h"
+
+/* NOT_FOUND, or who may have it. */
+static int must_exist(const struct ms_site *site, struct ms_error *err)
+{
+    struct ms_value_finding f = {0};
+    int code = ms_value_find(site, 0, true, &f, err);
+    if (code)
+        return code;
+    code = f.complete ? ms_immutable_alive(site, &f, err) : ms_immutable_judge(site, &f, err);
+    ms_value_finding_fini(&f);
+    return code;
+}
+
+static int must_not_exist(const struct ms_site *site, struct ms_error *err)
+{
+    struct ms_error own = {0};
+    int code = must_exist(site, &own);
+    if (code == MS_ERR_NOT_FOUND)
+        return 0;
+    if (!code)
+        return ms_error_set(err, MS_ERR_EXISTS, "%s has been stored again since it was deleted",
+                            MS_SHOW(site->key));
+    return ms_error_set(err, code, "%s", own.text);
+}
+
+static int change(const struct ms_site *from, enum ms_own_op op, struct ms_ids *ids,
+                  struct ms_error *err)
+{
+    struct ms_tomb newest = {0};
+    struct ms_intent intent;
+    int code = ms_tombs_look(from, &newest, err);
+    if (code)
+        return code;
+    struct ms_write_id id = {newest.id.counter + 1, ms_ids_draw(ids)};
+    code = ms_intent_init(&intent, op, id, false, ms_view(NULL, 0), err);
+    if (!code)
+        code = ms_intent_put(from, &intent, err);
+    if (!code)
+        code = ms_immutable_turn(from, id, err);
+    return code ? code : ms_intent_drop(from, op, id, err);
+}
+
+int ms_immutable_soft_delete(const struct ms_site *site, struct ms_ids *ids, struct ms_error *err)
+{
+    struct ms_site live = *site;
+    live.deleted = false;
+    int code = must_exist(&live, err);
+    return code ? code : change(&live, MS_OWN_SOFT_DELETE, ids, err);
+}
+
+int ms_immutable_undelete(const struct ms_site *site, struct ms_ids *ids, struct ms_error *err)
+{
+    struct ms_site live = *site, deleted = *site;
+    live.deleted = false;
+    deleted.deleted = true;
+    int code = must_exist(&deleted, err);
+    if (!code)
+        code = must_not_exist(&live, err);
+    return code ? code : change(&deleted, MS_OWN_UNDELETE, ids, err);
+}

@@ -1,0 +1,158 @@
+/* mstore/intent.c - see mstore/intent.h. */
+#include "mstore/intent.h"
+
+#include "base/cleanup.h"
+#include "base/hash.h"
+#include "base/text.h"
+#include "mstore/voters.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static const char head_text[] = "[intent]\nformat = 1\ndeleted = ";
+static const char new_text[] = "\nnew = ";
+
+int ms_intent_init(struct ms_intent *out, enum ms_own_op op, struct ms_write_id id, bool deleted,
+                   struct ms_view new_key, struct ms_error *err)
+{
+    if (new_key.size > sizeof out->new_key)
+        return ms_error_set(err, MS_ERR_NAME, "%s: the new key is too long", MS_SHOW(new_key));
+    *out = (struct ms_intent){.op = op, .id = id, .deleted = deleted, .new_size = new_key.size};
+    if (new_key.size)
+        memcpy(out->new_key, new_key.data, new_key.size);
+    return 0;
+}
+
+/* ---- text ---- */
+
+int ms_intent_make(const struct ms_intent *intent, struct ms_buf **out, struct ms_error *err)
+{
+    char text[MS_INTENT_TEXT_MAX + 1];
+    int size =
+        snprintf(text, sizeof text, "%s%s%s", head_text, intent->deleted ? "yes" : "no", new_text);
+    ms_hex_encode(text + size, intent->new_key, intent->new_size);
+    size_t whole = (size_t)size + 2 * intent->new_size;
+    text[whole++] = '\n';
+    *out = ms_buf_copy(ms_view(text, whole));
+    return *out ? 0 : ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for an intent");
+}
+
+/* Takes `text` off the beginning. */
+static bool take(struct ms_view *from, const char *text)
+{
+    struct ms_view begin = ms_str(text);
+    if (!ms_starts_with(*from, begin))
+        return false;
+    *from = ms_view(from->data + begin.size, from->size - begin.size);
+    return true;
+}
+
+static bool parse(struct ms_view text, struct ms_intent *out)
+{
+    char hex[2 * MS_INTENT_KEY_MAX + 1];
+    if (!take(&text, head_text))
+        return false;
+    out->deleted = take(&text, "yes");
+    if ((!out->deleted && !take(&text, "no")) || !take(&text, new_text))
+        return false;
+    if (text.size == 0 || text.size % 2 == 0 || text.size > sizeof hex ||
+        text.data[text.size - 1] != '\n')
+        return false;
+    memcpy(hex, text.data, text.size - 1);
+    hex[text.size - 1] = '\0';
+    out->new_size = (text.size - 1) / 2;
+    return ms_hex_decode(out->new_key, out->new_size, hex) == 0;
+}
+
+int ms_intent_parse(struct ms_view text, struct ms_intent *out, struct ms_error *err)
+{
+    struct ms_buf *again = NULL;
+    if (parse(text, out)) { /* one right text: upper-case digits are none of ours */
+        int code = ms_intent_make(out, &again, err);
+        bool same = !code && ms_equal(ms_buf_view(again), text);
+        ms_buf_unref(again);
+        if (code || same)
+            return code;
+    }
+    return ms_error_set(err, MS_ERR_FORMAT,
+                        "an intent is damaged, or was written by a newer version");
+}
+
+/* ---- on members ---- */
+
+struct round { /* shared with the calls */
+    struct ms_voters base;
+    enum ms_own_op op;
+    struct ms_write_id id;
+    struct ms_buf *text; /* NULL: it goes */
+};
+
+static void round_free(struct ms_voters *base)
+{
+    ms_buf_unref(((struct round *)base)->text);
+    free(base);
+}
+
+struct ms_own_name ms_intent_name(const struct ms_site *site, enum ms_own_op op,
+                                  struct ms_write_id id)
+{
+    return (struct ms_own_name){.kind = MS_OWN_INTENT,
+                                .store = site->roster->layout->uuid,
+                                .space = site->space_path,
+                                .key = site->key,
+                                .level = site->level,
+                                .id = id,
+                                .op = op};
+}
+
+unsigned ms_intent_needs(const struct ms_site *site)
+{
+    bool mirror = site->space->kind == MS_KIND_PLAIN && ms_voters_count(site) <= 2;
+    return mirror ? 1 : ms_voters_majority(site);
+}
+
+static int voter_call(struct ms_voters *base, const struct ms_site *site, unsigned leg,
+                      struct ms_member *m, struct ms_error *err)
+{
+    struct round *r = (struct round *)base;
+    struct ms_own_name own = ms_intent_name(site, r->op, r->id);
+    struct ms_name name;
+    (void)leg;
+    int code = ms_own_format(&own, 0, &name, err);
+    if (code)
+        return code;
+    if (r->text)
+        return ms_member_store(m, ms_name_view(&name), r->text, NULL, NULL, err);
+    code = ms_member_delete(m, ms_name_view(&name), err);
+    return code == MS_ERR_NOT_FOUND ? 0 : code;
+}
+
+/* Takes text. */
+static int ask(const struct ms_site *site, enum ms_own_op op, struct ms_write_id id,
+               struct ms_buf *text, const char *what, struct ms_error *err)
+{
+    struct round *r = calloc(1, sizeof *r);
+    if (!r) {
+        ms_buf_unref(text);
+        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for an intent");
+    }
+    r->base.call = voter_call;
+    r->base.free = round_free;
+    r->op = op;
+    r->id = id;
+    r->text = text;
+    return ms_voters_ask(site, &r->base, ms_intent_needs(site), !text, what, err);
+}
+
+int ms_intent_put(const struct ms_site *site, const struct ms_intent *intent, struct ms_error *err)
+{
+    struct ms_buf *text = NULL;
+    int code = ms_intent_make(intent, &text, err);
+    return code ? code : ask(site, intent->op, intent->id, text, "what is to be done", err);
+}
+
+int ms_intent_drop(const struct ms_site *site, enum ms_own_op op, struct ms_write_id id,
+                   struct ms_error *err)
+{
+    return ask(site, op, id, NULL, "taking back what was to be done, which is done,", err);
+}

@@ -1,0 +1,48 @@
+/* mstore/intent.h - what a client is about to do to a key in several steps: an object on a majority
+ * of the key's voters before the first step, gone from a majority after the last. So the next heal
+ * finds what a client that died has begun (mstore/intent_finish.h). One that is on less than a
+ * majority says nothing: its client had not begun, or was done. (Plain keys on two members: one of
+ * the two is enough, as for all changes of theirs.)
+ *
+ *     mstore-UUID/intent/KEYPATH/ID.OP      what is done to the key; its ID is that of the
+ * tombstone that goes with it, if one does its bytes: [intent] format = 1 deleted = no yes: a
+ * soft-deleted item is renamed new = 646174612f30313233              rename: the new key with its
+ * namespace, in hex; else nothing
+ *
+ * There is exactly one right text for an intent (docs/formats.md). Any thread. */
+#ifndef MSTORE_INTENT_H
+#define MSTORE_INTENT_H
+
+#include "mstore/names.h"
+#include "mstore/roster.h"
+
+#define MS_INTENT_KEY_MAX  (MS_OWN_SPACE_MAX + 1 + MS_BYTES_KEY_MAX)
+#define MS_INTENT_TEXT_MAX (2 * MS_INTENT_KEY_MAX + 64)
+
+struct ms_intent {
+    enum ms_own_op op; /* these two stand in the name */
+    struct ms_write_id id;
+    bool deleted;
+    size_t new_size; /* 0: not a rename */
+    uint8_t new_key[MS_INTENT_KEY_MAX];
+};
+
+/* new_key may be empty. NAME: it is too long. */
+int ms_intent_init(struct ms_intent *out, enum ms_own_op op, struct ms_write_id id, bool deleted,
+                   struct ms_view new_key, struct ms_error *err) MS_MUST_CHECK;
+int ms_intent_make(const struct ms_intent *intent, struct ms_buf **out,
+                   struct ms_error *err) MS_MUST_CHECK;
+/* Leaves op and id alone. FORMAT. */
+int ms_intent_parse(struct ms_view text, struct ms_intent *out, struct ms_error *err) MS_MUST_CHECK;
+
+/* So many voters must have one: most of them; of a plain key's two, one. */
+unsigned ms_intent_needs(const struct ms_site *site);
+struct ms_own_name ms_intent_name(const struct ms_site *site, enum ms_own_op op,
+                                  struct ms_write_id id);
+/* On as many of the key's voters as it needs, and off a majority of them. */
+int ms_intent_put(const struct ms_site *site, const struct ms_intent *intent,
+                  struct ms_error *err) MS_MUST_CHECK;
+int ms_intent_drop(const struct ms_site *site, enum ms_own_op op, struct ms_write_id id,
+                   struct ms_error *err) MS_MUST_CHECK;
+
+#endif

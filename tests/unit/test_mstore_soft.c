@@ -1,0 +1,330 @@
+/* Soft delete and undelete of immutable keys: no bytes are copied, one of the two items can be read
+ * at every moment, an absent member brings neither back, and what a dead client began stands in an
+ * intent. And the intent's bytes. */
+#include "mstore/immutable.h"
+#include "mstore/intent.h"
+
+#include "base/cleanup.h"
+#include "base/pool.h"
+#include "base/text.h"
+#include "mstore/tombs.h"
+#include "mstore/voters.h"
+#include "tests/support/check.h"
+#include "tests/support/fleet.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static const char key[] = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
+
+static struct ms_site site_of(struct fleet *f, bool deleted)
+{
+    struct ms_site site = fleet_site(f, key);
+    site.deleted = deleted;
+    return site;
+}
+
+static void put(struct fleet *f, bool deleted)
+{
+    struct ms_error err = {0};
+    struct ms_site site = site_of(f, deleted);
+    MS_AUTO_BUF struct ms_buf *value = ms_buf_copy(ms_str("hello"));
+    check_ok(ms_immutable_store(&site, f->ids, value, NULL, &err), err);
+}
+
+static int load(struct fleet *f, bool deleted, struct ms_error *err)
+{
+    struct ms_site site = site_of(f, deleted);
+    MS_AUTO_BUF struct ms_buf *got = NULL;
+    int code = ms_immutable_load(&site, 0, MS_SIZE_TO_END, &got, err);
+    if (!code)
+        assert_true(ms_equal(ms_buf_view(got), ms_str("hello")));
+    return code;
+}
+
+static void check_there(struct fleet *f, bool live, bool deleted)
+{
+    struct ms_error err = {0};
+    for (unsigned soft = 0; soft < 2; soft++) {
+        struct ms_site site = site_of(f, soft);
+        struct ms_item_info info;
+        bool wanted = soft ? deleted : live;
+        check_code(load(f, soft, &err), wanted ? 0 : MS_ERR_NOT_FOUND, err);
+        check_ok(ms_immutable_info(&site, &info, &err), err);
+        assert_true(info.exists == wanted);
+        assert_true(!wanted || info.size_bytes == 5);
+    }
+}
+
+static int soft_delete(struct fleet *f, struct ms_error *err)
+{
+    struct ms_site site = site_of(f, false);
+    return ms_immutable_soft_delete(&site, f->ids, err);
+}
+
+static int undelete(struct fleet *f, struct ms_error *err)
+{
+    struct ms_site site = site_of(f, false);
+    return ms_immutable_undelete(&site, f->ids, err);
+}
+
+static int purge(struct fleet *f, bool deleted, struct ms_error *err)
+{
+    struct ms_site site = site_of(f, deleted);
+    return ms_immutable_delete(&site, f->ids, err);
+}
+
+struct policy {
+    unsigned members;
+    const char *text;
+};
+static const struct policy policies[] = {
+    {3, "redundancy = copies 3\n"}, {3, "redundancy = copies 3\nverify = sha256\n"},
+    {3, "redundancy = ec 2+1\n"},   {3, "redundancy = ec 2+1\nverify = sha256\n"},
+    {6, "redundancy = ec 4+2\n"},   {6, "redundancy = ec 4+2\nverify = sha256\n"},
+};
+#define EACH(p)                                                                                    \
+    for (const struct policy *p = policies; p < policies + sizeof policies / sizeof *policies; p++)
+
+static void make(struct fleet *f, const struct policy *p)
+{
+    fleet_make(f, &(struct fleet_options){.members = p->members, .policy = p->text});
+}
+
+static void there_and_back(void **state)
+{
+    (void)state;
+    EACH(p)
+    {
+        struct fleet f;
+        struct ms_error err = {0};
+        make(&f, p);
+        check_code(soft_delete(&f, &err), MS_ERR_NOT_FOUND, err);
+        check_code(undelete(&f, &err), MS_ERR_NOT_FOUND, err);
+        assert_int_equal(fleet_all(&f, "tomb") + fleet_all(&f, "intent"), 0);
+        put(&f, false);
+        ms_pool_shutdown();
+        unsigned objects = fleet_all(&f, "val");
+        uint64_t loads = fleet_calls(&f, MS_VERB_LOAD), stores = fleet_calls(&f, MS_VERB_STORE);
+        check_ok(soft_delete(&f, &err), err);
+        ms_pool_shutdown();
+        /* no bytes went anywhere: an intent and a tombstone on each of the voters */
+        struct ms_site site = site_of(&f, false);
+        assert_int_equal(fleet_calls(&f, MS_VERB_LOAD) - loads, 0);
+        assert_int_equal(fleet_calls(&f, MS_VERB_STORE) - stores, 2 * ms_voters_count(&site));
+        assert_int_equal(fleet_all(&f, "val"), objects);
+        assert_int_equal(fleet_all(&f, "intent") + fleet_all(&f, "hint"), 0);
+        check_there(&f, false, true);
+        check_code(soft_delete(&f, &err), MS_ERR_NOT_FOUND, err);
+        check_ok(undelete(&f, &err), err);
+        check_there(&f, true, false);
+        check_code(undelete(&f, &err), MS_ERR_NOT_FOUND, err);
+        check_ok(soft_delete(&f, &err), err); /* and once more, above the first tombstones */
+        check_there(&f, false, true);
+        ms_pool_shutdown();
+        assert_int_equal(fleet_all(&f, "val"), objects);
+        fleet_free(&f);
+    }
+}
+
+static void two_items_of_one_key(void **state)
+{
+    (void)state;
+    EACH(p)
+    {
+        struct fleet f;
+        struct ms_error err = {0};
+        make(&f, p);
+        put(&f, true);
+        check_there(&f, false, true);
+        put(&f, false);
+        check_there(&f, true, true);
+        check_code(undelete(&f, &err), MS_ERR_EXISTS, err);
+        check_ok(purge(&f, true, &err), err);
+        check_there(&f, true, false);
+        put(&f, true);
+        check_ok(purge(&f, false, &err), err);
+        check_there(&f, false, true);
+        check_ok(purge(&f, true, &err), err);
+        check_there(&f, false, false);
+        ms_pool_shutdown();
+        assert_int_equal(fleet_all(&f, "val"), 0);
+        fleet_free(&f);
+    }
+}
+
+/* ---- half of the way ---- */
+
+static void turn(void *ctx, struct ms_backend *storage, struct ms_view name)
+{
+    struct ms_error err = {0};
+    char text[512];
+    int *left = ctx;
+    snprintf(text, sizeof text, "%.*s", (int)name.size, (const char *)name.data);
+    char *mark = strstr(text, ".l.");
+    if (!mark || (*left)-- <= 0) /* none: it is listed again under its new name */
+        return;
+    mark[1] = 's';
+    check_ok(ms_backend_move(storage, name, ms_str(text), NULL, &err), err);
+}
+
+/* As a client leaves it that dies after `turned` renames. */
+static void die_after(struct fleet *f, int turned)
+{
+    struct ms_error err = {0};
+    struct ms_intent intent;
+    struct ms_site site = site_of(f, false);
+    check_ok(ms_intent_init(&intent, MS_OWN_SOFT_DELETE, (struct ms_write_id){1, 77}, false,
+                            ms_str(""), &err),
+             err);
+    check_ok(ms_intent_put(&site, &intent, &err), err);
+    check_ok(ms_tombs_put(&site, intent.id, &err), err);
+    ms_pool_shutdown();
+    for (unsigned i = 0; i < f->count; i++)
+        fleet_each(f, site.order.member[i], "val", turn, &turned);
+}
+
+static void never_neither(void **state)
+{
+    (void)state;
+    EACH(p)
+    for (unsigned turned = 0; turned <= p->members; turned++) {
+        struct fleet f;
+        struct ms_error err = {0};
+        make(&f, p);
+        put(&f, false);
+        ms_pool_shutdown();
+        die_after(&f, (int)turned);
+        int live = load(&f, false, &err), soft = load(&f, true, &err);
+        if (live && soft)
+            fail_msg("%safter %u renames: %s", p->text, turned, err.text);
+        if (turned == 0)
+            check_there(&f, true, false);
+        if (turned == p->members)
+            check_there(&f, false, true);
+        /* who comes next gets it the whole way */
+        check_ok(live ? undelete(&f, &err) : soft_delete(&f, &err), err);
+        check_there(&f, live != 0, live == 0);
+        ms_pool_shutdown();
+        assert_int_equal(fleet_all(&f, "val"), p->members);
+        fleet_free(&f);
+    }
+}
+
+/* ---- members that are away ---- */
+
+static void wait_for_return(struct fleet *f, unsigned member)
+{
+    fleet_gone(f, member, false);
+    ms_member_set_returning(f->roster->members[member]);
+    ms_member_forgive(f->roster->members[member]); /* its breaker lets it in at once */
+}
+
+static void a_returning_member_shows_nothing_old(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 4; i++) {
+        const struct policy *p = &policies[i];
+        struct fleet f;
+        struct ms_error err = {0};
+        make(&f, p);
+        struct ms_site site = site_of(&f, false);
+        unsigned away = site.order.member[0];
+        put(&f, false);
+        ms_pool_shutdown();
+        fleet_gone(&f, away, true);
+        check_ok(soft_delete(&f, &err), err);
+        ms_pool_shutdown();
+        assert_true(fleet_all(&f, "hint") >= 2); /* who is to be told */
+        wait_for_return(&f, away);
+        check_there(&f, false, true);
+        fleet_gone(&f, away, true);
+        check_ok(purge(&f, true, &err), err);
+        wait_for_return(&f, away);
+        check_there(&f, false, false);
+        fleet_free(&f);
+    }
+}
+
+static void too_few_members(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 4; i++) {
+        struct fleet f;
+        struct ms_error err = {0};
+        make(&f, &policies[i]);
+        put(&f, false);
+        fleet_gone(&f, 0, true);
+        fleet_gone(&f, 1, true);
+        assert_int_not_equal(soft_delete(&f, &err), 0);
+        assert_true(err.text[0]);
+        fleet_gone(&f, 0, false);
+        fleet_gone(&f, 1, false);
+        for (unsigned m = 0; m < 2; m++)
+            ms_member_forgive(f.roster->members[m]);
+        check_there(&f, true, false); /* nothing had been begun */
+        fleet_free(&f);
+    }
+}
+
+/* ---- bytes ---- */
+
+static struct ms_buf *golden(void)
+{
+    char text[512];
+    FILE *file = fopen(TEST_DATA "/mstore/intent", "rb");
+    assert_non_null(file);
+    size_t size = fread(text, 1, sizeof text, file);
+    fclose(file);
+    struct ms_buf *out = ms_buf_copy(ms_view(text, size));
+    assert_non_null(out);
+    return out;
+}
+
+static void intent_bytes(void **state)
+{
+    (void)state;
+    struct ms_error err = {0};
+    static struct ms_intent intent, read;
+    struct ms_write_id id = {5, 6};
+    MS_AUTO_BUF struct ms_buf *file = golden(), *made = NULL;
+    check_ok(ms_intent_init(&intent, MS_OWN_RENAME, id, true, ms_str("data/new"), &err), err);
+    check_ok(ms_intent_make(&intent, &made, &err), err);
+    assert_true(ms_equal(ms_buf_view(made), ms_buf_view(file)));
+    check_ok(ms_intent_parse(ms_buf_view(file), &read, &err), err);
+    assert_true(read.deleted);
+    assert_true(ms_equal(ms_view(read.new_key, read.new_size), ms_str("data/new")));
+    for (size_t i = 0; i < ms_buf_size(file); i++) { /* cut anywhere, changed anywhere */
+        struct ms_view cut = {ms_buf_view(file).data, i};
+        check_code(ms_intent_parse(cut, &read, &err), MS_ERR_FORMAT, err);
+        ms_buf_data(made)[i] ^= 0x20;
+        int code = ms_intent_parse(ms_buf_view(made), &read, &err);
+        assert_true(code == MS_ERR_FORMAT ||
+                    !ms_equal(ms_view(read.new_key, read.new_size), ms_str("data/new")));
+        ms_buf_data(made)[i] ^= 0x20;
+    }
+    char long_key[MS_INTENT_KEY_MAX + 1];
+    memset(long_key, 'x', sizeof long_key);
+    struct ms_view key_max = ms_view(long_key, MS_INTENT_KEY_MAX);
+    check_ok(ms_intent_init(&intent, MS_OWN_RENAME, id, false, key_max, &err), err);
+    ms_buf_unref(made);
+    made = NULL;
+    check_ok(ms_intent_make(&intent, &made, &err), err);
+    check_ok(ms_intent_parse(ms_buf_view(made), &read, &err), err);
+    assert_int_equal(read.new_size, MS_INTENT_KEY_MAX);
+    check_code(
+        ms_intent_init(&intent, MS_OWN_RENAME, id, false, ms_view(long_key, sizeof long_key), &err),
+        MS_ERR_NAME, err);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(there_and_back),  cmocka_unit_test(two_items_of_one_key),
+        cmocka_unit_test(never_neither),   cmocka_unit_test(a_returning_member_shows_nothing_old),
+        cmocka_unit_test(too_few_members), cmocka_unit_test(intent_bytes),
+    };
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    ms_pool_shutdown();
+    return failed;
+}
