@@ -53,6 +53,11 @@ uint64_t ms_clock_now(struct ms_clock *clock)
     return atomic_load(&(clock->source ? clock->source : clock)->now_ns);
 }
 
+uint64_t ms_clock_boot(struct ms_clock *clock)
+{
+    return clock->kind == MS_CLOCK_REAL ? system_time(CLOCK_BOOTTIME) : ms_clock_now(clock);
+}
+
 int64_t ms_clock_wall(struct ms_clock *clock)
 {
     if (clock->kind == MS_CLOCK_REAL)

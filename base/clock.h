@@ -17,6 +17,9 @@ struct ms_clock {
 
 /* Moves a virtual clock forward to t, never back. */
 void ms_clock_advance(struct ms_clock *clock, uint64_t t);
+/* As ms_clock_now, but goes on while the machine sleeps: for what others may have done meanwhile.
+ * Its times are not to be compared with the other's. */
+uint64_t ms_clock_boot(struct ms_clock *clock);
 /* A simulated clock in place, of the same time as `source`, whose wall clock is wrong by so much;
  * for one of several clients in a simulation. */
 void ms_clock_init_wrong(struct ms_clock *clock, struct ms_clock *source, int64_t wrong_by_ns);

@@ -4,6 +4,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "mstore/lease.h"
 
 #include <stdlib.h>
 
@@ -170,6 +171,7 @@ static int adopt(struct ms_self *self, struct ms_layouts *found, struct ms_error
     if (code)
         return code;
     ms_roster_count_as(roster, self->base.url);
+    ms_lease_configure(roster->lease, ms_ids_draw(self->ids), 0);
     ms_mutex_lock(&self->mutex);
     struct ms_roster *before = self->roster;
     self->roster = roster;

@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "mstore/inquiry.h"
-#include "mstore/returning.h"
+#include "mstore/lease.h"
 
 /* ---- UUIDs ---- */
 
@@ -170,17 +170,15 @@ static int check_epoch(struct ms_self *self, const struct ms_layout *l, struct m
                         self->base.url, (unsigned long long)l->epoch, (unsigned long long)seen);
 }
 
-/* Whose copies of immutable keys are not to be believed without asking others. */
-static int learn_absences(struct ms_self *self, struct ms_error *err)
+/* Whose copies are not to be believed without asking others. */
+static void learn_absences(struct ms_self *self)
 {
     MS_AUTO_ROSTER struct ms_roster *r = ms_self_roster(self);
     bool any = false;
     for (size_t i = 0; i < r->layout->space_count; i++)
-        any = any || r->layout->spaces[i].kind == MS_KIND_IMMUTABLE;
-    int code = any ? ms_returning_learn(r, NULL, err) : 0;
-    if (code)
-        ms_self_ops.close(&self->base, NULL);
-    return code;
+        any = any || r->layout->spaces[i].kind != MS_KIND_MUTABLE;
+    if (any)
+        (void)!ms_lease_poll(r, MS_NEWS_AWAY, NULL); /* in vain: the first operation asks again */
 }
 
 int ms_self_open(struct ms_store *s, struct ms_error *err)
@@ -193,7 +191,9 @@ int ms_self_open(struct ms_store *s, struct ms_error *err)
     if (!code)
         code = ms_self_adopt(self, &found, err);
     ms_layouts_free(&found);
-    return code ? code : learn_absences(self, err);
+    if (!code)
+        learn_absences(self);
+    return code;
 }
 
 /* ---- destroy ---- */

@@ -14,6 +14,9 @@
 #define MS(millis)   ((uint64_t)(millis)*1000000u)
 #define PASSED_HALF  128 /* questions after which the expected time is halved */
 #define FAILURES_MAX 64
+#define DEMAND_MIN   MS(50) /* between tries in vain for those who cannot do without */
+#define DEMAND_MAX   S(30)
+#define AT_ONCE      MS(200) /* a failure that took less has cost nobody anything */
 
 struct ms_health {
     struct ms_health *self; /* for those who have a const one, and lock it */
@@ -28,6 +31,7 @@ struct ms_health {
     uint64_t next_ns;  /* open: when the next try is due; half open: when the probe is forgotten */
     uint64_t pause_ns; /* open: before chance shortened it */
     unsigned failures, soft;
+    uint64_t demand_ns, demand_pause_ns; /* not before, even for those who cannot do without */
 
     uint64_t changes, calls, errors, refused, opened;
     uint64_t under_way; /* admitted, not noted */
@@ -123,6 +127,15 @@ static uint64_t backed_off(const struct ms_health *h, unsigned failures)
     return pause;
 }
 
+static void pause_demands(struct ms_health *h, uint64_t now_ns, uint64_t spent_ns)
+{
+    uint64_t pause = spent_ns < AT_ONCE ? 0 : spent_ns;
+    if (h->failures > 1)
+        pause = larger(larger(pause, 2 * h->demand_pause_ns), DEMAND_MIN);
+    h->demand_pause_ns = pause < DEMAND_MAX ? pause : DEMAND_MAX;
+    h->demand_ns = now_ns + h->demand_pause_ns;
+}
+
 static void trip(struct ms_health *h, uint64_t now_ns, uint64_t spent_ns)
 {
     if (h->state == MS_HEALTH_CLOSED) {
@@ -133,6 +146,7 @@ static void trip(struct ms_health *h, uint64_t now_ns, uint64_t spent_ns)
     }
     if (h->failures < FAILURES_MAX)
         h->failures++;
+    pause_demands(h, now_ns, spent_ns);
     uint64_t pause = h->pause_ns > UINT64_MAX / 2 ? UINT64_MAX : 2 * h->pause_ns;
     pause = larger(larger(pause, spent_ns), h->options.pause_ns);
     pause = pause < h->options.pause_max_ns ? pause : h->options.pause_max_ns;
@@ -177,6 +191,24 @@ int ms_health_admit(struct ms_health *h, const char *member, uint64_t now_ns, bo
         h->next_ns = now_ns + h->options.probe_limit_ns;
         *probe = true;
     }
+    h->under_way++;
+    return 0;
+}
+
+int ms_health_demand(struct ms_health *h, const char *member, uint64_t now_ns, bool *probe,
+                     struct ms_error *err)
+{
+    MS_HOLD(&h->mutex);
+    *probe = h->state != MS_HEALTH_CLOSED;
+    if (!*probe)
+        return 0;
+    bool pausing = between(now_ns, h->next_ns) > 0;
+    if (h->state == MS_HEALTH_HALF_OPEN && pausing)
+        return ms_error_set(err, MS_ERR_BUSY, "%s: a try is under way", member);
+    if (pausing && between(now_ns, h->demand_ns) > 0)
+        return refuse(h, member, now_ns, err);
+    change(h, MS_HEALTH_HALF_OPEN, now_ns);
+    h->next_ns = now_ns + h->options.probe_limit_ns;
     h->under_way++;
     return 0;
 }

@@ -20,6 +20,8 @@ int ms_immutable_store(const struct ms_site *site, struct ms_ids *ids, struct ms
         code = ms_immutable_check_key(site, hex, err);
     if (!code)
         code = ms_immutable_new_shape(site, ids, ms_buf_size(value), &shape, err);
+    if (!code)
+        code = ms_immutable_revive(site, err);
     return code ? code : ms_value_store(site, &shape, &rule, value, NULL, err);
 }
 

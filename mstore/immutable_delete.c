@@ -4,7 +4,8 @@
  *     2  a tombstone on a majority: from here on the deletion will be finished by whoever sees it
  *     3  the objects are deleted at all members that answer, as they are listed now: whoever puts
  *        one late (a repair, a straggler of a store) looks for a tombstone afterwards
- *     4  those that did not are noted, with the tombstone's name
+ *     4  those that did not are noted, with the tombstone's name, and nobody believes them any more
+ *        when the deletion is acknowledged (mstore/lease.h)
  *
  * A member that was away may still have a copy. What is found at such members alone, under a
  * tombstone, counts when it is as much as an acknowledged store leaves: a deletion that left as
@@ -15,6 +16,7 @@
 #include "mstore/immutable_parts.h"
 
 #include "base/text.h"
+#include "mstore/lease.h"
 #include "mstore/tombs.h"
 #include "mstore/value_parts.h"
 
@@ -114,25 +116,48 @@ static bool has_any(const struct removal *r, unsigned member)
     return false;
 }
 
+static bool is_returning(const struct ms_site *site, unsigned member)
+{
+    struct ms_member *m = site->roster->members[member];
+    return m && ms_member_returning(m);
+}
+
 /* ---- step 4 --------------------------------------------------------------------------------- */
 
-/* On a majority of those that answered: whoever looks for notes must find one. */
-static void note_absent(const struct ms_site *site, struct ms_write_id tomb, const bool answered[])
+/* Everybody must know whom not to believe before the deletion counts. */
+static int note_absent(const struct ms_site *site, struct ms_write_id tomb, const bool answered[],
+                       struct ms_error *err)
 {
     struct ms_value_shape shape = {.kind = MS_OWN_TOMBSTONE,
                                    .id = tomb,
                                    .named_size = MS_OWN_SIZE_UNKNOWN,
                                    .mark = ms_tombs_mark(site)};
     struct ms_value_place missing[MS_MEMBERS_MAX];
-    uint16_t keepers[MS_MEMBERS_MAX];
-    size_t lacking = 0, keeping = 0;
+    size_t lacking = 0;
     for (unsigned i = 0; i < site->order.data; i++)
-        if (answered[i])
-            keepers[keeping++] = site->order.member[i];
-        else
+        if (!answered[i])
             missing[lacking++] = (struct ms_value_place){.member = site->order.member[i]};
-    if (lacking && keeping)
-        ms_value_hint(site, &shape, missing, lacking, keepers, keeping);
+    return lacking ? ms_value_missed(site, &shape, missing, lacking, NULL, NULL, err) : 0;
+}
+
+/* Members at which a copy may still appear: those that did not answer, and those of whom it is
+ * noted that they lack something of this key, for that may be under way. */
+static int count_doubtful(const struct ms_site *site, const bool answered[], unsigned *out,
+                          struct ms_error *err)
+{
+    bool noted[MS_MEMBERS_MAX] = {0};
+    unsigned left = 0, marked = 0;
+    int code = 0;
+    for (unsigned i = 0; i < site->order.data; i++) {
+        left += !answered[i];
+        marked += answered[i] && is_returning(site, site->order.member[i]);
+    }
+    if (left && left < ms_immutable_needs(site) && left + marked >= ms_immutable_needs(site))
+        code = ms_value_noted(site, noted, err);
+    for (unsigned i = 0; i < site->order.data; i++)
+        left += answered[i] && noted[site->order.member[i]];
+    *out = left;
+    return code;
 }
 
 /* What is left must be less than any acknowledged store leaves: only so a load can tell them apart
@@ -142,12 +167,12 @@ static int check_leftovers(const struct ms_site *site, const bool answered[],
 {
     char shown[MS_VALUE_SHOWN];
     unsigned left = 0;
-    for (unsigned i = 0; i < site->order.data; i++)
-        left += !answered[i];
-    if (left < ms_immutable_needs(site))
-        return 0;
+    int code = count_doubtful(site, answered, &left, err);
+    if (code || left < ms_immutable_needs(site))
+        return code;
     return ms_error_set(err, why->code ? why->code : MS_ERR_CONNECTION,
-                        "%s may not be deleted: %u members did not say that theirs is gone (%s)",
+                        "%s may not be deleted: %u members did not say for good that theirs is "
+                        "gone (%s)",
                         ms_value_shown(site, shown), left, why->text);
 }
 
@@ -207,9 +232,10 @@ static int remove_all(const struct ms_site *site, const struct ms_value_finding 
             why = *ms_fan_error(fan, leg);
     }
     ms_fan_release(fan);
-    note_absent(site, tomb, answered);
     code = check_leftovers(site, answered, &why, err);
-    return code || !turning ? code : check_turned(site, turned, err);
+    if (!code && turning)
+        code = check_turned(site, turned, err);
+    return code ? code : note_absent(site, tomb, answered, err);
 }
 
 /* ---- deleting ------------------------------------------------------------------------------- */
@@ -237,13 +263,18 @@ static int delete_found(const struct ms_site *site, struct ms_ids *ids, struct m
 
 int ms_immutable_turn(const struct ms_site *site, struct ms_write_id id, struct ms_error *err)
 {
-    return delete_as(site, id, true, err);
+    struct ms_site other = *site;
+    other.deleted = !site->deleted;
+    int code = ms_immutable_revive(&other, err);
+    return code ? code : delete_as(site, id, true, err);
 }
 
 int ms_immutable_delete(const struct ms_site *site, struct ms_ids *ids, struct ms_error *err)
 {
     struct ms_value_finding f = {0};
-    int code = ms_value_find(site, 0, true, &f, err);
+    int code = ms_lease_trust(site->roster, MS_NEWS_AWAY, err);
+    if (!code)
+        code = ms_value_find(site, 0, true, &f, err);
     if (code)
         return code;
     if (f.count)
@@ -256,10 +287,13 @@ int ms_immutable_delete(const struct ms_site *site, struct ms_ids *ids, struct m
 
 /* ---- members that were away ----------------------------------------------------------------- */
 
-static bool is_returning(const struct ms_site *site, unsigned member)
+int ms_immutable_revive(const struct ms_site *site, struct ms_error *err)
 {
-    struct ms_member *m = site->roster->members[member];
-    return m && ms_member_returning(m);
+    bool marked = false;
+    int code = ms_lease_trust(site->roster, MS_NEWS_AWAY, err);
+    for (unsigned i = 0; i < site->order.data; i++)
+        marked |= is_returning(site, site->order.member[i]);
+    return code || !marked || site->deleted ? code : ms_tombs_supersede(site, err);
 }
 
 /* There is a tombstone, and all that was found is at members that were away: as much as an

@@ -19,6 +19,10 @@ int ms_immutable_check_pre(const struct ms_precondition *pre, struct ms_error *e
 int ms_immutable_check_key(const struct ms_site *site, const char *hex,
                            struct ms_error *err) MS_MUST_CHECK;
 
+/* Before a store: that it counts, whatever was deleted. A call only while members have missed
+ * something. */
+int ms_immutable_revive(const struct ms_site *site, struct ms_error *err) MS_MUST_CHECK;
+
 /* Where the value is or may be. */
 struct ms_immutable_where {
     struct ms_value_shape shape;

@@ -90,6 +90,8 @@ int ms_immutable_write(const struct ms_site *site, struct ms_ids *ids,
     if (!code)
         code = ms_immutable_new_shape(site, ids, MS_OWN_SIZE_UNKNOWN, &shape, err);
     if (!code)
+        code = ms_immutable_revive(site, err);
+    if (!code)
         code = ms_value_writer_new(site, &shape, &rule, MS_FRAME_LENGTH_LATER, &w->values, err);
     if (code) {
         writer_free(w);

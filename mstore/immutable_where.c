@@ -3,6 +3,7 @@
 
 #include "base/hash.h"
 #include "base/text.h"
+#include "mstore/lease.h"
 #include "mstore/value_parts.h"
 
 #include <stdlib.h>
@@ -223,7 +224,9 @@ int ms_immutable_guess(const struct ms_site *site, struct ms_immutable_where *ou
 {
     *out = (struct ms_immutable_where){0};
     set_digest(site, out);
-    int code = ms_immutable_shape(site, &out->shape, err);
+    int code = ms_lease_trust(site->roster, MS_NEWS_AWAY, err);
+    if (!code)
+        code = ms_immutable_shape(site, &out->shape, err);
     if (code)
         return code;
     return ms_immutable_is_direct(site) ? guess_from_key(site, out, err)

@@ -7,6 +7,7 @@
 #include "base/pool.h"
 #include "base/text.h"
 #include "mstore/immutable.h"
+#include "mstore/lease.h"
 #include "mstore/missing.h"
 
 #include <stdlib.h>
@@ -326,6 +327,8 @@ int ms_list_framed(struct ms_roster *roster, const struct ms_layout_space *space
                                 .order.targets = ms_layout_targets(roster->layout, space)};
     l->needs = ms_immutable_needs(&any);
     int code = copy_options(l, space_path, options, err);
+    if (!code && space->kind == MS_KIND_IMMUTABLE)
+        code = ms_lease_trust(roster, MS_NEWS_AWAY, err);
     if (!code)
         code = open_inventory(l, ms_text_view(l->grouping.from), err);
     if (!code)

@@ -76,7 +76,7 @@ struct ms_health *ms_member_health(struct ms_member *m)
     return m->health;
 }
 
-static uint64_t absences(const struct ms_member *m)
+uint64_t ms_member_absences(const struct ms_member *m)
 {
     struct ms_health_view view;
     ms_health_view(m->health, ms_clock_now(m->clock), 0, &view);
@@ -85,7 +85,8 @@ static uint64_t absences(const struct ms_member *m)
 
 bool ms_member_returning(const struct ms_member *m)
 {
-    return atomic_load(&m->away) || absences(m) > atomic_load(&m->settled);
+    return atomic_load(&m->away) || atomic_load(&m->marked) ||
+           ms_member_absences(m) > atomic_load(&m->settled);
 }
 
 void ms_member_set_returning(struct ms_member *m)
@@ -95,8 +96,16 @@ void ms_member_set_returning(struct ms_member *m)
 
 void ms_member_settle(struct ms_member *m)
 {
-    atomic_store(&m->settled, absences(m));
+    atomic_store(&m->settled, ms_member_absences(m));
     atomic_store(&m->away, false);
+    atomic_store(&m->marked, false);
+}
+
+void ms_member_set_marked(struct ms_member *m, bool marked, uint64_t absences)
+{
+    atomic_store(&m->marked, marked);
+    if (!marked)
+        atomic_store(&m->settled, absences);
 }
 
 const char *ms_member_url(const struct ms_member *m)
@@ -287,6 +296,35 @@ int ms_member_open(struct ms_member *m, struct ms_error *err)
     if (code)
         return ms_error_set(err, code, "%s", why.text);
     return ms_member_end(&call, 0, MS_HEALTH_UNMEASURED, 0, NULL);
+}
+
+#define LOOK_AGAIN UINT64_C(1000000) /* at first; then twice as late, and so on */
+#define LOOK_LIMIT (50 * LOOK_AGAIN)
+
+/* Until it is known whether somebody else's look has found it alive. */
+static int demand(struct ms_member *m, struct ms_member_call *call, struct ms_error *err)
+{
+    for (uint64_t pause = LOOK_AGAIN;; pause = pause < LOOK_LIMIT ? 2 * pause : LOOK_LIMIT) {
+        ms_member_step(m, MS_VERB_OTHER, call);
+        int code = ms_health_demand(m->health, m->name, call->begin_ns, &call->probe, err);
+        if (code != MS_ERR_BUSY)
+            return code;
+        code = ms_sleep(m->clock, pause, err);
+        if (code)
+            return code;
+    }
+}
+
+int ms_member_insist(struct ms_member *m, struct ms_error *err)
+{
+    struct ms_member_call call;
+    struct ms_error why = {0};
+    int code = demand(m, &call, &why);
+    if (!code && call.probe) {
+        code = make_ready(m, true, &why);
+        code = ms_member_end(&call, code, MS_HEALTH_UNMEASURED, 0, &why);
+    }
+    return code ? ms_error_set(err, code, "%s", why.text) : 0;
 }
 
 /* ---- making ---- */

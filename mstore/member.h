@@ -40,11 +40,16 @@ const char *ms_member_name(const struct ms_member *m);
 const struct ms_uuid *ms_member_uuid(const struct ms_member *m);
 struct ms_health *ms_member_health(struct ms_member *m);
 /* It has been away, as far as anybody here knows: it did not answer for a while since it was made
- * or settled, or somebody said so (notes for it were found). Then it may have missed deletions. */
+ * or settled, somebody said so, or there are marks of it (mstore/away.h). Then it may have missed
+ * deletions. */
 bool ms_member_returning(const struct ms_member *m);
 void ms_member_set_returning(struct ms_member *m);
 /* What it missed has been made up for. */
 void ms_member_settle(struct ms_member *m);
+/* Whether there are marks of it, as enough members say. If not, the absences until the question was
+ * asked (ms_member_absences) have made it miss nothing. */
+uint64_t ms_member_absences(const struct ms_member *m);
+void ms_member_set_marked(struct ms_member *m, bool marked, uint64_t absences);
 /* For messages: no secrets. */
 const char *ms_member_url(const struct ms_member *m);
 struct ms_clock *ms_member_clock(const struct ms_member *m);
@@ -55,6 +60,11 @@ void ms_member_identify(struct ms_member *m, const struct ms_uuid *store,
                         const struct ms_uuid *uuid);
 /* Forgets that it was sick, for somebody who is about to put that right. */
 void ms_member_forgive(struct ms_member *m);
+/* For a call that cannot do without this member (its majority needs it): 0: the member answers,
+ * also if it did not a moment ago; its breaker keeps the next call from nobody. One caller at a
+ * time looks, the others wait for what it finds. An error when it does not answer, or did not a
+ * moment ago (ms_health_demand). */
+int ms_member_insist(struct ms_member *m, struct ms_error *err) MS_MUST_CHECK;
 /* Makes the storage this member's: creates it unless it is there, and puts the mark. One that
  * carries another mark of the same store, or values, is STORE_EXISTS. */
 int ms_member_create(struct ms_member *m, struct ms_error *err) MS_MUST_CHECK;
@@ -73,6 +83,9 @@ int ms_member_load(struct ms_member *m, struct ms_view name, int64_t offset, uin
 int ms_member_store(struct ms_member *m, struct ms_view name, struct ms_buf *value,
                     const struct ms_precondition *pre, struct ms_tag *tag,
                     struct ms_error *err) MS_MUST_CHECK;
+/* As a store without condition. *maybe: it failed, but may still take effect, also much later. */
+int ms_member_put(struct ms_member *m, struct ms_view name, struct ms_buf *value, bool *maybe,
+                  struct ms_error *err) MS_MUST_CHECK;
 int ms_member_delete(struct ms_member *m, struct ms_view name, struct ms_error *err) MS_MUST_CHECK;
 int ms_member_delete_many(struct ms_member *m, struct ms_deletion *items, size_t count,
                           struct ms_error *err) MS_MUST_CHECK;

@@ -75,6 +75,27 @@ int ms_member_store(struct ms_member *m, struct ms_view name, struct ms_buf *val
                 ms_backend_store(m->backend, name, value, pre, tag, why));
 }
 
+/* The member has said that it did not do it. */
+static bool is_refusal(int code)
+{
+    return code == MS_ERR_NO_SPACE || code == MS_ERR_QUOTA || code == MS_ERR_ACCESS ||
+           code == MS_ERR_NAME || code == MS_ERR_TOO_LARGE || code == MS_ERR_UNSUPPORTED;
+}
+
+int ms_member_put(struct ms_member *m, struct ms_view name, struct ms_buf *value, bool *maybe,
+                  struct ms_error *err)
+{
+    struct ms_error own = {0}, *why = err ? err : &own;
+    struct ms_member_call call;
+    *maybe = false;
+    int code = ms_member_begin(m, MS_VERB_STORE, &call, why);
+    if (code)
+        return code; /* nothing was sent */
+    code = ms_backend_store(m->backend, name, value, NULL, NULL, why);
+    *maybe = code && !is_refusal(code);
+    return ms_member_end(&call, code, UNMEASURED, ms_buf_size(value), why);
+}
+
 int ms_member_delete(struct ms_member *m, struct ms_view name, struct ms_error *err)
 {
     return CALL(m, err, MS_VERB_DELETE, UNMEASURED, 0, ms_backend_delete(m->backend, name, why));

@@ -26,6 +26,7 @@ struct ms_member {
     struct ms_entity *counts;   /* NULL: not counted */
     atomic_uint refs;
     atomic_bool away;              /* somebody said that it was */
+    atomic_bool marked;            /* there are marks of it on members */
     atomic_uint_least64_t settled; /* times it had stopped answering when that was made up for */
     struct ms_mutex mutex;         /* of the stage and what follows; never held across a call */
     struct ms_cond changed;

@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/sync.h"
 #include "base/text.h"
+#include "mstore/lease.h"
 #include "mstore/member_backend.h"
 #include "mstore/names.h"
 
@@ -34,6 +35,7 @@ static void roster_free(struct ms_roster *r)
     ms_hedge_free(r->hedge);
     ms_placement_free(r->next_placement);
     free(r->next_member);
+    ms_lease_free(r->lease);
     explicit_bzero(&r->key, sizeof r->key);
     free(r);
 }
@@ -100,6 +102,8 @@ static int fill(struct ms_roster *r, struct ms_member *const members[], struct m
         code = ms_namespaces_new(list, r->layout->space_count, NULL, NULL, &r->names, err);
     if (!code)
         code = ms_hedge_new(NULL, &r->hedge, err);
+    if (!code)
+        code = ms_lease_new(&r->lease, err);
     return code ? code : add_members(r, members, list, err);
 }
 

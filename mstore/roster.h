@@ -11,6 +11,8 @@
 #include "store/store.h"
 #include "store/namespaces.h"
 
+struct ms_lease;
+
 struct ms_roster {
     /* While a layout is proposed: ms_layout_join of the one in force and that one. */
     struct ms_layout *layout;       /* owned */
@@ -21,6 +23,7 @@ struct ms_roster {
                                        open; owned; NULL where the member is, and for witnesses */
     struct ms_clock *clock;
     struct ms_hedge *hedge; /* owned: the budget of all calls that began with this roster */
+    struct ms_lease *lease; /* owned: what is known of others' doings (mstore/lease.h) */
     struct ms_seal_key key;
     struct ms_entity **counts; /* by index of layout->spaces; NULL: not counted */
     /* What is proposed; NULL: nothing (mstore/change.h). */

@@ -5,6 +5,7 @@
 
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "mstore/lease.h"
 #include "mstore/list.h"
 #include "mstore/plain_list.h"
 
@@ -224,6 +225,7 @@ static int self_close(struct ms_store *s, struct ms_error *err)
         MS_HOLD(&self->mutex);
         roster = MS_TAKE(self->roster);
     }
+    ms_lease_stop(roster);
     /* what calls have left behind (a late copy, a repair) would die with the process */
     ms_roster_quiet(roster, ms_clock_now(s->clock) + CLOSE_WAIT);
     ms_self_remember(self, roster);

@@ -10,6 +10,7 @@
 struct round { /* shared with the calls */
     struct ms_voters base;
     struct ms_write_id id;
+    enum ms_own_mark mark;
     struct ms_buf *empty;                 /* NULL: looking */
     struct ms_tomb found[MS_MEMBERS_MAX]; /* by voter */
     struct ms_tomb *newest;               /* the caller's, of those that it has waited for */
@@ -50,9 +51,11 @@ static int read_entry(void *ctx, const struct ms_entry *entry, struct ms_error *
         return 0;
     memcpy(r->whole.text + r->folder, entry->name.data, entry->name.size);
     r->whole.size = r->folder + entry->name.size;
-    if (ms_own_parse(ms_name_view(&r->whole), &r->parsed) &&
-        r->parsed.name.mark == r->mark) /* in order: the last is the newest */
-        *r->newest = (struct ms_tomb){true, r->parsed.name.id};
+    if (!ms_own_parse(ms_name_view(&r->whole), &r->parsed))
+        return 0;
+    bool taken_back = r->mark == MS_OWN_DELETED && r->parsed.name.mark == MS_OWN_LIVE;
+    if (taken_back || r->parsed.name.mark == r->mark) /* in order: the last is the newest */
+        *r->newest = (struct ms_tomb){!taken_back, r->parsed.name.id};
     return 0;
 }
 
@@ -90,15 +93,23 @@ static int put_leg(struct ms_voters *base, const struct ms_site *site, unsigned 
     struct ms_own_name own = ms_tombs_name(site, r->id);
     struct ms_name name;
     (void)leg;
+    own.mark = r->mark;
     int code = ms_own_format(&own, 0, &name, err);
     return code ? code : ms_member_store(m, ms_name_view(&name), r->empty, NULL, NULL, err);
+}
+
+/* Of one ID the one that takes it back counts. */
+static bool is_newer(const struct ms_tomb *a, const struct ms_tomb *b)
+{
+    int order = ms_write_id_compare(&a->id, &b->id);
+    return order ? order > 0 : a->id.counter && !a->there;
 }
 
 static void look_good(struct ms_voters *base, unsigned leg)
 {
     struct round *r = (struct round *)base;
     const struct ms_tomb *one = &r->found[leg];
-    if (one->there && (!r->newest->there || ms_write_id_compare(&one->id, &r->newest->id) > 0))
+    if (is_newer(one, r->newest))
         *r->newest = *one;
 }
 
@@ -137,18 +148,20 @@ int ms_tombs_look(const struct ms_site *site, struct ms_tomb *out, struct ms_err
         return code;
     struct ms_site next = ms_site_next(site);
     code = look_once(&next, &other, err);
-    if (!code && other.there && (!out->there || ms_write_id_compare(&other.id, &out->id) > 0))
+    if (!code && is_newer(&other, out))
         *out = other;
     return code;
 }
 
-static int put_once(const struct ms_site *site, struct ms_write_id id, struct ms_error *err)
+static int put_once(const struct ms_site *site, struct ms_write_id id, enum ms_own_mark mark,
+                    struct ms_error *err)
 {
     struct round *r = round_new(err);
     if (!r)
         return MS_ERR_NO_MEMORY;
     r->base.call = put_leg;
     r->id = id;
+    r->mark = mark;
     r->empty = ms_buf_new(0);
     if (!r->empty) {
         round_free(&r->base);
@@ -157,13 +170,26 @@ static int put_once(const struct ms_site *site, struct ms_write_id id, struct ms
     return ms_voters_ask(site, &r->base, ms_voters_majority(site), false, "a deletion", err);
 }
 
-int ms_tombs_put(const struct ms_site *site, struct ms_write_id id, struct ms_error *err)
+static int put(const struct ms_site *site, struct ms_write_id id, enum ms_own_mark mark,
+               struct ms_error *err)
 {
-    int code = put_once(site, id, err);
+    int code = put_once(site, id, mark, err);
     if (code || !site->joint)
         return code;
     struct ms_site next = ms_site_next(site);
-    return put_once(&next, id, err);
+    return put_once(&next, id, mark, err);
+}
+
+int ms_tombs_put(const struct ms_site *site, struct ms_write_id id, struct ms_error *err)
+{
+    return put(site, id, ms_tombs_mark(site), err);
+}
+
+int ms_tombs_supersede(const struct ms_site *site, struct ms_error *err)
+{
+    struct ms_tomb tomb = {0};
+    int code = ms_tombs_look(site, &tomb, err);
+    return code || !tomb.there ? code : put(site, tomb.id, MS_OWN_LIVE, err);
 }
 
 void ms_tombs_late(const struct ms_site *site, struct ms_member *member, struct ms_view name)

@@ -1,8 +1,8 @@
 /* mstore/tombs.h - tombstones of immutable keys: objects that say an item was deleted, on a
  * majority of its voters (its targets, and one witness when those are even in number). Whoever
  * reads enough voters to meet every majority sees the newest. Those of a key's live item have the
- * mark d, those of its soft-deleted item s: they know nothing of each other. (l: one of the live
- * item that has been superseded. Nobody writes it yet.) Any thread. */
+ * mark d, those of its soft-deleted item s: they know nothing of each other. l beside d: the
+ * deletion of the live item has been taken back by a later store. Any thread. */
 #ifndef MSTORE_TOMBS_H
 #define MSTORE_TOMBS_H
 
@@ -10,19 +10,24 @@
 #include "mstore/roster.h"
 
 struct ms_tomb {
-    bool there;
+    bool there; /* the item was deleted, and nobody has taken that back */
     struct ms_write_id id;
 };
 static inline enum ms_own_mark ms_tombs_mark(const struct ms_site *site)
 {
     return site->deleted ? MS_OWN_SOFT_DELETED : MS_OWN_DELETED;
 }
-/* The newest tombstone of the site's item. With too few voters: the error of one of them. */
+/* The newest tombstone of the site's item, also one that was taken back. With too few voters: the error of one of them. */
 int ms_tombs_look(const struct ms_site *site, struct ms_tomb *out,
                   struct ms_error *err) MS_MUST_CHECK;
 /* Puts one on a majority. */
 int ms_tombs_put(const struct ms_site *site, struct ms_write_id id,
                  struct ms_error *err) MS_MUST_CHECK;
+/* Before a store of a live item while members have missed something: a copy there may be a
+ * leftover, and another may be taken by a deletion that comes late, so that copies alone would not
+ * show that the key was stored again. Takes back its tombstone, where there is one, on a majority.
+ */
+int ms_tombs_supersede(const struct ms_site *site, struct ms_error *err) MS_MUST_CHECK;
 /* After an object of the key was put later than its write was acknowledged: takes it back when
  * there is a tombstone, for the deletion may have looked for objects before. It counted for nobody.
  */

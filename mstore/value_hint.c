@@ -1,5 +1,7 @@
 /* mstore/value_hint.c - notes, kept on members, of objects that other members lack: what heal looks
  * at first. Nothing depends on them: scrub finds the same without. */
+#include "mstore/away.h"
+#include "mstore/lease.h"
 #include "mstore/value_parts.h"
 
 #include <stdlib.h>
@@ -8,7 +10,7 @@
 
 struct noting { /* shared with the calls */
     struct ms_value_home home;
-    uint16_t keepers[KEEPERS];
+    uint16_t keepers[MS_MEMBERS_MAX];
     size_t count;
     struct ms_value_place missing[];
 };
@@ -55,29 +57,68 @@ static int note_leg(void *shared, unsigned leg, struct ms_error *err)
     return code;
 }
 
-void ms_value_hint(const struct ms_site *site, const struct ms_value_shape *shape,
-                   const struct ms_value_place missing[], size_t count, const uint16_t keepers[],
-                   size_t keeper_count)
+/* `need`: so many must have them; 0: some, soon. */
+static int note(const struct ms_site *site, const struct ms_value_shape *shape,
+                const struct ms_value_place missing[], size_t count, const uint16_t keepers[],
+                size_t keeper_count, unsigned need, struct ms_error *err)
 {
     struct noting *n = calloc(1, sizeof *n + count * sizeof *n->missing);
     struct ms_fan *fan = NULL;
-    unsigned legs = keeper_count < KEEPERS ? (unsigned)keeper_count : KEEPERS;
-    if (!n || ms_value_home_init(&n->home, site, shape, NULL)) {
+    struct ms_error blame = {.code = MS_ERR_CONNECTION};
+    unsigned legs = (unsigned)keeper_count, good = 0, ended;
+    int code = n ? ms_value_home_init(&n->home, site, shape, err)
+                 : ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a note");
+    if (code) {
         free(n);
-        return;
+        return code;
     }
     memcpy(n->keepers, keepers, legs * sizeof *keepers);
     memcpy(n->missing, missing, count * sizeof *missing);
     n->count = count;
-    if (ms_fan_new(legs, note_leg, noting_free, n, &fan, NULL)) {
+    code = ms_fan_new(legs, note_leg, noting_free, n, &fan, err);
+    if (code) {
         noting_free(n);
-        return;
+        return code;
     }
-    unsigned ended;
-    uint64_t deadline = ms_clock_now(site->roster->clock) + MS_SECOND;
+    uint64_t deadline = need ? UINT64_MAX : ms_clock_now(site->roster->clock) + MS_SECOND;
     for (unsigned i = 0; i < legs; i++)
         ms_fan_start(fan, i);
-    while (ms_fan_next(fan, site->roster->clock, deadline, &ended))
-        continue;
+    while ((!need || good < need) && ms_fan_next(fan, site->roster->clock, deadline, &ended)) {
+        good += ms_fan_code(fan, ended) == 0;
+        if (ms_fan_code(fan, ended))
+            blame = *ms_fan_error(fan, ended);
+    }
+    if (good < need)
+        code = ms_error_set(err, blame.code,
+                            "what members have missed is noted on %u others only, %u are needed "
+                            "(%s)",
+                            good, need, blame.text);
     ms_fan_release(fan);
+    return code;
+}
+
+void ms_value_hint(const struct ms_site *site, const struct ms_value_shape *shape,
+                   const struct ms_value_place missing[], size_t count, const uint16_t keepers[],
+                   size_t keeper_count)
+{
+    size_t few = keeper_count < KEEPERS ? keeper_count : KEEPERS;
+    (void)!note(site, shape, missing, count, keepers, few, 0, NULL);
+}
+
+int ms_value_missed(const struct ms_site *site, const struct ms_value_shape *shape,
+                    const struct ms_value_place missing[], size_t count, bool (*done)(void *ctx),
+                    void *ctx, struct ms_error *err)
+{
+    struct ms_roster *r = site->roster;
+    uint16_t keepers[MS_MEMBERS_MAX];
+    bool missed[MS_MEMBERS_MAX] = {0};
+    size_t keeping = 0;
+    for (size_t i = 0; i < count; i++)
+        missed[missing[i].member] = true;
+    for (size_t i = 0; i < r->layout->member_count; i++)
+        if (r->layout->members[i].state != MS_GONE && !missed[i])
+            keepers[keeping++] = (uint16_t)i;
+    int code =
+        note(site, shape, missing, count, keepers, keeping, ms_away_majority(r->layout), err);
+    return code ? code : ms_lease_disbelieve(r, missed, done, ctx, err);
 }

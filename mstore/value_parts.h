@@ -113,5 +113,14 @@ int ms_value_load_pinned(const struct ms_site *site, const struct ms_value_query
 void ms_value_hint(const struct ms_site *site, const struct ms_value_shape *shape,
                    const struct ms_value_place missing[], size_t count, const uint16_t keepers[],
                    size_t keeper_count);
+/* Of which members (by index of the layout) it is noted that they lack something of the key. */
+int ms_value_noted(const struct ms_site *site, bool noted[MS_MEMBERS_MAX],
+                   struct ms_error *err) MS_MUST_CHECK;
+/* The same of what would harm if it were not known: a deletion that members have missed, a put that
+ * may still reach them. Noted on a majority; when it returns 0 nobody believes these members any
+ * more without asking others (ms_lease_disbelieve, also for `done`). */
+int ms_value_missed(const struct ms_site *site, const struct ms_value_shape *shape,
+                    const struct ms_value_place missing[], size_t count, bool (*done)(void *ctx),
+                    void *ctx, struct ms_error *err) MS_MUST_CHECK;
 
 #endif

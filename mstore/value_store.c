@@ -23,7 +23,8 @@ struct put { /* shared with the calls */
     struct ms_buf *frames[255];
     struct ms_buf *empty;              /* the mark at a witness */
     atomic_bool left;                  /* the caller has gone on */
-    unsigned shard_of[MS_MEMBERS_MAX]; /* by place in the order */
+    unsigned shard_of[MS_MEMBERS_MAX]; /* by place in the order, like the next */
+    atomic_bool maybe[MS_MEMBERS_MAX]; /* its call has failed, but may still take effect */
 };
 
 static void put_free(void *shared)
@@ -49,7 +50,9 @@ static int put_leg(void *shared, unsigned leg, struct ms_error *err)
     if (code)
         return code;
     struct ms_buf *bytes = shard == MS_VALUE_MARK ? p->empty : p->frames[shard];
-    code = ms_member_store(m, ms_name_view(&name), bytes, NULL, NULL, err);
+    bool maybe = false;
+    code = ms_member_put(m, ms_name_view(&name), bytes, &maybe, err);
+    atomic_store(&p->maybe[leg], maybe);
     if (!code && atomic_load(&p->left) && p->home.shape.kind == MS_OWN_VALUE)
         ms_tombs_late(&p->home.site, m, ms_name_view(&name));
     return code;
@@ -86,6 +89,48 @@ static void start_leg(void *ctx, unsigned leg, unsigned shard)
     ms_fan_start(a->fan, leg);
 }
 
+/* ---- what may still come ---- */
+
+struct pending {
+    struct ms_value_acks *acks;
+    const struct put *put;
+};
+
+static unsigned list_pending(const struct pending *p, struct ms_value_place out[])
+{
+    const struct ms_value_acks *a = p->acks;
+    unsigned count = 0;
+    for (unsigned i = 0; i < a->site->order.data; i++)
+        if (a->state[i] == MS_LEG_RUNNING ||
+            (a->state[i] == MS_LEG_FAILED && atomic_load(&p->put->maybe[i])))
+            out[count++] = (struct ms_value_place){.member = a->site->order.member[i],
+                                                   .shard = (uint8_t)p->put->shard_of[i]};
+    return count;
+}
+
+/* Takes back what has ended meanwhile. */
+static bool nothing_pending(void *ctx)
+{
+    struct pending *p = ctx;
+    struct ms_value_place places[MS_MEMBERS_MAX];
+    unsigned leg;
+    while (ms_fan_next(p->acks->fan, p->acks->clock, ms_clock_now(p->acks->clock), &leg))
+        ms_value_acks_take(p->acks, leg);
+    return list_pending(p, places) == 0;
+}
+
+/* A copy that comes after a deletion, when that has found nothing at the member, would bring the
+ * value back: nobody may believe the member then. */
+static int outlive_pending(struct ms_value_acks *a, const struct put *put, struct ms_error *err)
+{
+    struct pending p = {a, put};
+    struct ms_value_place places[MS_MEMBERS_MAX];
+    unsigned count = list_pending(&p, places);
+    if (!count || a->shape->kind != MS_OWN_VALUE || !ms_value_acks_enough(a))
+        return 0;
+    return ms_value_missed(a->site, a->shape, places, count, nothing_pending, &p, err);
+}
+
 int ms_value_store(const struct ms_site *site, const struct ms_value_shape *shape,
                    const struct ms_value_rule *rule, struct ms_buf *value,
                    struct ms_value_result *result, struct ms_error *err)
@@ -109,7 +154,9 @@ int ms_value_store(const struct ms_site *site, const struct ms_value_shape *shap
     ms_value_acks_start(&acks);
     ms_value_acks_wait(&acks);
     atomic_store(&p->left, true); /* not freed: the fan has not been released */
-    code = ms_value_acks_end(&acks, result, err);
+    code = outlive_pending(&acks, p, err);
+    if (!code)
+        code = ms_value_acks_end(&acks, result, err);
     ms_fan_release(acks.fan);
     return code;
 }

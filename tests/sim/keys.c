@@ -3,12 +3,15 @@
 #include "tests/sim/keys.h"
 
 #include "mstore/immutable.h"
+#include "mstore/lease.h"
 #include "mstore/mutable.h"
 #include "store/store.h"
 
 #include "tests/sim/clients.h"
 
 #include <stdlib.h>
+
+#define LEASE (200 * SIM_MS) /* so short that there are many of them while there are faults */
 
 static const char layout_text[] =
     "[mstore]\nformat = 1\nuuid = 5d8e0102-0304-4506-8708-090a0b0c0d0e\nepoch = 1\n"
@@ -69,6 +72,8 @@ static int make_roster(struct sim_world *w, unsigned client, struct ms_roster **
         code = make_member(w, client, layout, i, &members[i], err);
     if (!code)
         code = ms_roster_new(layout, members, &w->clients[client].clock, &seal_key, out, err);
+    if (!code)
+        ms_lease_configure((*out)->lease, 1 + sim_below(w, UINT64_MAX), LEASE);
     if (code)
         ms_layout_free(layout);
     unref_members(members);

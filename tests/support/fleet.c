@@ -3,6 +3,7 @@
 
 #include "base/hash.h"
 #include "mstore/immutable.h"
+#include "mstore/lease.h"
 #include "tests/support/check.h"
 
 #include <stdatomic.h>
@@ -64,6 +65,8 @@ static void make_roster(struct fleet *f, struct ms_layout *layout, struct ms_mem
     struct ms_error err = {0};
     check_ok(ms_roster_new(layout, members, f->clock, &key, &f->roster, &err), err);
     check_ok(ms_ids_new_seeded(o->seed + 77, &f->ids, &err), err);
+    ms_lease_configure(f->roster->lease, o->seed + f->count, o->lease_ns);
+    (void)!ms_lease_poll(f->roster, MS_NEWS_AWAY, &err); /* as who opens a store does */
     for (unsigned i = 0; i < f->count; i++)
         ms_member_unref(members[i]);
 }

@@ -25,6 +25,7 @@ struct fleet_options {
     struct ms_clock *clock; /* NULL: the real one */
     uint64_t latency_ns, jitter_ns, seed;
     const char *capacity; /* of each storage; NULL: no limit */
+    uint64_t lease_ns;    /* 0: the usual */
 };
 
 void fleet_make(struct fleet *f, const struct fleet_options *options);

@@ -3,7 +3,7 @@
 #include "mstore/immutable.h"
 
 #include "base/pool.h"
-#include "mstore/returning.h"
+#include "mstore/lease.h"
 #include "mstore/tombs.h"
 #include "tests/support/check.h"
 #include "tests/support/fleet.h"
@@ -73,19 +73,16 @@ static void a_deleted_value_is_gone(void **state)
     }
 }
 
-/* Another client, which finds the notes that the member was away. */
+/* Another client, which finds the marks of the member that was away. */
 static void look_from_elsewhere(const struct fleet *f, const struct fleet_options *options,
                                 unsigned away, int wanted)
 {
     struct fleet other;
     struct ms_error err = {0};
     fleet_join(&other, f, options);
-    unsigned answered = 0;
     uint64_t before = fleet_calls(&other, MS_VERB_COUNT);
-    check_ok(ms_returning_learn(other.roster, &answered, &err), err);
-    assert_int_equal(answered, 3);
-    /* one listing each, and one to see that the folder is not empty (two at the same time) */
-    assert_in_range(fleet_calls(&other, MS_VERB_COUNT) - before, 4, 5);
+    check_ok(ms_lease_poll(other.roster, MS_NEWS_AWAY, &err), err);
+    assert_in_range(fleet_calls(&other, MS_VERB_COUNT) - before, 2, 3); /* a listing each */
     for (unsigned i = 0; i < 3; i++)
         assert_true(ms_member_returning(other.roster->members[i]) == (i == away));
     check_code(load(&other, &err), wanted, err);
@@ -98,7 +95,7 @@ static void a_returning_member_brings_nothing_back(void **state)
     for (size_t p = 0; p < POLICIES; p++) {
         struct fleet f;
         struct ms_error err = {0};
-        struct fleet_options options = {.members = 3, .policy = policies[p]};
+        struct fleet_options options = {.members = 3, .policy = policies[p], .lease_ns = 20000000};
         fleet_make(&f, &options);
         struct ms_site site = fleet_site(&f, key);
         unsigned away = site.order.member[0]; /* it has a copy, or the only data shard */
@@ -109,6 +106,7 @@ static void a_returning_member_brings_nothing_back(void **state)
         assert_int_equal(fleet_objects(&f, away, "val"), 1);
         assert_int_equal(fleet_all(&f, "val"), 1);
         assert_int_equal(fleet_all(&f, "hint"), 2); /* who is to be told, on both others */
+        assert_int_equal(fleet_all(&f, "away"), 2);
         fleet_gone(&f, away, false);
         struct ms_clock *clock = f.clock;
         check_ok(ms_sleep(clock, UINT64_C(2500000000), &err), err); /* its breaker lets it in */

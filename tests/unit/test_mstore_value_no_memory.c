@@ -97,7 +97,8 @@ static void try_all(const char *policy, operation op)
     struct ms_error err = {0};
     for (long k = 0;; k++) {
         struct fleet f;
-        fleet_make(&f, &(struct fleet_options){.members = 4, .policy = policy});
+        fleet_make(&f,
+                   &(struct fleet_options){.members = 4, .policy = policy, .lease_ns = 5000000});
         struct ms_site site = fleet_site(&f, "0123");
         check_ok(do_store(&f, &site, &err), err);
         wrapalloc_arm(k);
