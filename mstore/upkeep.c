@@ -3,8 +3,8 @@
 
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "mstore/lease.h"
 #include "mstore/list_parts.h"
-#include "mstore/returning.h"
 #include "mstore/self.h"
 
 #include <stdarg.h>
@@ -231,7 +231,7 @@ static int meet_members(struct ms_upkeep *u, struct ms_error *err)
         if (u->roster->members[i])
             ms_health_try_now(ms_member_health(u->roster->members[i]),
                               ms_clock_now(u->roster->clock));
-    return ms_returning_learn(u->roster, NULL, err);
+    return ms_lease_trust(u->roster, MS_NEWS_AWAY, err);
 }
 
 static int run_all(struct ms_upkeep *u, struct ms_error *err)
