@@ -35,6 +35,13 @@ struct ms_change {
 int ms_change_run(struct ms_self *self, const struct ms_change *change,
                   struct ms_error *err) MS_MUST_CHECK;
 
+/* What of the values would move with that change, about: change_plan.c. */
+struct ms_change_plan {
+    uint64_t keys, moving, objects, bytes;
+};
+int ms_change_plan(struct ms_self *self, const struct ms_change *change, struct ms_change_plan *out,
+                   struct ms_error *err) MS_MUST_CHECK;
+
 /* ---- parts ---- */
 
 /* The layout after `now`: proposed, with the change. *same: `now` has it already. */

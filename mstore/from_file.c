@@ -45,6 +45,51 @@ static int make_backends(const struct ms_mconf *conf, const struct ms_mstore_opt
     return code;
 }
 
+/* ---- members that come later ---- */
+
+struct finder { /* the file once more, for members that it did not have before */
+    char *path;
+    struct ms_mstore_options options;
+    uint64_t seed;
+};
+
+static void finder_free(void *ctx)
+{
+    struct finder *f = ctx;
+    free(f->path);
+    free(f);
+}
+
+static int find_member(void *ctx, const char *name, struct ms_backend **out, struct ms_error *err)
+{
+    struct finder *f = ctx;
+    struct ms_mconf *conf;
+    int code = ms_mconf_load(f->path, &conf, err);
+    if (code)
+        return code;
+    const char *url = ms_mconf_url(conf, name);
+    struct ms_backend_env env = {.clock = f->options.clock,
+                                 .seed = f->seed + MS_MEMBERS_MAX + conf->shared->member_count};
+    code = url ? make_backend(url, &f->options, &env, out, err)
+               : ms_error_set(err, MS_ERR_NOT_FOUND, "%s has no [member %s]", f->path, name);
+    ms_mconf_free(conf);
+    return code == 0 || !url ? code : ms_error_prefix(err, code, "member %s", name);
+}
+
+static struct finder *finder_new(const char *path, const struct ms_mstore_options *o, uint64_t seed)
+{
+    struct finder *f = calloc(1, sizeof *f);
+    char *copy = strdup(path);
+    if (!f || !copy) {
+        free(f);
+        free(copy);
+        return NULL;
+    }
+    *f = (struct finder){.path = copy, .options = *o, .seed = seed};
+    f->options.state_folder = NULL;
+    return f;
+}
+
 int ms_mstore_new(const char *path, const struct ms_mstore_options *options, struct ms_store **out,
                   struct ms_error *err)
 {
@@ -58,9 +103,13 @@ int ms_mstore_new(const char *path, const struct ms_mstore_options *options, str
     uint64_t seed = seed_of(&o);
     MS_AUTO_FREE struct ms_backend **backends =
         calloc(conf->shared->member_count + 1, sizeof(struct ms_backend *));
-    code = backends ? make_backends(conf, &o, seed, backends, err)
-                    : ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for the members of %s", path);
+    struct finder *finder = finder_new(path, &o, seed);
+    code = backends && finder
+               ? make_backends(conf, &o, seed, backends, err)
+               : ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for the members of %s", path);
     if (code) {
+        if (finder)
+            finder_free(finder);
         ms_mconf_free(conf);
         return code;
     }
@@ -68,7 +117,10 @@ int ms_mstore_new(const char *path, const struct ms_mstore_options *options, str
                                    .seed = seed,
                                    .jobs = o.jobs,
                                    .name = path,
-                                   .state_folder = o.state_folder};
+                                   .state_folder = o.state_folder,
+                                   .find_member = find_member,
+                                   .find_ctx = finder,
+                                   .find_free = finder_free};
     return ms_self_new(conf, backends, &self, out, err);
 }
 

@@ -155,6 +155,51 @@ MS_API void ms_upkeep_report_free(struct ms_upkeep_report *report); /* NULL is s
 /* Nothing was found, or all of it was put right. */
 MS_API bool ms_upkeep_report_clean(const struct ms_upkeep_report *report);
 
+/* ---- members come and go ---- */
+
+/* Zero it, set struct_size (or MS_MEMBERSHIP_OPTIONS_INIT), fill in what is wanted. */
+struct ms_membership_options {
+    size_t struct_size;
+    const char *url;  /* add, replace: the new member's storage, made when it is not there */
+    uint32_t weight;  /* of the new member; 0: 1, or that of the replaced one */
+    const char *zone; /* NULL: its own name, or that of the replaced one */
+    bool witness;     /* add: votes only, no data */
+    bool dry_run;     /* only say what would move */
+    const struct ms_upkeep_options *upkeep; /* drain, replace: of the moving; NULL: defaults */
+};
+#define MS_MEMBERSHIP_OPTIONS_INIT                                                                 \
+    {                                                                                              \
+        .struct_size = sizeof(struct ms_membership_options)                                        \
+    }
+struct ms_membership {
+    uint64_t epoch; /* of the layout in force now */
+    char added[65]; /* the new member's name; "" */
+    bool gone;      /* drain, replace: nothing is left on the member, it may be switched off */
+    uint64_t keys, moving;           /* dry run: all, and those of which something moves */
+    uint64_t objects, bytes;         /* dry run: what moves, about */
+    struct ms_upkeep_report *report; /* drain, replace: of the moving; NULL: none took place */
+};
+
+/* Of an open MStore that was made from a file. Clients may go on using the store; those whose file
+ * lacks a new member work without it. Run again, each goes on where it was interrupted. The result
+ * is there also on failure (zero it).
+ *
+ * add: a [member NAME] is appended to the file, and the layout gets it; ms_mstore_rebalance moves
+ * data there. drain: the member gets nothing new, what it has moves to others, then it is gone for
+ * good; while other members are away, or keys cannot be moved, it stays draining (result->gone).
+ * replace: a new member, named like NAME with a number behind, takes the place of this one, which
+ * is drained; that may be dead. */
+MS_API int ms_mstore_add(struct ms_store *s, const char *name,
+                         const struct ms_membership_options *options, struct ms_membership *result,
+                         struct ms_error *err) MS_MUST_CHECK;
+MS_API int ms_mstore_drain(struct ms_store *s, const char *name,
+                           const struct ms_membership_options *options,
+                           struct ms_membership *result, struct ms_error *err) MS_MUST_CHECK;
+MS_API int ms_mstore_replace(struct ms_store *s, const char *name,
+                             const struct ms_membership_options *options,
+                             struct ms_membership *result, struct ms_error *err) MS_MUST_CHECK;
+MS_API void ms_membership_fini(struct ms_membership *result);
+
 #ifdef __cplusplus
 }
 #endif

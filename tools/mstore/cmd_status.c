@@ -15,7 +15,9 @@ static void print_member(const struct ms_mstore_member *m)
         snprintf(room, sizeof room, "%s of %s", ms_format_size(left, sizeof left, m->free_bytes),
                  ms_format_size(total, sizeof total, m->total_bytes));
     printf("%-14s %-9s %6u  %-9s %-24s %s\n", m->name, m->state, m->weight, latency, room,
-           m->code ? m->trouble : "ok");
+           m->code                         ? m->trouble
+           : strcmp(m->state, "gone") == 0 ? "-"
+                                           : "ok");
 }
 
 static void print_space(const struct ms_mstore_space *s)

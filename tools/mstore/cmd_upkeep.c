@@ -3,7 +3,7 @@
 
 #include "base/text.h"
 #include "tools/mstore/output.h"
-#include "tools/mstore/progress.h"
+#include "tools/mstore/upkeep.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -13,18 +13,11 @@
 typedef int (*upkeep_fn)(struct ms_store *s, const struct ms_upkeep_options *options,
                          struct ms_upkeep_report **out, struct ms_error *err);
 
-struct telling {
-    const struct ms_cli *cli;
-    struct ms_progress progress;
-    uint64_t keys, bytes; /* of them shown */
-    uint64_t findings;
-};
-
 /* ---- on the way ---- */
 
 static void tell_progress(void *ctx, const struct ms_upkeep_progress *p)
 {
-    struct telling *t = ctx;
+    struct ms_telling *t = ctx;
     if (p->fraction > 0.001)
         ms_progress_total(&t->progress, (uint64_t)((double)p->keys / p->fraction),
                           (uint64_t)((double)p->bytes / p->fraction));
@@ -38,7 +31,7 @@ static void tell_progress(void *ctx, const struct ms_upkeep_progress *p)
 /* One line each: WHAT MEMBER NAMESPACE/KEY: sentence. */
 static void tell_finding(void *ctx, const struct ms_upkeep_finding *f)
 {
-    struct telling *t = ctx;
+    struct ms_telling *t = ctx;
     char line[1024];
     if (t->cli->json || (t->findings++ >= SHOWN_MOST && !t->cli->verbose))
         return;
@@ -50,8 +43,8 @@ static void tell_finding(void *ctx, const struct ms_upkeep_finding *f)
 
 /* ---- in the end ---- */
 
-static void print_text(const struct ms_cli *cli, const struct telling *t,
-                       const struct ms_upkeep_report *r)
+void ms_upkeep_print(const struct ms_cli *cli, const struct ms_telling *t,
+                     const struct ms_upkeep_report *r)
 {
     char read[32], written[32];
     if (t->findings > SHOWN_MOST && !cli->verbose)
@@ -105,34 +98,39 @@ static void json_member(struct ms_json *j, const struct ms_upkeep_member *m)
     ms_json_end(j, '}');
 }
 
+void ms_upkeep_json(struct ms_json *j, const struct ms_upkeep_report *r)
+{
+    ms_json_object(j);
+    ms_json_key(j, "clean");
+    ms_json_bool(j, ms_upkeep_report_clean(r));
+    ms_json_key(j, "resumed");
+    ms_json_bool(j, r->resumed);
+    json_number(j, "keys", r->keys);
+    json_number(j, "keys_wanting", r->wanting);
+    json_number(j, "keys_repaired", r->repaired);
+    json_number(j, "keys_moved", r->moved);
+    json_number(j, "keys_left", r->failed);
+    json_number(j, "keys_in_conflict", r->conflicts);
+    json_number(j, "keys_lost", r->lost);
+    json_number(j, "bytes_read", r->bytes_read);
+    json_number(j, "bytes_written", r->bytes_written);
+    ms_json_key(j, "found");
+    ms_json_object(j);
+    json_found(j, r->found);
+    ms_json_end(j, '}');
+    ms_json_key(j, "members");
+    ms_json_array(j);
+    for (size_t i = 0; i < r->member_count; i++)
+        json_member(j, &r->members[i]);
+    ms_json_end(j, ']');
+    ms_json_end(j, '}');
+}
+
 static void print_json(const struct ms_upkeep_report *r)
 {
     struct ms_json j;
     ms_out_json(&j);
-    ms_json_object(&j);
-    ms_json_key(&j, "clean");
-    ms_json_bool(&j, ms_upkeep_report_clean(r));
-    ms_json_key(&j, "resumed");
-    ms_json_bool(&j, r->resumed);
-    json_number(&j, "keys", r->keys);
-    json_number(&j, "keys_wanting", r->wanting);
-    json_number(&j, "keys_repaired", r->repaired);
-    json_number(&j, "keys_moved", r->moved);
-    json_number(&j, "keys_left", r->failed);
-    json_number(&j, "keys_in_conflict", r->conflicts);
-    json_number(&j, "keys_lost", r->lost);
-    json_number(&j, "bytes_read", r->bytes_read);
-    json_number(&j, "bytes_written", r->bytes_written);
-    ms_json_key(&j, "found");
-    ms_json_object(&j);
-    json_found(&j, r->found);
-    ms_json_end(&j, '}');
-    ms_json_key(&j, "members");
-    ms_json_array(&j);
-    for (size_t i = 0; i < r->member_count; i++)
-        json_member(&j, &r->members[i]);
-    ms_json_end(&j, ']');
-    ms_json_end(&j, '}');
+    ms_upkeep_json(&j, r);
 }
 
 static int judge(const struct ms_upkeep_report *r, struct ms_error *err)
@@ -152,7 +150,7 @@ static int judge(const struct ms_upkeep_report *r, struct ms_error *err)
 
 /* ---- the command ---- */
 
-static int read_options(struct ms_cli *cli, struct ms_upkeep_options *o, struct ms_error *err)
+int ms_upkeep_read_options(struct ms_cli *cli, struct ms_upkeep_options *o, struct ms_error *err)
 {
     const char *sample = ms_args_value(&cli->args, "--sample");
     const char *bandwidth = ms_args_value(&cli->args, "--bandwidth");
@@ -177,28 +175,34 @@ static int read_options(struct ms_cli *cli, struct ms_upkeep_options *o, struct 
     return 0;
 }
 
-static int show(const struct ms_cli *cli, const struct telling *t,
+void ms_upkeep_tell(struct ms_cli *cli, struct ms_telling *telling, struct ms_upkeep_options *o)
+{
+    *telling = (struct ms_telling){.cli = cli};
+    o->ctx = telling;
+    o->progress = tell_progress;
+    o->found = tell_finding;
+}
+
+static int show(const struct ms_cli *cli, const struct ms_telling *t,
                 const struct ms_upkeep_report *report, struct ms_error *err)
 {
     if (cli->json)
         print_json(report);
     else
-        print_text(cli, t, report);
+        ms_upkeep_print(cli, t, report);
     return ms_out_flush(err);
 }
 
 static int run(struct ms_cli *cli, upkeep_fn fn, struct ms_error *err)
 {
     struct ms_upkeep_options o = MS_UPKEEP_OPTIONS_INIT;
-    struct telling telling = {.cli = cli};
+    struct ms_telling telling;
     struct ms_upkeep_report *report = NULL;
     struct ms_store *store = NULL;
-    int code = read_options(cli, &o, err);
+    int code = ms_upkeep_read_options(cli, &o, err);
     if (code)
         return code;
-    o.ctx = &telling;
-    o.progress = tell_progress;
-    o.found = tell_finding;
+    ms_upkeep_tell(cli, &telling, &o);
     code = ms_cli_open(cli, &store, err);
     if (!code) {
         ms_progress_begin(&telling.progress, cli->command->name, "keys");

@@ -98,6 +98,25 @@ static const struct ms_option plan_options[] = {
     {"--write-price", 0, "N", "what 1000 puts or listings cost (default: 0)"},
     NO_MORE,
 };
+static const struct ms_option add_options[] = {
+    {"--dry-run", 'n', NULL, "only say what would move"},
+    {"--weight", 0, "N", "its share, relative to the others (default: 1)"},
+    {"--witness", 0, NULL, "it votes, but keeps no data"},
+    {"--zone", 0, "NAME", "copies are spread over zones (default: its own)"},
+    NO_MORE,
+};
+static const struct ms_option drain_options[] = {
+    {"--bandwidth", 0, "RATE", "read and write no faster than this, such as 50mbit"},
+    {"--dry-run", 'n', NULL, "only say what would move"},
+    NO_MORE,
+};
+static const struct ms_option replace_options[] = {
+    {"--bandwidth", 0, "RATE", "read and write no faster than this, such as 50mbit"},
+    {"--dry-run", 'n', NULL, "only say what would move"},
+    {"--weight", 0, "N", "its share (default: that of the old one)"},
+    {"--zone", 0, "NAME", "where it is (default: where the old one was)"},
+    NO_MORE,
+};
 static const struct ms_option bench_options[] = {
     {"--count", 0, "N", "items (default: 256)"},
     {"--namespace", 0, "NS", "put them into this namespace (default: the root)"},
@@ -223,6 +242,29 @@ const struct ms_command ms_commands[] = {
      "  mstore rebalance home.conf --dry-run\n"
      "  mstore rebalance home.conf --bandwidth 50mbit\n",
      heal_options, 1, 1, ms_cmd_rebalance},
+    {"add", "FILE.conf MEMBER URL", "Give a store of many another member",
+     "URL's storage is made when it is not there. [member MEMBER] is appended to FILE.conf; other\n"
+     "clients' files need it too, and work without meanwhile. Clients may go on. It takes some 22\n"
+     "seconds until all of them know. Data moves there with rebalance. Interrupted, run it again.\n"
+     "Exit status 5 when too few members answer.\n",
+     "  mstore add home.conf usb file:///mnt/usb/store\n"
+     "  mstore add home.conf s3 s3:me@https://s3.example.org/bucket/store --zone cloud\n"
+     "  mstore add home.conf usb file:///mnt/usb/store --dry-run\n",
+     add_options, 3, 3, ms_cmd_add},
+    {"drain", "FILE.conf MEMBER", "Take a member out of a store of many",
+     "It gets nothing new, what it has moves to others, and when nothing is left it is gone for\n"
+     "good. Clients may go on. Interrupted, or with members away, it stays draining: run it "
+     "again.\n"
+     "Exit status 7 while it is draining, 5 when too few members answer.\n",
+     "  mstore drain home.conf usb --dry-run\n  mstore drain home.conf usb --bandwidth 50mbit\n",
+     drain_options, 2, 2, ms_cmd_drain},
+    {"replace", "FILE.conf MEMBER URL", "Let a new, empty member take the place of another",
+     "That may be dead: what it had is made again from the others. The new one is called "
+     "MEMBER-2,\n"
+     "then MEMBER-3, and is appended to FILE.conf; the old one is drained and gone for good.\n"
+     "Otherwise like add and drain.\n",
+     "  mstore replace home.conf usb file:///mnt/usb2/store\n", replace_options, 3, 3,
+     ms_cmd_replace},
     {"sweep", "STORE", "Remove what broken-off writers left behind",
      "A command that is interrupted cleans up behind it. One that was killed, or whose line broke\n"
      "for good, may leave temporaries, or parts of a large value in an S3 bucket: no item shows\n"

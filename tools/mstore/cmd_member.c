@@ -1,0 +1,143 @@
+/* add, drain, replace: members of a store of many come and go. */
+#include "tools/mstore/cli.h"
+
+#include "base/text.h"
+#include "tools/mstore/output.h"
+#include "tools/mstore/upkeep.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+typedef int (*member_fn)(struct ms_store *s, const char *name,
+                         const struct ms_membership_options *options, struct ms_membership *result,
+                         struct ms_error *err);
+
+static int read_options(struct ms_cli *cli, struct ms_membership_options *o, struct ms_error *err)
+{
+    uint64_t number = 0;
+    int code = ms_args_count(&cli->args, "--weight", 1, 1000000000, &number, err);
+    if (code)
+        return code;
+    o->weight = (uint32_t)number;
+    o->zone = ms_args_value(&cli->args, "--zone");
+    o->witness = ms_args_has(&cli->args, "--witness");
+    o->dry_run = ms_args_has(&cli->args, "--dry-run");
+    o->url = cli->args.count > 2 ? cli->args.positional[2] : NULL;
+    return 0;
+}
+
+/* ---- what came of it ---- */
+
+static void print_plan(const struct ms_membership *r)
+{
+    char bytes[32];
+    printf("of %" PRIu64 " keys %" PRIu64 " would move: %" PRIu64 " objects, about %s\n", r->keys,
+           r->moving, r->objects, ms_format_size(bytes, sizeof bytes, r->bytes));
+}
+
+static void print_text(const struct ms_cli *cli, const struct ms_telling *t, const char *name,
+                       const struct ms_membership *r)
+{
+    const char *file = cli->args.positional[0];
+    if (ms_args_has(&cli->args, "--dry-run")) {
+        print_plan(r);
+        return;
+    }
+    if (r->report)
+        ms_upkeep_print(cli, t, r->report);
+    if (r->report)
+        puts("");
+    if (r->added[0])
+        printf("member %s is in layout %" PRIu64 "\n", r->added, r->epoch);
+    if (r->gone)
+        printf("member %s is gone: its storage may be switched off, and [member %s] taken out of "
+               "%s\n",
+               name, name, file);
+    else if (r->report)
+        printf("member %s is still draining: run this again\n", name);
+    else
+        printf("run mstore rebalance %s to move data there\n", file);
+}
+
+static void json_number(struct ms_json *j, const char *key, uint64_t value)
+{
+    ms_json_key(j, key);
+    ms_json_u64(j, value);
+}
+
+static void print_json(const struct ms_membership *r)
+{
+    struct ms_json j;
+    ms_out_json(&j);
+    ms_json_object(&j);
+    json_number(&j, "epoch", r->epoch);
+    ms_json_key(&j, "added");
+    if (r->added[0])
+        ms_json_text(&j, r->added);
+    else
+        ms_json_null(&j);
+    ms_json_key(&j, "gone");
+    ms_json_bool(&j, r->gone);
+    json_number(&j, "keys", r->keys);
+    json_number(&j, "keys_moving", r->moving);
+    json_number(&j, "objects_moving", r->objects);
+    json_number(&j, "bytes_moving", r->bytes);
+    ms_json_key(&j, "report");
+    if (r->report)
+        ms_upkeep_json(&j, r->report);
+    else
+        ms_json_null(&j);
+    ms_json_end(&j, '}');
+}
+
+/* ---- the commands ---- */
+
+static int run(struct ms_cli *cli, member_fn fn, struct ms_error *err)
+{
+    struct ms_membership_options o = MS_MEMBERSHIP_OPTIONS_INIT;
+    struct ms_upkeep_options upkeep = MS_UPKEEP_OPTIONS_INIT;
+    struct ms_membership result = {0};
+    struct ms_telling telling;
+    struct ms_store *store = NULL;
+    const char *name = cli->args.count > 1 ? cli->args.positional[1] : "";
+    int code = read_options(cli, &o, err);
+    if (!code)
+        code = ms_upkeep_read_options(cli, &upkeep, err);
+    if (code)
+        return code;
+    ms_upkeep_tell(cli, &telling, &upkeep);
+    o.upkeep = &upkeep;
+    code = ms_cli_open(cli, &store, err);
+    if (!code) {
+        ms_progress_begin(&telling.progress, cli->command->name, "keys");
+        code = fn(store, name, &o, &result, err);
+        ms_progress_end(&telling.progress);
+    }
+    if (code == MS_ERR_CANCELLED)
+        code = ms_cli_interrupted(err, "run it again to go on");
+    else if (!code && cli->json)
+        print_json(&result);
+    else if (!code)
+        print_text(cli, &telling, name, &result);
+    if (!code)
+        code = ms_out_flush(err);
+    if (!code && result.report && !result.gone)
+        code = ms_error_set(err, MS_CLI_FOUND, "member %s is still draining", name);
+    ms_membership_fini(&result);
+    return ms_cli_close(store, code, err);
+}
+
+int ms_cmd_add(struct ms_cli *cli, struct ms_error *err)
+{
+    return run(cli, ms_mstore_add, err);
+}
+
+int ms_cmd_drain(struct ms_cli *cli, struct ms_error *err)
+{
+    return run(cli, ms_mstore_drain, err);
+}
+
+int ms_cmd_replace(struct ms_cli *cli, struct ms_error *err)
+{
+    return run(cli, ms_mstore_replace, err);
+}
