@@ -160,6 +160,20 @@ static bool is_newer(const struct ms_roster *r, const struct ms_layouts *found)
            (found->final->epoch == r->layout->epoch && found->proposed && !r->next);
 }
 
+/* What was heard spares the first operation asking, when it came from so many members that nobody
+ * can have told a majority something else. */
+static void tell_lease(struct ms_roster *r, const struct ms_layouts *found)
+{
+    size_t members = 0, heard = 0;
+    for (size_t i = 0; i < r->own_count; i++) {
+        members += r->layout->members[i].state != MS_GONE;
+        for (size_t k = 0; k < found->heard_count && r->members[i]; k++)
+            heard += found->heard[k] == r->members[i];
+    }
+    if (!r->next && 2 * heard >= members && heard)
+        ms_lease_heard(r, found->asked_ns, r->layout->epoch, true);
+}
+
 static int adopt(struct ms_self *self, struct ms_layouts *found, struct ms_error *err)
 {
     struct ms_roster *roster = NULL;
@@ -171,7 +185,8 @@ static int adopt(struct ms_self *self, struct ms_layouts *found, struct ms_error
     if (code)
         return code;
     ms_roster_count_as(roster, self->base.url);
-    ms_lease_configure(roster->lease, ms_ids_draw(self->ids), 0);
+    ms_lease_configure(roster->lease, ms_ids_draw(self->ids), self->lease_ns);
+    tell_lease(roster, found);
     ms_mutex_lock(&self->mutex);
     struct ms_roster *before = self->roster;
     self->roster = roster;
@@ -197,5 +212,51 @@ int ms_self_renew(struct ms_self *self, struct ms_error *err)
         code = adopt(self, &found, err);
     ms_layouts_free(&found);
     end_renewing(self);
+    return code;
+}
+
+/* ---- for each operation ---- */
+
+static bool is_outdated(struct ms_roster *r)
+{
+    uint64_t epoch = 0, now = r->layout->epoch;
+    bool final = false;
+    ms_lease_layout(r, &epoch, &final);
+    return epoch > now + 1 || (epoch == now + 1 && (final || !r->next));
+}
+
+int ms_self_current(struct ms_self *self, struct ms_roster **out, struct ms_error *err)
+{
+    for (unsigned round = 0; round < 8; round++) {
+        struct ms_roster *r = ms_self_roster(self);
+        int code = ms_lease_trust(r, MS_NEWS_LAYOUT, err);
+        bool outdated = !code && is_outdated(r);
+        if (!outdated) {
+            *out = r;
+            return code;
+        }
+        ms_roster_unref(r);
+        code = ms_self_renew(self, err);
+        if (code) {
+            *out = ms_self_roster(self);
+            return code;
+        }
+    }
+    *out = ms_self_roster(self);
+    return ms_error_set(err, MS_ERR_BUSY, "%s: its layout changes faster than it can be read",
+                        self->base.url);
+}
+
+int ms_self_still(struct ms_self *self, struct ms_roster *r, struct ms_error *err)
+{
+    if (ms_lease_holds(r, MS_NEWS_LAYOUT))
+        return 0;
+    int code = ms_lease_insist(r, MS_NEWS_LAYOUT, err);
+    if (!code && is_outdated(r))
+        code =
+            ms_error_set(err, MS_ERR_BUSY,
+                         "%s: its layout was changed meanwhile: it may have been done or not (load "
+                         "it to see), try again",
+                         self->base.url);
     return code;
 }

@@ -2,7 +2,6 @@
 #include "mstore/change.h"
 
 #include "base/cleanup.h"
-#include "base/sync.h"
 #include "mstore/inquiry.h"
 #include "mstore/lease.h"
 #include "mstore/paxos.h"
@@ -78,10 +77,11 @@ static int make_storages(const struct ms_roster *r, struct ms_error *err)
     return code;
 }
 
-static int outlast(struct ms_self *self, uint64_t since_ns, struct ms_error *err)
+/* Nobody is left who knows only what was before now. */
+static int outlast(struct ms_self *self, struct ms_error *err)
 {
-    uint64_t term = self->lease_ns ? self->lease_ns : MS_LEASE_NS;
-    return ms_sleep_until(self->base.clock, since_ns + term + term / 10 + 1, err);
+    MS_AUTO_ROSTER struct ms_roster *r = ms_self_roster(self);
+    return ms_lease_outlast(r, ms_lease_now(r), err);
 }
 
 static int adopt_final(struct ms_self *self, const struct ms_layout *final, struct ms_error *err)
@@ -105,7 +105,9 @@ static int finish(struct ms_self *self, struct ms_roster *r, struct ms_error *er
     if (!code)
         code = publish(self, r, r->next, err);
     if (!code)
-        code = outlast(self, ms_clock_now(self->base.clock), err);
+        code = outlast(self, err);
+    if (!code)
+        code = ms_lease_pass_on(r, err);
     if (!code)
         code = ms_change_settle(r, err);
     if (!code)
@@ -113,7 +115,7 @@ static int finish(struct ms_self *self, struct ms_roster *r, struct ms_error *er
     if (!code)
         code = adopt_final(self, final, err);
     if (!code)
-        code = outlast(self, ms_clock_now(self->base.clock), err);
+        code = outlast(self, err);
     ms_layout_free(final);
     return code ? ms_error_prefix(err, code, "layout %llu is proposed but not in force yet",
                                   (unsigned long long)r->next->epoch)

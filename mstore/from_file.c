@@ -2,6 +2,7 @@
 #include "mstore/self.h"
 
 #include "base/cleanup.h"
+#include "base/text.h"
 #include "store/options.h"
 
 #include <mstore/emulator.h>
@@ -90,12 +91,23 @@ static struct finder *finder_new(const char *path, const struct ms_mstore_option
     return f;
 }
 
+/* $MSTORE_LEASE, for tests: all clients of a store must have the same. */
+static int lease_of(const struct ms_mstore_options *o, uint64_t *out, struct ms_error *err)
+{
+    const char *lease = o->ignore_environment ? NULL : secure_getenv("MSTORE_LEASE");
+    *out = 0;
+    return lease ? ms_parse_duration(lease, "MSTORE_LEASE", out, err) : 0;
+}
+
 int ms_mstore_new(const char *path, const struct ms_mstore_options *options, struct ms_store **out,
                   struct ms_error *err)
 {
     struct ms_mstore_options o = MS_COMPLETE(ms_mstore_options, MS_MSTORE_OPTIONS_INIT, options);
     struct ms_mconf *conf;
-    int code = ms_mconf_load(path, &conf, err);
+    uint64_t lease_ns;
+    int code = lease_of(&o, &lease_ns, err);
+    if (!code)
+        code = ms_mconf_load(path, &conf, err);
     if (code)
         return code;
     if (!o.clock)
@@ -118,6 +130,7 @@ int ms_mstore_new(const char *path, const struct ms_mstore_options *options, str
                                    .jobs = o.jobs,
                                    .name = path,
                                    .state_folder = o.state_folder,
+                                   .lease_ns = lease_ns,
                                    .find_member = find_member,
                                    .find_ctx = finder,
                                    .find_free = finder_free};

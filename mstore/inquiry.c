@@ -2,6 +2,7 @@
 #include "mstore/inquiry.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "mstore/names.h"
 
 #include <stdlib.h>
@@ -228,6 +229,7 @@ int ms_inquiry_layouts(struct ms_self *self, struct ms_layouts *out, struct ms_e
     if (code)
         return code;
     size_t count = q->count, answered = 0;
+    newest.asked_ns = ms_clock_boot(self->base.clock);
     for (unsigned leg; ms_fan_next(fan, self->base.clock, deadline, &leg);) {
         code = ms_fan_code(fan, leg);
         if (code && code != MS_ERR_NOT_FOUND && code != MS_ERR_NO_STORE && !trouble.code)
@@ -235,6 +237,7 @@ int ms_inquiry_layouts(struct ms_self *self, struct ms_layouts *out, struct ms_e
         if (code)
             continue;
         ms_layouts_merge(&newest, &q->found[leg]);
+        newest.heard[newest.heard_count++] = q->members[leg];
         if (++answered * 2 > count && deadline == UINT64_MAX)
             deadline = ms_clock_now(self->base.clock) + OTHERS_WAIT;
     }

@@ -9,6 +9,9 @@
 /* The newest final layout, and the one proposed to follow it; NULL: none. Owned. */
 struct ms_layouts {
     struct ms_layout *final, *proposed;
+    uint64_t asked_ns; /* by ms_lease_now; and who answered: only to be compared */
+    size_t heard_count;
+    const struct ms_member *heard[MS_MEMBERS_MAX];
 };
 void ms_layouts_free(struct ms_layouts *l);
 /* One of each, the newer. Takes from `other`. */

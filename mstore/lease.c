@@ -2,6 +2,7 @@
  * while the mutex is held. */
 #include "mstore/lease_parts.h"
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 
 #include <stdlib.h>
@@ -219,6 +220,21 @@ int ms_lease_trust(struct ms_roster *r, unsigned parts, struct ms_error *err)
     return trust(r, parts, false, err);
 }
 
+int ms_lease_insist(struct ms_roster *r, unsigned parts, struct ms_error *err)
+{
+    return trust(r, parts, true, err);
+}
+
+void ms_lease_heard(struct ms_roster *r, uint64_t began_ns, uint64_t epoch, bool final)
+{
+    struct ms_lease *l = r->lease;
+    MS_HOLD(&l->mutex);
+    l->known[0] = true;
+    l->began_ns[0] = began_ns;
+    l->epoch = epoch;
+    l->final = final;
+}
+
 /* ---- outdating what others know ---- */
 
 /* In slices, so that what makes the wait needless is seen, marks stay known, and a machine that
@@ -327,4 +343,20 @@ int ms_lease_disbelieve(struct ms_roster *r, const bool missed[], bool (*done)(v
     return ms_error_set(err, MS_ERR_BUSY,
                         "that members missed a change could not be made known to all: others are "
                         "healing the store");
+}
+
+int ms_lease_pass_on(struct ms_roster *r, struct ms_error *err)
+{
+    int code = ms_lease_poll(r, MS_NEWS_AWAY, err);
+    if (code)
+        return code;
+    ms_mutex_lock(&r->lease->mutex);
+    size_t count = r->lease->count;
+    MS_AUTO_FREE struct ms_away *marks = calloc(count + 1, sizeof *marks);
+    for (size_t i = 0; i < count && marks; i++)
+        marks[i] = r->lease->seen[i].mark;
+    ms_mutex_unlock(&r->lease->mutex);
+    if (!marks)
+        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for marks of absence");
+    return count ? ms_away_put(r, marks, count, err) : 0;
 }

@@ -38,12 +38,20 @@ void ms_lease_configure(struct ms_lease *l, uint64_t seed, uint64_t term_ns);
 /* 0: what was heard of these parts may be believed by an operation that begins now. Asks first if
  * need be. Else who did not answer. */
 int ms_lease_trust(struct ms_roster *r, unsigned parts, struct ms_error *err) MS_MUST_CHECK;
+/* The same, but never goes on without: for what must not be done under an outdated layout. */
+int ms_lease_insist(struct ms_roster *r, unsigned parts, struct ms_error *err) MS_MUST_CHECK;
 /* Asks now, whatever is known; for who opens a store. A failure means that too few answered. */
 int ms_lease_poll(struct ms_roster *r, unsigned parts, struct ms_error *err) MS_MUST_CHECK;
 /* Whether what was heard still holds: for an operation's end. No call. */
 bool ms_lease_holds(struct ms_roster *r, unsigned parts);
 /* The newest layout that any member has shown: epoch 0: none. */
 void ms_lease_layout(struct ms_roster *r, uint64_t *epoch, bool *final);
+
+/* What has just been heard of layouts otherwise, asked for at began_ns and answered by enough. */
+void ms_lease_heard(struct ms_roster *r, uint64_t began_ns, uint64_t epoch, bool final);
+/* Puts the marks that are known once more, so that they are on a majority also where there are new
+ * members. */
+int ms_lease_pass_on(struct ms_roster *r, struct ms_error *err) MS_MUST_CHECK;
 
 /* The lease's time, and a wait until nobody believes any more what he heard before since_ns of it
  * (when word of the change was on a majority). MS_ERR_CANCELLED. */

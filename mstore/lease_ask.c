@@ -209,11 +209,24 @@ static void start_round(struct ms_roster *r, struct ms_fan *fan, const bool good
             ms_fan_start(fan, round * members + i);
 }
 
+/* While a layout is proposed, those who know only the one in force may have told a majority of its
+ * members alone: so many that every one of those is met. */
+static unsigned quorum_of(const struct ms_roster *r)
+{
+    unsigned own = 0, all = 0;
+    for (size_t i = 0; i < r->layout->member_count; i++) {
+        bool counts = r->layout->members[i].state != MS_GONE;
+        all += counts;
+        own += counts && i < r->own_count;
+    }
+    return all - (own / 2 + 1) + 1;
+}
+
 /* Fills good[], by leg. False: too few; *blame says who. */
 static bool collect(struct ms_roster *r, struct ms_fan *fan, bool patient, bool good[],
                     struct ms_error *blame)
 {
-    unsigned answered = 0, quorum = ms_away_quorum(r->layout), leg;
+    unsigned answered = 0, quorum = quorum_of(r), leg;
     for (unsigned round = 0; round < 2 && answered < quorum; round++) {
         uint64_t deadline = UINT64_MAX;
         start_round(r, fan, good, round);
@@ -272,7 +285,7 @@ int ms_lease_ask(struct ms_roster *r, unsigned parts, bool patient, struct ms_er
     else if (!(code = ms_check_cancelled(err)))
         code = ms_error_set(err, blame.code,
                             "too few members say what others have changed: %u must answer (%s)",
-                            ms_away_quorum(r->layout), blame.text);
+                            quorum_of(r), blame.text);
     ms_fan_cancel(fan);
     ms_fan_release(fan);
     return code;

@@ -30,7 +30,9 @@ struct ms_roster *ms_self_roster(struct ms_self *self)
 int ms_self_enter(struct ms_store *s, struct ms_item_ref item, struct ms_at *at,
                   struct ms_error *err)
 {
-    at->roster = ms_self_roster(ms_self_of(s));
+    int code = ms_self_current(ms_self_of(s), &at->roster, err);
+    if (code)
+        return code;
     if (item.internal)
         return ms_error_set(err, MS_ERR_UNSUPPORTED,
                             "%s: internal items (quota) are not kept by a store of many members",
@@ -38,14 +40,30 @@ int ms_self_enter(struct ms_store *s, struct ms_item_ref item, struct ms_at *at,
     return ms_site_of(at->roster, item.key, item.deleted, &at->site, err);
 }
 
+/* What was voted on counts when nobody can have decided under another layout meanwhile. */
+static int leave(struct ms_store *s, struct ms_at *at, int code, struct ms_error *err)
+{
+    return code || at->site.space->kind != MS_KIND_MUTABLE
+               ? code
+               : ms_self_still(ms_self_of(s), at->roster, err);
+}
+
 static int self_load(struct ms_store *s, struct ms_item_ref item, int64_t offset, uint64_t size,
                      struct ms_buf **out, struct ms_error *err)
 {
     MS_AUTO_AT struct ms_at at;
+    struct ms_buf *loaded = NULL;
     int code = ms_self_enter(s, item, &at, err);
-    return code ? code
-                : ms_kind_of(at.site.space)
-                      ->load(ms_self_of(s), &at.site, item, offset, size, out, err);
+    if (code)
+        return code;
+    code =
+        ms_kind_of(at.site.space)->load(ms_self_of(s), &at.site, item, offset, size, &loaded, err);
+    code = leave(s, &at, code, err);
+    if (code)
+        ms_buf_unref(loaded);
+    else
+        *out = loaded;
+    return code;
 }
 
 static int self_store(struct ms_store *s, struct ms_item_ref item, struct ms_buf *value,
@@ -54,9 +72,10 @@ static int self_store(struct ms_store *s, struct ms_item_ref item, struct ms_buf
     MS_AUTO_AT struct ms_at at;
     int code = ms_self_enter(s, item, &at, err);
     *tag = (struct ms_tag){""};
-    return code ? code
-                : ms_kind_of(at.site.space)
-                      ->store(ms_self_of(s), &at.site, item, value, pre, tag, err);
+    if (code)
+        return code;
+    code = ms_kind_of(at.site.space)->store(ms_self_of(s), &at.site, item, value, pre, tag, err);
+    return leave(s, &at, code, err);
 }
 
 static int self_info(struct ms_store *s, struct ms_item_ref item, struct ms_item_info *out,
@@ -64,14 +83,18 @@ static int self_info(struct ms_store *s, struct ms_item_ref item, struct ms_item
 {
     MS_AUTO_AT struct ms_at at;
     int code = ms_self_enter(s, item, &at, err);
-    return code ? code : ms_kind_of(at.site.space)->info(ms_self_of(s), &at.site, item, out, err);
+    if (!code)
+        code = ms_kind_of(at.site.space)->info(ms_self_of(s), &at.site, item, out, err);
+    return leave(s, &at, code, err);
 }
 
 static int self_remove(struct ms_store *s, struct ms_item_ref item, struct ms_error *err)
 {
     MS_AUTO_AT struct ms_at at;
     int code = ms_self_enter(s, item, &at, err);
-    return code ? code : ms_kind_of(at.site.space)->remove(ms_self_of(s), &at.site, item, err);
+    if (!code)
+        code = ms_kind_of(at.site.space)->remove(ms_self_of(s), &at.site, item, err);
+    return leave(s, &at, code, err);
 }
 
 static int self_hash(struct ms_store *s, struct ms_item_ref item, const char *algorithm, char *hex,
@@ -132,7 +155,10 @@ static int list_root(struct ms_roster *r, const struct ms_list_options *options,
 static int self_list(struct ms_store *s, const char *ns, const struct ms_list_options *options,
                      struct ms_store_lister **out, struct ms_error *err)
 {
-    MS_AUTO_ROSTER struct ms_roster *r = ms_self_roster(ms_self_of(s));
+    MS_AUTO_ROSTER struct ms_roster *r = NULL;
+    int code = ms_self_current(ms_self_of(s), &r, err);
+    if (code)
+        return code;
     if (!ns[0])
         return list_root(r, options, out, err);
     const struct ms_layout_space *space = ms_layout_space(r->layout, ms_str(ns));

@@ -89,6 +89,13 @@ int ms_self_adopt(struct ms_self *self, struct ms_layouts *found,
                   struct ms_error *err) MS_MUST_CHECK;
 /* Asks the members what is in force, and adopts it. */
 int ms_self_renew(struct ms_self *self, struct ms_error *err) MS_MUST_CHECK;
+/* The roster for an operation that begins now: the newest that the lease (mstore/lease.h) knows of.
+ * A reference, also on failure. */
+int ms_self_current(struct ms_self *self, struct ms_roster **out,
+                    struct ms_error *err) MS_MUST_CHECK;
+/* Whether what was done under that roster may be acknowledged now. */
+int ms_self_still(struct ms_self *self, struct ms_roster *roster,
+                  struct ms_error *err) MS_MUST_CHECK;
 /* The UUID of a member that the file does not pin: it follows from the key and the name. */
 int ms_self_member_uuid(const struct ms_self *self, const char *name, struct ms_uuid *out,
                         struct ms_error *err) MS_MUST_CHECK;

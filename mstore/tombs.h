@@ -17,7 +17,8 @@ static inline enum ms_own_mark ms_tombs_mark(const struct ms_site *site)
 {
     return site->deleted ? MS_OWN_SOFT_DELETED : MS_OWN_DELETED;
 }
-/* The newest tombstone of the site's item, also one that was taken back. With too few voters: the error of one of them. */
+/* The newest tombstone of the site's item, also one that was taken back. With too few voters: the
+ * error of one of them. */
 int ms_tombs_look(const struct ms_site *site, struct ms_tomb *out,
                   struct ms_error *err) MS_MUST_CHECK;
 /* Puts one on a majority. */

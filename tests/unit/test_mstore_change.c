@@ -442,12 +442,132 @@ static void two_at_once_both_come(void **state)
         run(run_two_at_once, seed);
 }
 
+/* ---- clients meanwhile ---- */
+
+static int run_old_client(void *arg)
+{
+    struct world *w = arg;
+    struct ms_error err = {0};
+    begin(w, 3, CONFIG3);
+    make_client(w, 1);
+    put_all(&w->client[1], 1);
+    struct client *c = &w->client[0];
+    check_ok(add(c, "m3", &err), err);
+    check_ok(add(c, "m4", &err), err);
+    check_ok(set_state(c, "m0", MS_DRAINING, &err), err);
+    check_ok(set_state(c, "m0", MS_GONE, &err), err);
+    put_all(c, 2);
+    expect_all(&w->client[1], 2); /* it was idle */
+    is_in_force(&w->client[1], 5, false);
+    put_all(&w->client[1], 3);
+    expect_all(c, 3);
+    for (unsigned i = 0; i < 2; i++)
+        end_client(&w->client[i]);
+    return 0;
+}
+
+static void who_was_idle_learns_of_it(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 10; seed++)
+        run(run_old_client, seed);
+}
+
+struct working {
+    struct client *client;
+    bool over; /* fibers of one thread: no lock */
+    unsigned done, failed;
+};
+
+/* One writer for each key: what it wrote last is what it must read, on every key. */
+static int work(void *arg)
+{
+    struct working *w = arg;
+    struct ms_random random;
+    unsigned generation[KEYS] = {0};
+    bool maybe[KEYS] = {false};
+    ms_random_seed(&random, w->client->world->seed + 17);
+    while (!w->over) {
+        struct ms_error err = {0};
+        unsigned i = (unsigned)ms_random_below(&random, KEYS);
+        char key[32], text[64];
+        struct ms_buf_borrowed b;
+        struct ms_buf *got = NULL;
+        name_key(key, i);
+        snprintf(text, sizeof text, "%s %u", key, generation[i] + 1);
+        int code = ms_store_store(w->client->store, ms_str(key), ms_buf_borrow(&b, ms_str(text)),
+                                  NULL, NULL, &err);
+        generation[i]++;
+        maybe[i] = code != 0;
+        w->failed += code != 0;
+        i = (unsigned)ms_random_below(&random, KEYS);
+        name_key(key, i);
+        code = ms_store_load(w->client->store, ms_str(key), NULL, &got, &err);
+        snprintf(text, sizeof text, "%s %u", key, generation[i]);
+        bool same = !code && ms_buf_size(got) == strlen(text) &&
+                    memcmp(ms_buf_view(got).data, text, strlen(text)) == 0;
+        if ((!code && !same && !maybe[i]) ||
+            (code == MS_ERR_NOT_FOUND && generation[i] && !maybe[i]))
+            fail_msg("seed %llu: %s is not \"%s\": %s", (unsigned long long)w->client->world->seed,
+                     key, text, code ? err.text : (const char *)ms_buf_view(got).data);
+        w->failed += code && code != MS_ERR_NOT_FOUND;
+        w->done++;
+        ms_buf_unref(got);
+        check_ok(ms_sleep(ms_sim_clock(), ms_random_below(&random, 700) * MS, &err), err);
+    }
+    return 0;
+}
+
+static unsigned worked, failures;
+
+static int run_busy(void *arg)
+{
+    struct world *w = arg;
+    struct ms_error err = {0};
+    struct ms_group *group = NULL;
+    struct ms_join join;
+    begin(w, 3, CONFIG3);
+    make_client(w, 1);
+    struct working task = {.client = &w->client[1]};
+    struct client *c = &w->client[0];
+    check_ok(ms_group_new(&group, &err), err);
+    check_ok(ms_group_fork(group, work, NULL, &task, &err), err);
+    check_ok(add(c, "m3", &err), err);
+    check_ok(set_state(c, "m0", MS_DRAINING, &err), err);
+    gone(c, 0, true);
+    if (w->client[1].emulator[0])
+        gone(&w->client[1], 0, true);
+    check_ok(add(c, "m4", &err), err);
+    check_ok(set_state(c, "m0", MS_GONE, &err), err);
+    check_ok(set_state(c, "m1", MS_DRAINING, &err), err);
+    check_ok(set_state(c, "m1", MS_GONE, &err), err);
+    task.over = true;
+    ms_group_join_all(group, &join);
+    ms_group_release(group);
+    worked += task.done;
+    failures += task.failed;
+    for (unsigned i = 0; i < 2; i++)
+        end_client(&w->client[i]);
+    return 0;
+}
+
+static void who_works_on_misses_nothing(void **state)
+{
+    (void)state;
+    const char *only = getenv("MSTORE_SIM_SEED");
+    uint64_t first = only ? strtoull(only, NULL, 10) : 1;
+    for (uint64_t seed = first; seed < first + (only ? 1 : 40); seed++)
+        run(run_busy, seed);
+    assert_true(only || (worked > 40 * 50 && failures < worked / 10));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(members_come_and_go),       cmocka_unit_test(shards_follow),
-        cmocka_unit_test(what_cannot_be_is_refused), cmocka_unit_test(who_comes_next_finishes_it),
-        cmocka_unit_test(two_at_once_both_come),
+        cmocka_unit_test(members_come_and_go),         cmocka_unit_test(shards_follow),
+        cmocka_unit_test(what_cannot_be_is_refused),   cmocka_unit_test(who_comes_next_finishes_it),
+        cmocka_unit_test(two_at_once_both_come),       cmocka_unit_test(who_was_idle_learns_of_it),
+        cmocka_unit_test(who_works_on_misses_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
