@@ -113,8 +113,11 @@ bool ms_upkeep_is_turning(const struct ms_upkeep_key *k, const struct ms_upkeep_
 static bool is_leftover(const struct ms_upkeep_key *k, const struct ms_upkeep_place *p)
 {
     struct ms_member *m = k->u->roster->members[p->member];
-    int64_t now = ms_clock_wall(k->u->roster->clock);
-    return m && ms_member_returning(m) && p->mtime_ns > 0 && now - p->mtime_ns >= LEFTOVER_AGE_NS;
+    int64_t now = 0;
+    if (!m || !ms_member_returning(m) || p->mtime_ns <= 0 ||
+        ms_upkeep_now_at(k->u, &k->at.site, p->member, &now, NULL))
+        return false;
+    return now - p->mtime_ns >= LEFTOVER_AGE_NS;
 }
 
 static int clear_leftovers(struct ms_upkeep_key *k)

@@ -13,10 +13,14 @@
 
 static bool is_old(const struct ms_upkeep_key *k, const struct ms_upkeep_write *w)
 {
-    int64_t newest = 0, now = ms_clock_wall(k->u->roster->clock);
-    for (size_t i = 0; i < w->count; i++)
-        newest = w->places[i].mtime_ns > newest ? w->places[i].mtime_ns : newest;
-    return newest > 0 && now - newest >= DEBRIS_AGE_NS;
+    bool old = true;
+    for (size_t i = 0; i < w->count && old; i++) {
+        const struct ms_upkeep_place *p = &w->places[i];
+        int64_t now = 0;
+        old = p->mtime_ns > 0 && !ms_upkeep_now_at(k->u, &k->at.site, p->member, &now, NULL) &&
+              now - p->mtime_ns >= DEBRIS_AGE_NS;
+    }
+    return old;
 }
 
 /* Into the trash with it. */
@@ -220,16 +224,29 @@ struct rivals {
     size_t count;
 };
 
+/* What cannot be read although enough seems to be there is looked at more closely: with too few
+ * good shards it is debris like any other. */
+static int digest_or_doubt(struct ms_upkeep_key *k, struct ms_upkeep_write *w, char sha256[65],
+                           struct ms_error *err)
+{
+    int code = digest_of(k, w, sha256, err);
+    if (!code || ms_upkeep_fatal(code))
+        return code;
+    int checked = verify_all(k, w, err);
+    return checked ? checked : is_whole(w) ? code : 0;
+}
+
 static int gather_rivals(struct ms_upkeep_key *k, struct rivals *r, struct ms_error *err)
 {
     int code = 0;
     r->count = 0;
     for (size_t i = 0; i < k->count && r->count < RIVALS && !code; i++) {
-        if (k->writes[i].shape.mark != k->mark || !is_whole(&k->writes[i]))
+        struct ms_upkeep_write *w = &k->writes[i];
+        if (w->shape.mark != k->mark || !is_whole(w))
             continue;
-        r->write[r->count] = &k->writes[i];
-        code = digest_of(k, &k->writes[i], r->digest[r->count], err);
-        r->count++;
+        code = digest_or_doubt(k, w, r->digest[r->count], err);
+        r->write[r->count] = w;
+        r->count += is_whole(w);
     }
     return code;
 }
@@ -315,6 +332,17 @@ static int sweep_partial(struct ms_upkeep_key *k, const struct ms_upkeep_write *
     return code;
 }
 
+/* Nothing that could be read is left. */
+static void too_little(struct ms_upkeep_key *k, unsigned good, unsigned needed)
+{
+    k->lost = k->complete;
+    k->unjudged |= !k->complete;
+    ms_upkeep_found(k->u, k->complete ? MS_FIND_LOST : MS_FIND_UNJUDGED, MS_UPKEEP_NOBODY,
+                    k->item->path, k->item->key, false,
+                    needed ? "%u good of the %u that it takes" : "none of its writes can be read",
+                    good, needed);
+}
+
 static int of_several(struct ms_upkeep_key *k, struct ms_upkeep_verdict *out, struct ms_error *err)
 {
     struct rivals *r = calloc(1, sizeof *r);
@@ -322,8 +350,10 @@ static int of_several(struct ms_upkeep_key *k, struct ms_upkeep_verdict *out, st
     if (!r)
         return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory to compare values");
     int code = gather_rivals(k, r, &why);
-    if (!code)
+    if (!code && r->count)
         code = choose(k, r, out);
+    else if (!code)
+        too_little(k, 0, 0);
     free(r);
     if (!code || ms_upkeep_fatal(code))
         return code ? ms_error_set(err, code, "%s", why.text) : 0;
@@ -357,11 +387,7 @@ int ms_upkeep_judge(struct ms_upkeep_key *k, struct ms_upkeep_verdict *out, stru
         return code;
     }
     if (!is_whole(out->stays)) {
-        k->lost = k->complete;
-        k->unjudged |= !k->complete;
-        ms_upkeep_found(k->u, k->complete ? MS_FIND_LOST : MS_FIND_UNJUDGED, MS_UPKEEP_NOBODY,
-                        k->item->path, k->item->key, false, "%u good of the %u that it takes",
-                        out->stays->distinct, out->stays->shape.k);
+        too_little(k, out->stays->distinct, out->stays->shape.k);
         out->stays = NULL;
         return 0;
     }

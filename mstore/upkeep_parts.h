@@ -115,6 +115,11 @@ int ms_upkeep_rebuild(struct ms_upkeep *u, const struct ms_site *site,
                       const struct ms_upkeep_write *w, const char *sha256,
                       struct ms_upkeep_put puts[], size_t count,
                       struct ms_error *err) MS_MUST_CHECK;
+/* Now, by the member's own clock: the time of an object that is put there and taken away again
+ * (by ours, where this run may change nothing). Only with it can times of its objects be compared.
+ */
+int ms_upkeep_now_at(struct ms_upkeep *u, const struct ms_site *site, unsigned member,
+                     int64_t *now_ns, struct ms_error *err) MS_MUST_CHECK;
 /* Removes one object; counts it. NOT_FOUND is 0. */
 int ms_upkeep_remove(struct ms_upkeep *u, const struct ms_site *site,
                      const struct ms_value_shape *shape, const struct ms_upkeep_place *place,

@@ -162,7 +162,8 @@ static int check_tombs(struct ms_upkeep_key *k, struct ms_upkeep_write *w)
 {
     struct ms_tomb now = {0};
     int code = ms_tombs_look(&k->at.site, &now, NULL);
-    if (!code && now.there == k->tomb.there && ms_write_id_compare(&now.id, &k->tomb.id) <= 0)
+    bool newer = now.there && (!k->tomb.there || ms_write_id_compare(&now.id, &k->tomb.id) > 0);
+    if (!code && !newer)
         return 0;
     for (size_t i = 0; i < k->put_count; i++) {
         struct ms_upkeep_place place = {.member = k->puts[i].member, .shard = k->puts[i].shard};
