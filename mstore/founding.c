@@ -6,6 +6,7 @@
  * members without having been told. */
 #include "mstore/self.h"
 
+#include "base/cleanup.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "mstore/inquiry.h"
@@ -119,8 +120,10 @@ int ms_self_create(struct ms_store *s, struct ms_error *err)
     l->uuid = self->uuid;
     l->epoch = 1;
     l->phase = MS_LAYOUT_FINAL;
-    code = ms_inquiry_all(self, leg_create, NULL, err);
-    return code ? code : ms_inquiry_all(self, ms_inquiry_leg_store, l, err);
+    code = ms_inquiry_all(self, self->members, self->member_count, leg_create, NULL, err);
+    return code ? code
+                : ms_inquiry_all(self, self->members, self->member_count, ms_inquiry_leg_store, l,
+                                 err);
 }
 
 /* ---- open ---- */
@@ -204,14 +207,21 @@ static int leg_destroy(void *shared, unsigned leg, struct ms_error *err)
     return ms_member_destroy(q->members[leg], err);
 }
 
-/* All members must be there, so that none comes back with what was destroyed. */
+/* All members must be there, so that none comes back with what was destroyed; but for those that
+ * are gone, which may be switched off. */
 int ms_self_destroy(struct ms_store *s, struct ms_error *err)
 {
     struct ms_self *self = ms_self_of(s);
+    MS_AUTO_FREE struct ms_member **list = NULL;
     struct ms_layouts found = {0};
+    size_t count = 0;
     int code = find_store(self, &found, err);
-    if (!code)
-        code = ms_self_match(self, found.final, NULL, err);
+    if (!code) {
+        count = found.final->member_count;
+        list = calloc(count + 1, sizeof(struct ms_member *));
+        code = list ? ms_self_match(self, found.final, list, err)
+                    : ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a store's members");
+    }
     ms_layouts_free(&found);
-    return code ? code : ms_inquiry_all(self, leg_destroy, NULL, err);
+    return code ? code : ms_inquiry_all(self, list, count, leg_destroy, NULL, err);
 }

@@ -200,13 +200,13 @@ static int begin(struct ms_self *self, struct ms_member *const members[], size_t
     return ms_inquiry_start(*q, fn, fan, err);
 }
 
-int ms_inquiry_all(struct ms_self *self, ms_fan_fn fn, const struct ms_layout *layout,
-                   struct ms_error *err)
+int ms_inquiry_all(struct ms_self *self, struct ms_member *const members[], size_t count,
+                   ms_fan_fn fn, const struct ms_layout *layout, struct ms_error *err)
 {
     struct ms_inquiry *q = NULL;
     struct ms_fan *fan = NULL;
     unsigned worst = UINT32_MAX, leg;
-    int code = begin(self, self->members, self->member_count, layout, fn, &q, &fan, err);
+    int code = begin(self, members, count, layout, fn, &q, &fan, err);
     if (code)
         return code;
     while (ms_fan_next(fan, self->base.clock, UINT64_MAX, &leg))

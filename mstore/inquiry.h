@@ -36,8 +36,10 @@ int ms_inquiry_new(const struct ms_self *self, struct ms_member *const members[]
 int ms_inquiry_start(struct ms_inquiry *q, ms_fan_fn fn, struct ms_fan **out,
                      struct ms_error *err) MS_MUST_CHECK;
 
-/* All must succeed; else the first failure of the first member. layout: to be stored, or NULL. */
-int ms_inquiry_all(struct ms_self *self, ms_fan_fn fn, const struct ms_layout *layout,
+/* Of the members given (NULL among them: left out) all must succeed; else the first failure of the
+ * first member. layout: to be stored, or NULL. */
+int ms_inquiry_all(struct ms_self *self, struct ms_member *const members[], size_t count,
+                   ms_fan_fn fn, const struct ms_layout *layout,
                    struct ms_error *err) MS_MUST_CHECK;
 /* Asks all, waits for most of them and a second for the rest. Nothing found: *out is empty; an
  * error then when somebody could not say. */
