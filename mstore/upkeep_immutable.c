@@ -248,6 +248,7 @@ int ms_upkeep_immutable_key(struct ms_upkeep *u, const struct ms_upkeep_item *it
     for (size_t i = 0; i < k->count; i++)
         free(k->writes[i].places);
     free(k->writes);
+    free(k->puts);
     free(k);
     return code;
 }

@@ -16,7 +16,7 @@ struct ms_upkeep_key {
     char sha256[65];         /* "": the key does not say */
     struct ms_upkeep_write *writes;
     size_t count;
-    struct ms_upkeep_put puts[MS_SHARDS_MAX + MS_MEMBERS_MAX];
+    struct ms_upkeep_put *puts;
     size_t put_count;
     /* what became of it */
     bool wanting, repaired, moved, misplaced, failed, unjudged, conflict, lost;

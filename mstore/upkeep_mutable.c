@@ -235,10 +235,11 @@ static int put_name(struct key *k, unsigned member, struct ms_error *err)
 /* Every voter that lacks the newest version gets it, from whoever has it. */
 static int bring(struct key *k, struct ms_error *err)
 {
-    struct ms_upkeep_put puts[MS_MEMBERS_MAX];
-    struct ms_upkeep_write w;
+    struct ms_upkeep_put *puts = calloc(k->seen->count, sizeof *puts);
+    struct ms_upkeep_write w = {0};
     size_t count = 0;
-    int code = data_of(k, &w, err);
+    int code = puts ? data_of(k, &w, err)
+                    : ms_error_set(err, MS_ERR_NO_MEMORY, "no memory to move a value");
     for (unsigned i = 0; i < k->seen->count && !code; i++) {
         if (!k->seen->voter[i].answered || ms_versions_held(k->seen, i, &k->version))
             continue;
@@ -256,6 +257,7 @@ static int bring(struct key *k, struct ms_error *err)
     if (!code && count)
         code = put_objects(k, &w, puts, count, err);
     free(w.places);
+    free(puts);
     return code;
 }
 

@@ -10,6 +10,8 @@
 #include "mstore/layout_parts.h"
 #include "mstore/tombs.h"
 
+#include <stdlib.h>
+
 /* ---- the plan ---- */
 
 /* Where the write's objects belong: as many members as it has objects. A write of another policy
@@ -133,14 +135,18 @@ static void fill_gap(struct planning *p, unsigned i)
     };
 }
 
-static void make_plan(struct ms_upkeep_key *k, struct ms_upkeep_write *w)
+static int make_plan(struct ms_upkeep_key *k, struct ms_upkeep_write *w, struct ms_error *err)
 {
     struct planning p = {
         .k = k, .w = w, .copy = ms_value_is_copy(&w->shape), .shards = ms_value_shards(&w->shape)};
     const struct ms_order *order = &k->at.site.order;
     p.wanted = objects_wanted(&k->at.site, &w->shape);
     p.wanted = p.wanted < order->data ? p.wanted : order->data;
+    free(k->puts);
+    k->puts = calloc(p.wanted + 1, sizeof *k->puts);
     k->put_count = 0;
+    if (!k->puts)
+        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory to repair a value");
     for (size_t i = 0; i < w->count; i++)
         w->places[i].keep = false;
     keep_at_home(&p);
@@ -153,6 +159,7 @@ static void make_plan(struct ms_upkeep_key *k, struct ms_upkeep_write *w)
         if (other)
             keep(&p, other);
     }
+    return 0;
 }
 
 /* ---- doing it ---- */
@@ -282,8 +289,9 @@ static int remove_surplus(struct ms_upkeep_key *k, struct ms_upkeep_write *w, st
 
 int ms_upkeep_fix(struct ms_upkeep_key *k, struct ms_upkeep_write *w, struct ms_error *err)
 {
-    int code = 0;
-    make_plan(k, w);
+    int code = make_plan(k, w, err);
+    if (code)
+        return code;
     if (k->put_count && ms_upkeep_may_write(k->u))
         code = write_missing(k, w, err);
     else

@@ -125,6 +125,7 @@ int ms_upkeep_verify(struct ms_upkeep *u, const struct ms_site *site,
 struct recoding {
     struct ms_frame_decoder *decoder[MS_SHARDS_MAX];
     struct ms_hash *hash[MS_SHARDS_MAX];
+    char digest[MS_SHARDS_MAX][65];
     unsigned count;
 };
 
@@ -157,16 +158,15 @@ static void recoding_fini(struct recoding *r)
 /* Digests of the shards as they would be written: those that differ are not of this value. */
 static int compare_shards(struct recoding *r, struct ms_upkeep_write *w, struct ms_error *err)
 {
-    char digest[MS_SHARDS_MAX][65];
     int code = 0;
     for (unsigned i = 0; i < r->count && !code; i++) {
         code = ms_frame_decoder_finish(r->decoder[i], err);
         if (!code)
-            code = ms_hash_hex(r->hash[i], digest[i], sizeof digest[i], err);
+            code = ms_hash_hex(r->hash[i], r->digest[i], sizeof r->digest[i], err);
     }
     for (size_t i = 0; i < w->count && !code; i++)
         if (w->places[i].state == MS_PLACE_GOOD && w->places[i].checked &&
-            memcmp(w->places[i].digest, digest[w->places[i].shard], sizeof *digest) != 0)
+            memcmp(w->places[i].digest, r->digest[w->places[i].shard], sizeof *r->digest) != 0)
             w->places[i].state = MS_PLACE_DAMAGED;
     return code;
 }
