@@ -84,7 +84,9 @@ struct round { /* shared with the calls */
     struct ms_voters base;
     enum ms_own_op op;
     struct ms_write_id id;
-    struct ms_buf *text; /* NULL: it goes */
+    struct ms_buf *text;        /* NULL: it goes */
+    bool found[MS_MEMBERS_MAX]; /* by voter */
+    bool *there;                /* the caller's, of those that it has waited for */
 };
 
 static void round_free(struct ms_voters *base)
@@ -155,4 +157,46 @@ int ms_intent_drop(const struct ms_site *site, enum ms_own_op op, struct ms_writ
                    struct ms_error *err)
 {
     return ask(site, op, id, NULL, "taking back what was to be done, which is done,", err);
+}
+
+/* ---- looking ---- */
+
+static int found_one(void *ctx, const struct ms_entry *entry, struct ms_error *err)
+{
+    (void)entry, (void)err;
+    *(bool *)ctx = true;
+    return 1;
+}
+
+static int look_call(struct ms_voters *base, const struct ms_site *site, unsigned leg,
+                     struct ms_member *m, struct ms_error *err)
+{
+    static const struct ms_list_request request = {.limit = 1, .names_only = true};
+    struct round *r = (struct round *)base;
+    struct ms_own_name own = ms_intent_name(site, MS_OWN_RENAME, (struct ms_write_id){0});
+    struct ms_name folder;
+    int code = ms_own_folder(&own, MS_OWN_OF_KEY, 0, &folder, err);
+    if (!code)
+        code = ms_member_list(m, ms_name_view(&folder), &request, found_one, &r->found[leg], err);
+    return code == 1 ? 0 : code;
+}
+
+static void look_good(struct ms_voters *base, unsigned leg)
+{
+    struct round *r = (struct round *)base;
+    *r->there = *r->there || r->found[leg];
+}
+
+int ms_intent_look(const struct ms_site *site, bool *there, struct ms_error *err)
+{
+    struct round *r = calloc(1, sizeof *r);
+    if (!r)
+        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for looking for an intent");
+    *there = false;
+    r->base.call = look_call;
+    r->base.good = look_good;
+    r->base.free = round_free;
+    r->there = there;
+    return ms_voters_ask(site, &r->base, ms_voters_meeting(site), false, "looking for an intent",
+                         err);
 }

@@ -44,5 +44,8 @@ int ms_intent_put(const struct ms_site *site, const struct ms_intent *intent,
                   struct ms_error *err) MS_MUST_CHECK;
 int ms_intent_drop(const struct ms_site *site, enum ms_own_op op, struct ms_write_id id,
                    struct ms_error *err) MS_MUST_CHECK;
+/* Somebody is, or was when he died, about to change the key: on at least one of so many voters that
+ * every majority is met. */
+int ms_intent_look(const struct ms_site *site, bool *there, struct ms_error *err) MS_MUST_CHECK;
 
 #endif

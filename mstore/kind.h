@@ -47,6 +47,9 @@ static inline const struct ms_kind *ms_kind_of(const struct ms_layout_space *spa
  * store's own verbs, before the old one goes (self_move.c). */
 int ms_self_carry(struct ms_store *s, struct ms_item_ref from, struct ms_item_ref to,
                   struct ms_error *err) MS_MUST_CHECK;
+/* The move once more, without an intent: what heal does of one that was broken off. */
+int ms_self_move_on(struct ms_store *s, enum ms_move how, struct ms_item_ref from,
+                    struct ms_item_ref to, struct ms_error *err) MS_MUST_CHECK;
 /* NOT_FOUND unless the item is there. */
 int ms_self_must_exist(struct ms_store *s, struct ms_item_ref item,
                        struct ms_error *err) MS_MUST_CHECK;

@@ -26,6 +26,8 @@ struct ms_paths { /* of namespaces; zero it */
 /* Those of framed namespaces of which any member has objects, each once, by path + "/". Complete or
  * an error, like listings. */
 int ms_list_paths(struct ms_roster *roster, struct ms_paths *out, struct ms_error *err);
+/* Also namespaces of plain ones' intents, and those of which only tombstones or trash are left. */
+int ms_list_all_paths(struct ms_roster *roster, struct ms_paths *out, struct ms_error *err);
 void ms_paths_fini(struct ms_paths *p);
 
 /* ---- mstore/list_group.c ---- */

@@ -15,6 +15,7 @@ struct found { /* on one member */
     struct ms_roster *roster;
     size_t member;
     enum ms_layout_kind kind; /* of the namespaces in the folder at hand */
+    bool any;                 /* those of all kinds are wanted there, and those without items */
     struct ms_paths paths;
     struct ms_error error;
 };
@@ -59,7 +60,9 @@ static int take_folder(void *ctx, const struct ms_entry *entry, struct ms_error 
         !ms_unescape(ms_view(name.data + 2, name.size - 3), path, &size))
         return 0;
     const struct ms_layout_space *space = ms_layout_space(f->roster->layout, ms_view(path, size));
-    return space && space->kind == f->kind ? add_path(&f->paths, ms_view(path, size), err) : 0;
+    return space && (f->any || space->kind == f->kind)
+               ? add_path(&f->paths, ms_view(path, size), err)
+               : 0;
 }
 
 static int list_kind(struct found *f, enum ms_own_kind kind, enum ms_layout_kind of,
@@ -83,6 +86,7 @@ static int list_member(void *arg, size_t i)
 {
     struct found *f = (struct found *)arg + i;
     const struct ms_layout_member *m = &f->roster->layout->members[i];
+    static const enum ms_own_kind rests[] = {MS_OWN_TOMBSTONE, MS_OWN_INTENT, MS_OWN_TRASH};
     struct ms_error why = {0};
     int code = 0;
     if (m->state == MS_GONE)
@@ -93,6 +97,8 @@ static int list_member(void *arg, size_t i)
         code = list_kind(f, MS_OWN_OBJECT, MS_KIND_MUTABLE, &why);
     if (!code)
         code = list_kind(f, MS_OWN_VALUE, MS_KIND_IMMUTABLE, &why);
+    for (unsigned k = 0; k < 3 && !code && f->any; k++)
+        code = list_kind(f, rests[k], MS_KIND_IMMUTABLE, &why);
     if (code)
         f->error = why;
     return ms_missing_none(code) ? code : 0;
@@ -155,16 +161,15 @@ static int gather(const struct ms_roster *r, struct found *found, struct ms_path
     return code;
 }
 
-int ms_list_paths(struct ms_roster *roster, struct ms_paths *out, struct ms_error *err)
+static int list_paths(struct ms_roster *roster, bool any, struct ms_paths *out,
+                      struct ms_error *err)
 {
     size_t members = roster->layout->member_count;
-    if (tolerated(roster->layout) == UINT32_MAX)
-        return 0;
     struct found *found = calloc(members + 1, sizeof *found);
     if (!found)
         return ms_source_no_memory(err);
     for (size_t i = 0; i < members; i++)
-        found[i] = (struct found){.roster = roster, .member = i};
+        found[i] = (struct found){.roster = roster, .member = i, .any = any};
     int code = ms_parallel(members, (unsigned)members, list_member, found, err);
     for (size_t i = 0; i < members && code; i++)
         if (found[i].error.code == code && err)
@@ -177,4 +182,16 @@ int ms_list_paths(struct ms_roster *roster, struct ms_paths *out, struct ms_erro
     if (code)
         ms_paths_fini(out);
     return code;
+}
+
+int ms_list_paths(struct ms_roster *roster, struct ms_paths *out, struct ms_error *err)
+{
+    if (tolerated(roster->layout) == UINT32_MAX)
+        return 0;
+    return list_paths(roster, false, out, err);
+}
+
+int ms_list_all_paths(struct ms_roster *roster, struct ms_paths *out, struct ms_error *err)
+{
+    return list_paths(roster, true, out, err);
 }

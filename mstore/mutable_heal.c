@@ -12,6 +12,7 @@
  *
  * Whoever sees the end goes above its counter; who does not sees a key of which a deletion, where
  * there is one left, is known to be over. */
+#include "mstore/age.h"
 #include "mstore/mutable_parts.h"
 #include "mstore/versions_parts.h"
 
@@ -73,32 +74,6 @@ static int list_all(const struct ms_site *site, struct ms_versions **out, bool *
 
 /* ---- deletions ---- */
 
-/* Now, by the member's own clock: the time of an object that is put and taken away again. */
-static int member_now(const struct ms_errand *e, unsigned leg, int64_t *now_ns,
-                      struct ms_error *err)
-{
-    struct ms_own_name own = e->own;
-    struct ms_member *m = e->leg[leg].member;
-    struct ms_name name;
-    struct ms_info info = {0};
-    struct ms_buf *empty = ms_buf_new(0);
-    own.kind = MS_OWN_HINT; /* whoever finds it looks at the key once more */
-    own.member = *ms_member_uuid(m);
-    own.id = e->leg[leg].held->version.id;
-    if (!empty)
-        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a member's time");
-    int code = ms_own_format(&own, 0, &name, err);
-    if (!code)
-        code = ms_member_store(m, ms_name_view(&name), empty, NULL, NULL, err);
-    if (!code)
-        code = ms_member_info(m, ms_name_view(&name), &info, err);
-    if (!code)
-        code = ms_member_delete(m, ms_name_view(&name), err);
-    ms_buf_unref(empty);
-    *now_ns = info.mtime_ns;
-    return code;
-}
-
 static bool is_old(int64_t since_ns, int64_t now_ns)
 {
     return since_ns > 0 && now_ns - since_ns >= (int64_t)MS_VERSIONS_GRACE_NS;
@@ -107,8 +82,10 @@ static bool is_old(int64_t since_ns, int64_t now_ns)
 static int age_leg(void *shared, unsigned leg, struct ms_error *err)
 {
     struct ms_errand *e = shared;
+    struct ms_own_name own = e->own;
     int64_t now_ns;
-    int code = member_now(e, leg, &now_ns, err);
+    own.id = e->leg[leg].held->version.id;
+    int code = ms_age_now(e->leg[leg].member, &own, &now_ns, err);
     if (!code && !is_old(e->leg[leg].held->mtime_ns, now_ns))
         code = ms_error_set(err, MS_ERR_BUSY, "the deletion is still young");
     return code;

@@ -134,18 +134,41 @@ static int move_with_intent(struct ms_store *s, const struct move *m, struct ms_
     return code ? code : gone;
 }
 
+/* The sites of both ends. */
+static int place_move(struct ms_store *s, struct move *m, struct ms_at *at, struct ms_site *there,
+                      struct ms_error *err)
+{
+    int code = ms_self_enter(s, m->item, at, err);
+    m->site = &at->site;
+    if (code || m->how != MS_MOVE_RENAME)
+        return code;
+    m->there = there;
+    return ms_site_of(at->roster, m->to.key, m->to.deleted, there, err);
+}
+
+int ms_self_move_on(struct ms_store *s, enum ms_move how, struct ms_item_ref from,
+                    struct ms_item_ref to, struct ms_error *err)
+{
+    MS_AUTO_AT struct ms_at at;
+    struct ms_site there;
+    struct move m = {.how = how, .item = from, .to = to};
+    if (how != MS_MOVE_RENAME) {
+        m.item.deleted = false; /* the operation says which */
+        m.to = (struct ms_item_ref){0};
+    }
+    int code = place_move(s, &m, &at, &there, err);
+    return code ? code : run_move(s, &m, err);
+}
+
 int ms_self_move(struct ms_store *s, enum ms_move how, struct ms_view key, struct ms_view new_key,
                  bool deleted, const struct ms_precondition *pre, struct ms_error *err)
 {
     MS_AUTO_AT struct ms_at at;
     struct ms_site there;
-    struct move m = {.how = how, .item = {.key = key, .deleted = deleted}, .site = &at.site};
-    int code = ms_self_enter(s, m.item, &at, err);
-    if (!code && how == MS_MOVE_RENAME) {
+    struct move m = {.how = how, .item = {.key = key, .deleted = deleted}};
+    if (how == MS_MOVE_RENAME)
         m.to = (struct ms_item_ref){.key = new_key, .deleted = deleted};
-        m.there = &there;
-        code = ms_site_of(at.roster, new_key, deleted, &there, err);
-    }
+    int code = place_move(s, &m, &at, &there, err);
     if (code)
         return code;
     if (pre->kind != MS_ALWAYS)

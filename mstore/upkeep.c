@@ -14,9 +14,12 @@
 /* What others have left undone first, so that the keys are seen as they should be. */
 const struct ms_upkeep_step ms_upkeep_steps[] = {
     {.name = "notes", .run = ms_upkeep_notes},
+    {.name = "intents", .run_space = ms_upkeep_intents_space},
     {.name = "plain", .run_space = ms_upkeep_plain_space},
     {.name = "mutable", .run_space = ms_upkeep_mutable_space},
     {.name = "immutable", .run_space = ms_upkeep_immutable_space},
+    {.name = "tombstones", .run_space = ms_upkeep_tombs_space},
+    {.name = "trash", .run_space = ms_upkeep_trash_space},
     {.name = "sweep", .run = ms_upkeep_sweep},
     {0},
 };
@@ -178,7 +181,7 @@ static int by_bytes(const void *a, const void *b)
 static int find_paths(struct ms_upkeep *u, struct ms_paths *out, struct ms_error *err)
 {
     const struct ms_layout *l = u->roster->layout;
-    int code = ms_list_paths(u->roster, out, err);
+    int code = ms_list_all_paths(u->roster, out, err);
     for (size_t i = 0; i < l->space_count && !code; i++)
         code = add_path(out, ms_str(l->spaces[i].name), err);
     if (code)
@@ -271,9 +274,11 @@ int ms_upkeep_run(struct ms_self *self, struct ms_roster *roster, enum ms_upkeep
         return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a report");
     ms_mutex_init(&u.mutex);
     ms_mutex_init(&u.telling);
+    ms_mutex_init(&u.ages.mutex);
     int code = run_all(&u, err);
     ms_mutex_fini(&u.mutex);
     ms_mutex_fini(&u.telling);
+    ms_mutex_fini(&u.ages.mutex);
     *out = u.report;
     return code;
 }

@@ -18,6 +18,7 @@
 #define MSTORE_UPKEEP_H
 
 #include "base/sync.h"
+#include "mstore/age.h"
 #include "mstore/names.h"
 #include "mstore/roster.h"
 
@@ -59,6 +60,7 @@ struct ms_upkeep { /* one run */
     uint64_t saved_ns;                /* of the run's own thread */
     uint64_t sample_key;              /* draws the sample */
     struct ms_upkeep_cursor from, at; /* where an earlier run was; where this one is */
+    struct ms_ages ages;              /* members' clocks */
     struct ms_mutex telling;          /* options.found and progress, one at a time */
     struct ms_mutex mutex;            /* of what follows */
     struct ms_upkeep_report *report;

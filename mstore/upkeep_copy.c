@@ -2,6 +2,7 @@
  * away. A value streams through: read from whoever has it, verified, coded as it was, written to
  * those that lack it. Nothing becomes visible before all of it has been read; what is there is
  * replaced by one atomic put. */
+#include "mstore/trash.h"
 #include "mstore/upkeep_parts.h"
 
 #include "base/cleanup.h"
@@ -278,27 +279,8 @@ int ms_upkeep_set_aside(struct ms_upkeep *u, const struct ms_site *site,
                         const struct ms_value_shape *shape, const struct ms_upkeep_place *place,
                         struct ms_error *err)
 {
-    struct ms_own_name trash = {.kind = MS_OWN_TRASH,
-                                .store = site->roster->layout->uuid,
-                                .space = site->space_path,
-                                .key = site->key,
-                                .level = site->level,
-                                .id = shape->id,
-                                .size = shape->named_size,
-                                .mark = shape->mark,
-                                .k = shape->k,
-                                .m = shape->m,
-                                .index = place->shard,
-                                .time = (uint64_t)ms_clock_wall(site->roster->clock) / MS_SECOND};
-    struct ms_member *m = NULL;
-    struct ms_name name, to;
-    int code = ms_value_member(site, place->member, &m, err);
-    if (!code)
-        code = ms_value_name(site, shape, place->shard, &name, err);
-    if (!code)
-        code = ms_own_format(&trash, 0, &to, err);
-    if (!code)
-        code = ms_member_move(m, ms_name_view(&name), ms_name_view(&to), NULL, err);
+    struct ms_name where;
+    int code = ms_trash_put(site, shape, place->member, place->shard, &where, err);
     if (!code)
         ms_upkeep_changed(u, place->member, 0, 1);
     return code == MS_ERR_NOT_FOUND ? 0 : code;

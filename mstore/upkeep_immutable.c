@@ -5,6 +5,7 @@
 
 #include "base/cleanup.h"
 #include "mstore/immutable_parts.h"
+#include "mstore/trash.h"
 
 #include <stdlib.h>
 
@@ -82,6 +83,8 @@ static int gather(struct ms_upkeep_key *k, struct ms_error *err)
             struct ms_tomb *tomb = &k->tombs[o->name.mark == MS_OWN_SOFT_DELETED];
             if (!tomb->there || ms_write_id_compare(&o->name.id, &tomb->id) > 0)
                 *tomb = (struct ms_tomb){true, o->name.id};
+        } else if (o->name.kind == MS_OWN_INTENT) {
+            k->changing = true;
         } else if (o->name.kind == MS_OWN_VALUE && o->name.level == site->level) {
             code = take_object(k, o, err);
         } else if (o->name.kind == MS_OWN_VALUE) {
@@ -120,14 +123,26 @@ static bool is_leftover(const struct ms_upkeep_key *k, const struct ms_upkeep_pl
     return now - p->mtime_ns >= LEFTOVER_AGE_NS;
 }
 
+/* Into the trash: a store of the same key meanwhile brings it back. */
+static int bury_one(struct ms_upkeep_key *k, const struct ms_value_shape *shape,
+                    const struct ms_upkeep_place *place)
+{
+    bool buried = false;
+    int code = ms_trash_bury(&k->at.site, shape, place->member, place->shard, &buried, NULL);
+    if (code == MS_ERR_NOT_FOUND)
+        return 0;
+    if (!code && buried)
+        ms_upkeep_changed(k->u, place->member, 0, 1);
+    return code ? code : buried ? 0 : MS_ERR_BUSY;
+}
+
 static int clear_leftovers(struct ms_upkeep_key *k)
 {
     for (size_t i = 0; i < k->count; i++)
         for (size_t p = 0; p < k->writes[i].count && k->writes[i].shape.mark == k->mark; p++) {
             const struct ms_upkeep_place *place = &k->writes[i].places[p];
             bool may = is_leftover(k, place) && ms_upkeep_may_write(k->u);
-            int code = may ? ms_upkeep_remove(k->u, &k->at.site, &k->writes[i].shape, place, NULL)
-                           : MS_ERR_BUSY;
+            int code = may ? bury_one(k, &k->writes[i].shape, place) : MS_ERR_BUSY;
             if (ms_upkeep_fatal(code))
                 return code;
             k->repaired |= code == 0;
@@ -240,7 +255,7 @@ int ms_upkeep_immutable_key(struct ms_upkeep *u, const struct ms_upkeep_item *it
         code = ms_upkeep_fatal(code) ? code : ms_upkeep_stranger(u, item, &why);
     } else {
         code = gather(k, err);
-        if (!code && k->count)
+        if (!code && k->count && !k->changing)
             code = look_after(k, err);
         if (!code && k->count)
             ms_upkeep_key_done(u, item, end_of(k));

@@ -12,6 +12,7 @@ struct ms_upkeep_key {
     enum ms_own_mark mark;   /* of the item at work: the site's, live first, then soft-deleted */
     struct ms_tomb tomb;     /* the newest seen, of that item; */
     struct ms_tomb tombs[2]; /* of both: live, soft-deleted */
+    bool changing;           /* there is an intent: it is left alone until that is gone */
     bool complete;           /* every member that could have any has answered */
     char sha256[65];         /* "": the key does not say */
     struct ms_upkeep_write *writes;

@@ -254,7 +254,8 @@ unsigned ms_upkeep_kinds(enum ms_layout_kind kind)
 {
     return kind == MS_KIND_MUTABLE
                ? MS_INVENTORY_KIND(MS_OWN_OBJECT)
-               : MS_INVENTORY_KIND(MS_OWN_VALUE) | MS_INVENTORY_KIND(MS_OWN_TOMBSTONE);
+               : MS_INVENTORY_KIND(MS_OWN_VALUE) | MS_INVENTORY_KIND(MS_OWN_TOMBSTONE) |
+                     MS_INVENTORY_KIND(MS_OWN_INTENT);
 }
 
 ms_upkeep_fn ms_upkeep_fn_of(enum ms_layout_kind kind)

@@ -144,6 +144,13 @@ int ms_upkeep_plain_space(struct ms_upkeep *u, const struct ms_layout_space *spa
                           struct ms_view path, struct ms_view after, struct ms_error *err);
 int ms_upkeep_mutable_space(struct ms_upkeep *u, const struct ms_layout_space *space,
                             struct ms_view path, struct ms_view after, struct ms_error *err);
+/* intent_finish.c, upkeep_old.c */
+int ms_upkeep_intents_space(struct ms_upkeep *u, const struct ms_layout_space *space,
+                            struct ms_view path, struct ms_view after, struct ms_error *err);
+int ms_upkeep_tombs_space(struct ms_upkeep *u, const struct ms_layout_space *space,
+                          struct ms_view path, struct ms_view after, struct ms_error *err);
+int ms_upkeep_trash_space(struct ms_upkeep *u, const struct ms_layout_space *space,
+                          struct ms_view path, struct ms_view after, struct ms_error *err);
 int ms_upkeep_immutable_key(struct ms_upkeep *u, const struct ms_upkeep_item *item,
                             struct ms_error *err);
 int ms_upkeep_mutable_key(struct ms_upkeep *u, const struct ms_upkeep_item *item,

@@ -4,6 +4,7 @@
 #include "mstore/value_parts.h"
 
 #include "base/pool.h"
+#include "mstore/intent.h"
 #include "mstore/tombs.h"
 
 #include <stdatomic.h>
@@ -62,9 +63,13 @@ static int repair_run(void *arg)
     struct ms_buf *frames[255];
     unsigned shards = ms_value_shards(&r->home.shape);
     struct ms_tomb tomb = {0};
+    bool changing = false;
     if (r->home.shape.kind == MS_OWN_VALUE &&
         (ms_tombs_look(&r->home.site, &tomb, NULL) || tomb.there))
         return MS_ERR_CONFLICT; /* the value may be older than the deletion: left to scrub */
+    if (r->home.shape.kind == MS_OWN_VALUE &&
+        (ms_intent_look(&r->home.site, &changing, NULL) || changing))
+        return MS_ERR_BUSY; /* its objects are on their way to another name */
     int code = ms_value_encode(&r->home.shape, r->block_size, ms_buf_view(r->value), frames, NULL);
     if (code)
         return code;

@@ -25,8 +25,7 @@ unsigned ms_voters_count(const struct ms_site *site)
     return site->order.targets + (site->order.targets % 2 == 0 && site->order.witnesses);
 }
 
-/* Targets, then the witness. */
-static unsigned voter(const struct ms_site *site, unsigned i)
+unsigned ms_voters_member(const struct ms_site *site, unsigned i)
 {
     return site->order.member[i < site->order.targets ? i : site->order.data];
 }
@@ -36,7 +35,7 @@ static int voter_leg(void *shared, unsigned leg, struct ms_error *err)
     struct ms_voters *v = shared;
     const struct ms_site *site = &v->home->of.site;
     struct ms_member *m = NULL;
-    int code = ms_value_member(site, voter(site, leg), &m, err);
+    int code = ms_value_member(site, ms_voters_member(site, leg), &m, err);
     return code ? code : v->call(v, site, leg, m, err);
 }
 

@@ -17,6 +17,8 @@ struct ms_voters { /* one round; embed it first: the calls share what is around 
 };
 
 unsigned ms_voters_count(const struct ms_site *site);
+/* By its number: targets, then the witness. The layout's index. */
+unsigned ms_voters_member(const struct ms_site *site, unsigned i);
 static inline unsigned ms_voters_majority(const struct ms_site *site)
 {
     return ms_voters_count(site) / 2 + 1;

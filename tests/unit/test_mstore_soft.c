@@ -1,13 +1,15 @@
 /* Soft delete and undelete of immutable keys: no bytes are copied, one of the two items can be read
  * at every moment, an absent member brings neither back, and what a dead client began stands in an
  * intent. And the intent's bytes. */
-#include "mstore/immutable.h"
+#include "mstore/immutable_parts.h"
 #include "mstore/intent.h"
 
 #include "base/cleanup.h"
 #include "base/pool.h"
+#include "base/sim.h"
 #include "base/text.h"
 #include "mstore/tombs.h"
+#include "mstore/upkeep.h"
 #include "mstore/voters.h"
 #include "tests/support/check.h"
 #include "tests/support/fleet.h"
@@ -179,7 +181,7 @@ static void die_after(struct fleet *f, int turned)
              err);
     check_ok(ms_intent_put(&site, &intent, &err), err);
     check_ok(ms_tombs_put(&site, intent.id, &err), err);
-    ms_pool_shutdown();
+    check_ok(ms_sleep(f->clock, 1000000, &err), err); /* on all by now */
     for (unsigned i = 0; i < f->count; i++)
         fleet_each(f, site.order.member[i], "val", turn, &turned);
 }
@@ -267,6 +269,100 @@ static void too_few_members(void **state)
     }
 }
 
+/* ---- what a dead client left ---- */
+
+#define MINUTE (UINT64_C(60) * 1000000000)
+
+static void heal(struct fleet *f)
+{
+    struct ms_upkeep_report *report = NULL;
+    struct ms_error err = {0};
+    check_ok(ms_upkeep_run(NULL, f->roster, MS_UPKEEP_HEAL, NULL, &report, &err), err);
+    ms_upkeep_report_free(report);
+}
+
+struct broken_off {
+    const struct policy *policy;
+    int turned;
+};
+
+static int finish_one(void *arg)
+{
+    const struct broken_off *b = arg;
+    struct fleet f;
+    struct ms_error err = {0};
+    fleet_make(&f, &(struct fleet_options){.members = b->policy->members,
+                                           .policy = b->policy->text,
+                                           .clock = ms_sim_clock()});
+    put(&f, false);
+    check_ok(ms_sleep(f.clock, 100 * 24 * 60 * MINUTE, &err), err);
+    die_after(&f, b->turned);
+    check_ok(ms_sleep(f.clock, 10 * MINUTE, &err), err);
+    heal(&f); /* its client may be at work yet */
+    unsigned intents = fleet_all(&f, "intent");
+    assert_true(intents >= 2);
+    assert_false(load(&f, false, &err) && load(&f, true, &err));
+    check_ok(ms_sleep(f.clock, 15 * MINUTE, &err), err);
+    heal(&f);
+    assert_int_equal(fleet_all(&f, "intent"), 0);
+    assert_int_equal(fleet_all(&f, "trash") + fleet_all(&f, "hint"), 0);
+    assert_int_equal(fleet_all(&f, "val"), b->policy->members);
+    /* whole as one of the two: as the live one when a store would leave as much as was left */
+    struct ms_site site = site_of(&f, false);
+    bool back = b->policy->members - (unsigned)b->turned >= ms_immutable_needs(&site);
+    check_there(&f, back, !back);
+    check_ok(ms_sleep(f.clock, MINUTE, &err), err);
+    fleet_free(&f);
+    return 0;
+}
+
+static void heal_finishes_or_takes_back(void **state)
+{
+    (void)state;
+    EACH(p)
+    for (int turned = 0; turned <= (int)p->members; turned++) {
+        struct broken_off b = {.policy = p, .turned = turned};
+        struct ms_sim_options options = {.seed = 3};
+        struct ms_error err = {0};
+        check_ok(ms_sim_run(&options, finish_one, &b, NULL, &err), err);
+    }
+}
+
+/* On one voter of three: it was never begun, or is done. */
+static int drop_one(void *arg)
+{
+    struct fleet f;
+    struct ms_error err = {0};
+    struct ms_intent intent;
+    (void)arg;
+    fleet_make(&f, &(struct fleet_options){
+                       .members = 3, .policy = "redundancy = copies 3\n", .clock = ms_sim_clock()});
+    put(&f, false);
+    check_ok(ms_sleep(f.clock, 100 * 24 * 60 * MINUTE, &err), err);
+    struct ms_site site = site_of(&f, false);
+    struct ms_write_id id = {1, 77};
+    check_ok(ms_intent_init(&intent, MS_OWN_SOFT_DELETE, id, false, ms_str(""), &err), err);
+    check_ok(ms_intent_put(&site, &intent, &err), err);
+    check_ok(ms_sleep(f.clock, MINUTE, &err), err);
+    fleet_wipe(&f, 0, "intent");
+    fleet_wipe(&f, 1, "intent");
+    check_ok(ms_sleep(f.clock, 30 * MINUTE, &err), err);
+    heal(&f);
+    assert_int_equal(fleet_all(&f, "intent"), 0);
+    check_there(&f, true, false);
+    check_ok(ms_sleep(f.clock, MINUTE, &err), err);
+    fleet_free(&f);
+    return 0;
+}
+
+static void an_intent_of_few_only_goes(void **state)
+{
+    (void)state;
+    struct ms_sim_options options = {.seed = 3};
+    struct ms_error err = {0};
+    check_ok(ms_sim_run(&options, drop_one, NULL, NULL, &err), err);
+}
+
 /* ---- bytes ---- */
 
 static struct ms_buf *golden(void)
@@ -320,9 +416,14 @@ static void intent_bytes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(there_and_back),  cmocka_unit_test(two_items_of_one_key),
-        cmocka_unit_test(never_neither),   cmocka_unit_test(a_returning_member_shows_nothing_old),
-        cmocka_unit_test(too_few_members), cmocka_unit_test(intent_bytes),
+        cmocka_unit_test(there_and_back),
+        cmocka_unit_test(two_items_of_one_key),
+        cmocka_unit_test(never_neither),
+        cmocka_unit_test(a_returning_member_shows_nothing_old),
+        cmocka_unit_test(too_few_members),
+        cmocka_unit_test(heal_finishes_or_takes_back),
+        cmocka_unit_test(an_intent_of_few_only_goes),
+        cmocka_unit_test(intent_bytes),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     ms_pool_shutdown();

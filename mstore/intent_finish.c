@@ -1,0 +1,226 @@
+/* mstore/intent_finish.c - a step of upkeep: what clients that died had begun is finished, or taken
+ * back, whichever destroys nothing:
+ *
+ *     soft delete, undelete of an immutable key    only names are changed. As much as a store
+ *         leaves is there still, or again: taken back. Else finished.
+ *     renames, moves of plain keys                 both items are there and equal: done once more,
+ *         to its end. They differ, or only one is there: nothing (any more) to be done.
+ *
+ * An intent is taken up when it has been there for 20 minutes, so that nobody is at work on it; one
+ * that less than a majority can have only goes. */
+#include "mstore/immutable_parts.h"
+#include "mstore/intent.h"
+#include "mstore/kind.h"
+#include "mstore/upkeep_parts.h"
+#include "mstore/voters.h"
+
+#include "base/cleanup.h"
+#include "base/hash.h"
+#include "base/text.h"
+
+#include <stdlib.h>
+
+struct work {
+    struct ms_upkeep *u;
+    const struct ms_upkeep_item *item;
+    struct ms_upkeep_site at;
+    struct ms_intent intent;
+};
+
+/* ---- immutable keys ---- */
+
+/* So many objects of one write, and nobody was silent. */
+static int count_objects(const struct ms_site *site, size_t *most, struct ms_error *err)
+{
+    struct ms_value_finding f = {0};
+    int code = ms_value_find(site, 0, true, &f, err);
+    *most = 0;
+    if (!code && f.answered < site->order.data)
+        code = ms_error_set(err, f.why.code ? f.why.code : MS_ERR_CONNECTION, "%s", f.why.text);
+    for (size_t i = 0; i < f.count && !code; i++) {
+        size_t count = 0;
+        for (size_t p = 0; p < f.writes[i].count; p++)
+            count += !f.writes[i].places[p].other;
+        *most = count > *most ? count : *most;
+    }
+    ms_value_finding_fini(&f);
+    return code;
+}
+
+static int finish_turn(struct work *w, struct ms_error *err)
+{
+    struct ms_site from = w->at.site, to = w->at.site;
+    size_t before = 0, behind = 0, needs = ms_immutable_needs(&from);
+    from.deleted = w->intent.op == MS_OWN_UNDELETE;
+    to.deleted = !from.deleted;
+    int code = count_objects(&from, &before, err);
+    if (!code)
+        code = count_objects(&to, &behind, err);
+    if (code || !before || (before >= needs && behind >= needs))
+        return code;
+    if (before < needs)
+        return ms_immutable_turn(&from, w->intent.id, err);
+    return behind ? ms_immutable_turn(&to, w->intent.id, err) : 0;
+}
+
+/* ---- renames, plain keys ---- */
+
+struct ends {
+    enum ms_move how;
+    struct ms_item_ref from, to;
+};
+
+static void find_ends(const struct work *w, struct ends *e)
+{
+    struct ms_view whole = {w->at.whole,
+                            (w->item->path.size ? w->item->path.size + 1 : 0) + w->item->key.size};
+    enum ms_own_op op = w->intent.op;
+    e->how = op == MS_OWN_RENAME     ? MS_MOVE_RENAME
+             : op == MS_OWN_UNDELETE ? MS_MOVE_UNDELETE
+                                     : MS_MOVE_SOFT_DELETE;
+    e->from = e->to = (struct ms_item_ref){.key = whole};
+    e->from.deleted = op == MS_OWN_RENAME ? w->intent.deleted : op == MS_OWN_UNDELETE;
+    e->to.deleted = op == MS_OWN_RENAME ? w->intent.deleted : op == MS_OWN_SOFT_DELETE;
+    if (op == MS_OWN_RENAME)
+        e->to.key = ms_view(w->intent.new_key, w->intent.new_size);
+}
+
+/* *equal: both are there, with the same bytes. */
+static int compare(struct ms_store *s, const struct ends *e, bool *equal, struct ms_error *err)
+{
+    char one[MS_HASH_HEX_MAX], two[MS_HASH_HEX_MAX];
+    *equal = false;
+    int code = s->ops->hash(s, e->from, "sha256", one, sizeof one, err);
+    if (!code)
+        code = s->ops->hash(s, e->to, "sha256", two, sizeof two, err);
+    *equal = !code && strcmp(one, two) == 0;
+    return code == MS_ERR_NOT_FOUND ? 0 : code;
+}
+
+static int finish_move(struct work *w, struct ms_error *err)
+{
+    struct ms_store *s = &w->u->self->base;
+    struct ends e;
+    bool equal = false;
+    find_ends(w, &e);
+    int code = compare(s, &e, &equal, err);
+    if (!code && equal)
+        code = ms_self_move_on(s, e.how, e.from, e.to, err);
+    if (code == MS_ERR_EXISTS) /* undelete: the live item is equal */
+        code = s->ops->remove(s, e.from, err);
+    return code == MS_ERR_NOT_FOUND ? 0 : code;
+}
+
+/* ---- one intent ---- */
+
+static bool same(const struct ms_object *a, const struct ms_object *b)
+{
+    return a->name.op == b->name.op && ms_write_id_compare(&a->name.id, &b->name.id) == 0;
+}
+
+enum state { BEGUN, YOUNG, UNKNOWN, IDLE };
+
+/* Of the intent that object i of the item belongs to. */
+static enum state state_of(struct work *w, const struct ms_object *o)
+{
+    const struct ms_site *site = &w->at.site;
+    unsigned hold = 0, silent = 0;
+    for (unsigned v = 0; v < ms_voters_count(site); v++) {
+        unsigned member = ms_voters_member(site, v);
+        silent += w->item->silent[member];
+        for (size_t i = 0; i < w->item->count; i++) {
+            const struct ms_object *other = &w->item->objects[i];
+            if (other->member != member || !same(other, o))
+                continue;
+            hold++;
+            if (!ms_age_is(&w->u->ages, w->u->roster, member, &other->name, other->mtime_ns,
+                           MS_WORK_NS))
+                return YOUNG;
+        }
+    }
+    unsigned needs = ms_intent_needs(site);
+    return hold >= needs ? BEGUN : hold + silent >= needs ? UNKNOWN : IDLE;
+}
+
+static int read_intent(struct work *w, const struct ms_object *o, struct ms_error *err)
+{
+    struct ms_own_name own = ms_intent_name(&w->at.site, o->name.op, o->name.id);
+    MS_AUTO_BUF struct ms_buf *text = NULL;
+    struct ms_name name;
+    int code = ms_own_format(&own, 0, &name, err);
+    if (!code)
+        code = ms_member_load(w->u->roster->members[o->member], ms_name_view(&name), 0,
+                              MS_INTENT_TEXT_MAX + 1, &text, NULL, err);
+    w->intent = (struct ms_intent){.op = o->name.op, .id = o->name.id};
+    return code ? code : ms_intent_parse(ms_buf_view(text), &w->intent, err);
+}
+
+static bool is_turn(const struct work *w)
+{
+    return w->at.site.space->kind == MS_KIND_IMMUTABLE && w->intent.op != MS_OWN_RENAME;
+}
+
+static int finish(struct work *w, const struct ms_object *o, struct ms_error *err)
+{
+    int code = read_intent(w, o, err);
+    if (!code && !is_turn(w) && (w->intent.op == MS_OWN_DELETE || !w->u->self))
+        return ms_error_set(err, MS_ERR_UNSUPPORTED, "nobody here can finish it");
+    if (!code)
+        code = is_turn(w) ? finish_turn(w, err) : finish_move(w, err);
+    return code ? code : ms_intent_drop(&w->at.site, o->name.op, o->name.id, err);
+}
+
+static const char *op_name(enum ms_own_op op)
+{
+    return op == MS_OWN_RENAME ? "rename" : op == MS_OWN_UNDELETE ? "undelete" : "soft delete";
+}
+
+static int look_at_intent(struct work *w, const struct ms_object *o, struct ms_error *err)
+{
+    struct ms_error why = {0};
+    enum state state = state_of(w, o);
+    const char *op = op_name(o->name.op);
+    int code = 0;
+    if (state == YOUNG)
+        return 0;
+    if (state == UNKNOWN || !ms_upkeep_may_write(w->u)) {
+        ms_upkeep_found(w->u, state == UNKNOWN ? MS_FIND_UNJUDGED : MS_FIND_DEBRIS, o->member,
+                        w->item->path, w->item->key, false, "a %s was broken off", op);
+        return 0;
+    }
+    if (state == BEGUN)
+        code = finish(w, o, &why);
+    else
+        code = ms_intent_drop(&w->at.site, o->name.op, o->name.id, &why);
+    if (ms_upkeep_fatal(code))
+        return ms_error_set(err, code, "%s", why.text);
+    ms_upkeep_found(w->u, code ? MS_FIND_FAILED : MS_FIND_DEBRIS, o->member, w->item->path,
+                    w->item->key, !code, "a %s was broken off%s%s", op, code ? ": " : "", why.text);
+    return 0;
+}
+
+static int finish_key(struct ms_upkeep *u, const struct ms_upkeep_item *item, struct ms_error *err)
+{
+    struct work *w = calloc(1, sizeof *w);
+    if (!w)
+        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for an intent");
+    w->u = u;
+    w->item = item;
+    int code = 0;
+    bool there = !ms_upkeep_site_of(u, item->path, item->key, &w->at, NULL);
+    for (size_t i = 0; i < item->count && there && !code; i++) {
+        bool first = true;
+        for (size_t j = 0; j < i; j++)
+            first = first && !same(&item->objects[j], &item->objects[i]);
+        if (first)
+            code = look_at_intent(w, &item->objects[i], err);
+    }
+    free(w);
+    return code;
+}
+
+int ms_upkeep_intents_space(struct ms_upkeep *u, const struct ms_layout_space *space,
+                            struct ms_view path, struct ms_view after, struct ms_error *err)
+{
+    return ms_upkeep_keys(u, space, path, after, MS_INVENTORY_KIND(MS_OWN_INTENT), finish_key, err);
+}

@@ -1,0 +1,78 @@
+/* mstore/trash.c - see mstore/trash.h. */
+#include "mstore/trash.h"
+
+#include "mstore/age.h"
+#include "mstore/immutable_parts.h"
+#include "mstore/value_parts.h"
+
+static int64_t later(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* The trash's name for the object; its time is the member's or ours. */
+static int trash_name(const struct ms_site *site, const struct ms_value_shape *shape,
+                      struct ms_member *m, unsigned shard, struct ms_name *out,
+                      struct ms_error *err)
+{
+    struct ms_own_name own = {.kind = MS_OWN_TRASH,
+                              .store = site->roster->layout->uuid,
+                              .space = site->space_path,
+                              .key = site->key,
+                              .level = site->level,
+                              .id = shape->id,
+                              .size = shape->named_size,
+                              .mark = shape->mark,
+                              .k = shape->k,
+                              .m = shape->m,
+                              .index = shard};
+    int64_t theirs = 0;
+    int code = ms_age_now(m, &own, &theirs, err);
+    if (code)
+        return code;
+    int64_t now_ns = later(later(theirs, ms_clock_wall(site->roster->clock)), 0);
+    own.time = (uint64_t)now_ns / MS_SECOND;
+    return ms_own_format(&own, 0, out, err);
+}
+
+int ms_trash_put(const struct ms_site *site, const struct ms_value_shape *shape, unsigned member,
+                 unsigned shard, struct ms_name *where, struct ms_error *err)
+{
+    struct ms_member *m = NULL;
+    struct ms_name name;
+    int code = ms_value_member(site, member, &m, err);
+    if (!code)
+        code = ms_value_name(site, shape, shard, &name, err);
+    if (!code)
+        code = trash_name(site, shape, m, shard, where, err);
+    return code ? code : ms_member_move(m, ms_name_view(&name), ms_name_view(where), NULL, err);
+}
+
+/* The item was deleted, and has not been stored again since. NOT_FOUND: so it is. */
+static int look_again(const struct ms_site *site, struct ms_error *err)
+{
+    struct ms_value_finding f = {0};
+    int code = ms_value_find(site, 0, true, &f, err);
+    if (!code)
+        code = f.count ? ms_immutable_alive(site, &f, err) : ms_immutable_judge(site, &f, err);
+    ms_value_finding_fini(&f);
+    return code;
+}
+
+int ms_trash_bury(const struct ms_site *site, const struct ms_value_shape *shape, unsigned member,
+                  unsigned shard, bool *buried, struct ms_error *err)
+{
+    struct ms_name where, name;
+    struct ms_member *m = NULL;
+    *buried = false;
+    int code = ms_trash_put(site, shape, member, shard, &where, err);
+    if (code)
+        return code;
+    *buried = look_again(site, NULL) == MS_ERR_NOT_FOUND;
+    if (*buried)
+        return 0;
+    code = ms_value_member(site, member, &m, err);
+    if (!code)
+        code = ms_value_name(site, shape, shard, &name, err);
+    return code ? code : ms_member_move(m, ms_name_view(&where), ms_name_view(&name), NULL, err);
+}
