@@ -255,7 +255,7 @@ static int run_all(struct ms_upkeep *u, struct ms_error *err)
     return code;
 }
 
-#define JOBS_DEFAULT 8
+#define JOBS_DEFAULT 16
 
 int ms_upkeep_run(struct ms_self *self, struct ms_roster *roster, enum ms_upkeep_task task,
                   const struct ms_upkeep_options *options, struct ms_upkeep_report **out,

@@ -128,7 +128,7 @@ struct ms_upkeep_options {
     bool dry_run;              /* heal, rebalance: only say what would be done */
     uint32_t sample_ppm;       /* scrub: so many keys in a million; 0: all */
     uint64_t bytes_per_second; /* read and written; 0: no limit */
-    unsigned jobs;             /* keys at once; 0: 8 */
+    unsigned jobs;             /* keys at once; 0: 16 */
     bool from_start;           /* do not go on where an earlier run was interrupted */
     /* May be NULL; called by any thread, one at a time. */
     void (*progress)(void *ctx, const struct ms_upkeep_progress *progress);

@@ -28,11 +28,20 @@ static void tell_progress(void *ctx, const struct ms_upkeep_progress *p)
     t->bytes = p->bytes;
 }
 
+/* What every run after an absence or a change of members finds by the thousand, and is done with.
+ */
+static bool is_routine(const struct ms_upkeep_finding *f)
+{
+    return f->fixed && (f->find == MS_FIND_WANTING || f->find == MS_FIND_SURPLUS);
+}
+
 /* One line each: WHAT MEMBER NAMESPACE/KEY: sentence. */
 static void tell_finding(void *ctx, const struct ms_upkeep_finding *f)
 {
     struct ms_telling *t = ctx;
     char line[1024];
+    if (!t->cli->verbose && is_routine(f))
+        return;
     if (t->cli->json || (t->findings++ >= SHOWN_MOST && !t->cli->verbose))
         return;
     snprintf(line, sizeof line, "%-8s %-12s %s%s%s%s%s%s", ms_upkeep_find_name(f->find),

@@ -216,11 +216,10 @@ const struct ms_command ms_commands[] = {
      "  mstore plan home.conf --value-size 64k --write-price 0.005 --read-price 0.0004 --json\n",
      plan_options, 1, 1, ms_cmd_plan},
     {"scrub", "FILE.conf", "Look for what is missing or damaged in a store of many",
-     "Compares what all members list: copies and shards that are missing, superfluous, of a wrong\n"
-     "size, older versions, leftovers. --deep also reads all of it. Nothing is changed. The first\n"
-     "20 findings are shown; --verbose shows all. Exit status 7 when something is not as it "
-     "should\n"
-     "be, 5 when a member did not answer. An interrupted run is gone on with by the next one.\n",
+     "Compares what all members list: copies and shards that are missing, superfluous, of a\n"
+     "wrong size, older versions, leftovers. --deep also reads all of it. Nothing is changed. The\n"
+     "first 20 findings are shown; --verbose shows all. Exit status 7 when something is not as it\n"
+     "should be, 5 when a member did not answer. The next run goes on where one was interrupted.\n",
      "  mstore scrub home.conf\n"
      "  mstore scrub home.conf --deep --bandwidth 50mbit\n"
      "  mstore scrub home.conf --deep --sample 5% --namespace data --json\n",
@@ -228,10 +227,9 @@ const struct ms_command ms_commands[] = {
     {"heal", "FILE.conf", "Put right what is missing or damaged in a store of many",
      "Writes missing and damaged copies and shards from good ones, finishes deletions, removes\n"
      "leftovers. What contradicts itself is set aside, not destroyed. Run it after a member was\n"
-     "away, or has lost its data and is there again, empty, under its mark. Exit status 7 when\n"
-     "something is left, 5 when a member did not answer. An interrupted run is gone on with by "
-     "the\n"
-     "next one.\n",
+     "away, or has lost its data and is there again, empty, under its mark. What was missing or\n"
+     "superfluous and is put right is listed with --verbose alone. Exit status 7 when something\n"
+     "is left, 5 when a member did not answer. The next run goes on where one was interrupted.\n",
      "  mstore heal home.conf\n"
      "  mstore heal home.conf --dry-run\n"
      "  mstore heal home.conf --deep --bandwidth 50mbit\n",

@@ -46,6 +46,7 @@ static const char statuses[] =
     "  4    the store, the item or the file already exists\n"
     "  5    the storage could not be reached, or not in time; it may work a moment later\n"
     "  6    the storage does not accept the login, or is not trusted (host key, certificate)\n"
+    "  7    something is not as it should be (scrub, heal, rebalance, drain, replace)\n"
     "  130  interrupted (Ctrl-C); what was done so far is whole\n";
 
 static void print_general(void)
