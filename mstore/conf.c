@@ -4,6 +4,7 @@
 
 #include "backends/secret.h"
 #include "base/private_file.h"
+#include "base/text.h"
 
 #include <mstore/backend.h>
 #include <stdlib.h>
@@ -35,6 +36,11 @@ const char *ms_mconf_url(const struct ms_mconf *c, const char *member)
     return NULL;
 }
 
+bool ms_mconf_is_path(const char *url)
+{
+    return !strchr(url, ':') && ms_ends_with(ms_str(url), ms_str(".conf"));
+}
+
 /* ---- keys of the file's own ---- */
 
 static int no_memory(struct ms_error *err)
@@ -56,8 +62,8 @@ static int find_secret(struct ms_mconf *c, const struct ms_ini_entry *e, struct 
 static int set_url(struct ms_mconf *c, size_t member, const struct ms_ini_entry *e,
                    struct ms_error *err)
 {
-    struct ms_url *url;
-    int code = ms_url_parse(e->value, &url, err);
+    struct ms_url *url = NULL;
+    int code = ms_mconf_is_path(e->value) ? 0 : ms_url_parse(e->value, &url, err);
     if (code)
         return code;
     ms_url_free(url);

@@ -31,6 +31,9 @@ int ms_mconf_parse(struct ms_view text, const char *source, struct ms_mconf **ou
 /* The same from a file; also refuses one with secrets that others have any right to. */
 int ms_mconf_load(const char *path, struct ms_mconf **out, struct ms_error *err) MS_MUST_CHECK;
 void ms_mconf_free(struct ms_mconf *conf); /* wipes secrets */
+/* Whether a member's url, or a command's argument, is such a file's path ("home.conf") and no URL:
+ * a store of many members. */
+bool ms_mconf_is_path(const char *url);
 /* The URL of the member of that name; NULL: the file has none. */
 const char *ms_mconf_url(const struct ms_mconf *conf, const char *member);
 

@@ -128,8 +128,11 @@ int ms_self_create(struct ms_store *s, struct ms_error *err)
 
 /* ---- open ---- */
 
+/* That nothing is there is no sickness: a create may follow at once. */
 static int no_store(struct ms_self *self, struct ms_error *err)
 {
+    for (size_t i = 0; i < self->conf->shared->member_count; i++)
+        ms_member_forgive(self->members[i]);
     return ms_error_set(err, MS_ERR_NO_STORE,
                         "the store of %s does not exist: run mstore create %s", self->base.url,
                         self->base.url);

@@ -1,14 +1,19 @@
-/* mstore/from_file.c - from a configuration file to a closed MStore. */
+/* mstore/from_file.c - from a configuration file to a closed MStore, and to those that are its
+ * members. */
 #include "mstore/self.h"
 
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "mstore/store_backend.h"
 #include "store/options.h"
 
+#include <errno.h>
 #include <mstore/emulator.h>
 #include <mstore/multi.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 
 static uint64_t seed_of(const struct ms_mstore_options *o)
 {
@@ -18,11 +23,102 @@ static uint64_t seed_of(const struct ms_mstore_options *o)
     return seed;
 }
 
-static int make_backend(const char *text, const struct ms_mstore_options *o,
-                        const struct ms_backend_env *env, struct ms_backend **out,
-                        struct ms_error *err)
+/* The files on the way to this one: each is a member's of the one above. */
+struct chain {
+    const struct chain *above; /* NULL: the first */
+    const char *path;
+    const struct ms_mconf *conf;
+    dev_t device;
+    ino_t inode;
+    unsigned depth;
+};
+#define DEPTH_MAX 8
+
+static int new_from_file(const char *path, const struct chain *above,
+                         const struct ms_mstore_options *o, struct ms_store **out,
+                         struct ms_error *err);
+
+/* ---- a store of many as a member ---- */
+
+/* Of an MStore, for mstore/store_backend.h: all its keys are in one namespace whose values may be
+ * overwritten. */
+static int fits(struct ms_store *s, struct ms_error *err)
+{
+    struct ms_self *self = ms_self_of(s);
+    MS_AUTO_ROSTER struct ms_roster *r = s->state ? ms_self_roster(self) : NULL;
+    const struct ms_layout *l = r ? r->layout : self->conf->shared;
+    const struct ms_layout_space *root = l->space_count ? ms_layout_space(l, ms_str("")) : NULL;
+    if (!l->space_count && !r) /* its members say, when it is opened */
+        return 0;
+    if (root && l->space_count == 1 && root->kind != MS_KIND_IMMUTABLE &&
+        root->names == MS_NAMES_BYTES)
+        return 0;
+    return ms_error_set(err, MS_ERR_CONFIG,
+                        "%s cannot be a member of another store: that needs [namespace] as its "
+                        "only one, of kind mutable or plain, with names = bytes",
+                        s->url);
+}
+
+/* Relative to the folder of the file that it stands in. */
+static char *path_beside(const char *file, const char *path)
+{
+    const char *slash = strrchr(file, '/');
+    char *out = NULL;
+    if (path[0] == '/' || !slash)
+        return strdup(path);
+    return asprintf(&out, "%.*s/%s", (int)(slash - file), file, path) < 0 ? NULL : out;
+}
+
+static int make_nested(const char *text, const struct chain *chain,
+                       const struct ms_mstore_options *o, struct ms_backend **out,
+                       struct ms_error *err)
+{
+    struct ms_store *inner = NULL;
+    MS_AUTO_FREE char *path = path_beside(chain->path, text);
+    if (!path)
+        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for %s", text);
+    int code = new_from_file(path, chain, o, &inner, err);
+    if (code)
+        return code;
+    code = fits(inner, err); /* before any member is touched */
+    if (code) {
+        ms_store_free(inner);
+        return code;
+    }
+    return ms_store_backend_new(inner, fits, out, err);
+}
+
+/* A store inside itself would ask itself for ever; with one key two would take each other's objects
+ * for their own. */
+static int check_chain(const struct chain *c, struct ms_error *err)
+{
+    if (c->depth > DEPTH_MAX)
+        return ms_error_set(err, MS_ERR_CONFIG, "%s: stores are within stores more than %d deep",
+                            c->path, DEPTH_MAX);
+    for (const struct chain *up = c->above; up; up = up->above) {
+        if (up->device == c->device && up->inode == c->inode)
+            return ms_error_set(err, MS_ERR_CONFIG,
+                                "%s: a store cannot be a member of itself, also not through others",
+                                c->path);
+        if (up->conf->has_key && c->conf->has_key &&
+            memcmp(&up->conf->key, &c->conf->key, sizeof c->conf->key) == 0)
+            return ms_error_set(err, MS_ERR_CONFIG,
+                                "%s and %s have the same key: give each its own (openssl rand -hex "
+                                "32)",
+                                up->path, c->path);
+    }
+    return 0;
+}
+
+/* ---- members ---- */
+
+static int make_backend(const char *text, const struct chain *chain,
+                        const struct ms_mstore_options *o, const struct ms_backend_env *env,
+                        struct ms_backend **out, struct ms_error *err)
 {
     struct ms_url *url;
+    if (ms_mconf_is_path(text))
+        return make_nested(text, chain, o, out, err);
     int code = ms_url_parse(text, &url, err);
     if (code)
         return code;
@@ -31,19 +127,35 @@ static int make_backend(const char *text, const struct ms_mstore_options *o,
     return code;
 }
 
-static int make_backends(const struct ms_mconf *conf, const struct ms_mstore_options *o,
+static int make_backends(const struct chain *chain, const struct ms_mstore_options *o,
                          uint64_t seed, struct ms_backend **backends, struct ms_error *err)
 {
+    const struct ms_mconf *conf = chain->conf;
     int code = 0;
     for (size_t i = 0; i < conf->shared->member_count && !code; i++) {
         struct ms_backend_env env = {.clock = o->clock, .seed = seed + i + 1};
-        code = make_backend(conf->urls[i], o, &env, &backends[i], err);
+        code = make_backend(conf->urls[i], chain, o, &env, &backends[i], err);
         if (code)
             code = ms_error_prefix(err, code, "member %s", conf->shared->members[i].name);
     }
     for (size_t i = 0; i < conf->shared->member_count && code; i++)
         ms_backend_free(backends[i]);
     return code;
+}
+
+static int chain_of(const char *path, const struct chain *above, const struct ms_mconf *conf,
+                    struct chain *out, struct ms_error *err)
+{
+    struct stat st;
+    if (stat(path, &st) != 0)
+        return ms_error_errno(err, errno, "look at %s", path);
+    *out = (struct chain){.above = above,
+                          .path = path,
+                          .conf = conf,
+                          .device = st.st_dev,
+                          .inode = st.st_ino,
+                          .depth = above ? above->depth + 1 : 0};
+    return check_chain(out, err);
 }
 
 /* ---- members that come later ---- */
@@ -65,14 +177,17 @@ static int find_member(void *ctx, const char *name, struct ms_backend **out, str
 {
     struct finder *f = ctx;
     struct ms_mconf *conf;
+    struct chain chain;
     int code = ms_mconf_load(f->path, &conf, err);
     if (code)
         return code;
     const char *url = ms_mconf_url(conf, name);
     struct ms_backend_env env = {.clock = f->options.clock,
                                  .seed = f->seed + MS_MEMBERS_MAX + conf->shared->member_count};
-    code = url ? make_backend(url, &f->options, &env, out, err)
-               : ms_error_set(err, MS_ERR_NOT_FOUND, "%s has no [member %s]", f->path, name);
+    code = chain_of(f->path, NULL, conf, &chain, err);
+    if (!code)
+        code = url ? make_backend(url, &chain, &f->options, &env, out, err)
+                   : ms_error_set(err, MS_ERR_NOT_FOUND, "%s has no [member %s]", f->path, name);
     ms_mconf_free(conf);
     return code == 0 || !url ? code : ms_error_prefix(err, code, "member %s", name);
 }
@@ -87,7 +202,7 @@ static struct finder *finder_new(const char *path, const struct ms_mstore_option
         return NULL;
     }
     *f = (struct finder){.path = copy, .options = *o, .seed = seed};
-    f->options.state_folder = NULL;
+    f->options.state_folder = o->state_folder && !*o->state_folder ? "" : NULL;
     return f;
 }
 
@@ -99,42 +214,53 @@ static int lease_of(const struct ms_mstore_options *o, uint64_t *out, struct ms_
     return lease ? ms_parse_duration(lease, "MSTORE_LEASE", out, err) : 0;
 }
 
-int ms_mstore_new(const char *path, const struct ms_mstore_options *options, struct ms_store **out,
-                  struct ms_error *err)
+/* o is complete. */
+static int new_from_file(const char *path, const struct chain *above,
+                         const struct ms_mstore_options *o, struct ms_store **out,
+                         struct ms_error *err)
 {
-    struct ms_mstore_options o = MS_COMPLETE(ms_mstore_options, MS_MSTORE_OPTIONS_INIT, options);
     struct ms_mconf *conf;
+    struct chain chain;
     uint64_t lease_ns;
-    int code = lease_of(&o, &lease_ns, err);
+    int code = lease_of(o, &lease_ns, err);
     if (!code)
         code = ms_mconf_load(path, &conf, err);
     if (code)
         return code;
-    if (!o.clock)
-        o.clock = ms_clock_real();
-    uint64_t seed = seed_of(&o);
+    uint64_t seed = seed_of(o);
     MS_AUTO_FREE struct ms_backend **backends =
         calloc(conf->shared->member_count + 1, sizeof(struct ms_backend *));
-    struct finder *finder = finder_new(path, &o, seed);
+    struct finder *finder = finder_new(path, o, seed);
     code = backends && finder
-               ? make_backends(conf, &o, seed, backends, err)
+               ? chain_of(path, above, conf, &chain, err)
                : ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for the members of %s", path);
+    if (!code)
+        code = make_backends(&chain, o, seed, backends, err);
     if (code) {
         if (finder)
             finder_free(finder);
         ms_mconf_free(conf);
         return code;
     }
-    struct ms_self_options self = {.clock = o.clock,
+    struct ms_self_options self = {.clock = o->clock,
                                    .seed = seed,
-                                   .jobs = o.jobs,
+                                   .jobs = o->jobs,
                                    .name = path,
-                                   .state_folder = o.state_folder,
+                                   .state_folder = o->state_folder,
                                    .lease_ns = lease_ns,
                                    .find_member = find_member,
                                    .find_ctx = finder,
                                    .find_free = finder_free};
     return ms_self_new(conf, backends, &self, out, err);
+}
+
+int ms_mstore_new(const char *path, const struct ms_mstore_options *options, struct ms_store **out,
+                  struct ms_error *err)
+{
+    struct ms_mstore_options o = MS_COMPLETE(ms_mstore_options, MS_MSTORE_OPTIONS_INIT, options);
+    if (!o.clock)
+        o.clock = ms_clock_real();
+    return new_from_file(path, NULL, &o, out, err);
 }
 
 int ms_mstore_open(const char *path, const struct ms_mstore_options *options, struct ms_store **out,

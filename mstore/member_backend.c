@@ -2,6 +2,8 @@
  * generic fallbacks over the others. */
 #include "mstore/member_backend.h"
 
+#include "base/text.h"
+
 #include <stdlib.h>
 
 struct face {
@@ -73,9 +75,22 @@ static int face_remove(struct ms_backend *b, struct ms_view name, struct ms_erro
     return ms_member_delete(member_of(b), name, err);
 }
 
+/* Where the storage cannot move only if absent (an undelete asks for it), it is looked first: exact
+ * as long as one client at a time writes the key, which is what kind plain is for. */
 static int face_move(struct ms_backend *b, struct ms_view from, struct ms_view to,
                      const struct ms_precondition *pre, struct ms_error *err)
 {
+    static const struct ms_precondition always = {.kind = MS_ALWAYS};
+    struct ms_info there = {0};
+    struct ms_capabilities can;
+    int code = pre->kind == MS_IF_ABSENT ? ms_member_info(member_of(b), to, &there, err) : 0;
+    if (code)
+        return code;
+    if (there.exists)
+        return ms_error_set(err, MS_ERR_EXISTS, "%s: %s already exists", b->url, MS_SHOW(to));
+    ms_member_capabilities(member_of(b), &can);
+    if (pre->kind == MS_IF_ABSENT && !(can.flags & MS_CAP_MOVE_IF_ABSENT))
+        pre = &always;
     return ms_member_move(member_of(b), from, to, pre, err);
 }
 

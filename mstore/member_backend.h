@@ -1,7 +1,8 @@
 /* mstore/member_backend.h - a member with the face of a backend: for a Store that keeps a
  * namespace's values on it as they are (kind plain). Opening and closing it do nothing: the member
  * is opened by the first call that needs it. It claims every capability; what the storage lacks,
- * its calls answer with UNSUPPORTED. Any thread. */
+ * its calls answer with UNSUPPORTED, but for a move only if absent: it is looked first then. Any
+ * thread. */
 #ifndef MSTORE_MEMBER_BACKEND_H
 #define MSTORE_MEMBER_BACKEND_H
 

@@ -24,9 +24,13 @@ int ms_write_id_compare(const struct ms_write_id *a, const struct ms_write_id *b
     return a->writer < b->writer ? -1 : a->writer > b->writer;
 }
 
-bool ms_own_reserved(struct ms_view name)
+bool ms_own_reserved(struct ms_view name, const struct ms_uuid *store)
 {
-    return ms_starts_with(name, ms_str(PREFIX));
+    char own[PREFIX_SIZE + MS_UUID_HEX] = PREFIX;
+    ms_hex_encode(own + PREFIX_SIZE, store->bytes, sizeof store->bytes);
+    struct ms_view prefix = ms_str(own);
+    return ms_starts_with(name, prefix) &&
+           (name.size == prefix.size || name.data[prefix.size] == '/');
 }
 
 /* ---- writing ---- */

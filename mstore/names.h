@@ -97,7 +97,8 @@ int ms_own_begin(const struct ms_own_name *name, char out[MS_OWN_BEGIN_MAX], siz
 size_t ms_own_piece(enum ms_own_kind kind);
 /* False: not what ms_own_format writes (somebody else's, or a later version's). */
 bool ms_own_parse(struct ms_view text, struct ms_own_parsed *out) MS_MUST_CHECK;
-/* Begins like the name of an object of any MStore: no user's key may. */
-bool ms_own_reserved(struct ms_view name);
+/* Begins like the name of an object of this MStore's own: no user's key may. Other MStores' may,
+ * which keep theirs in this one. */
+bool ms_own_reserved(struct ms_view name, const struct ms_uuid *store);
 
 #endif

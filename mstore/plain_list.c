@@ -26,7 +26,7 @@ static int lister_next(struct ms_store_lister *base, const struct ms_item **out,
         return 0;
     do
         code = ms_store_lister_next(l->merged, out, err);
-    while (!code && *out && ms_own_reserved((*out)->key));
+    while (!code && *out && ms_own_reserved((*out)->key, &l->roster->layout->uuid));
     if (!code && *out)
         l->given++;
     base->skipped = ms_store_lister_skipped(l->merged);

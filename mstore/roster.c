@@ -215,9 +215,9 @@ int ms_site_of(struct ms_roster *r, struct ms_view whole, bool deleted, struct m
     int code = ms_key_parse(r->names, whole, deleted, &key, err);
     if (code)
         return code;
-    if (ms_own_reserved(whole))
+    if (ms_own_reserved(whole, &r->layout->uuid))
         return ms_error_set(err, MS_ERR_NAME,
-                            "%s: names that begin with \"mstore-\" are the store's own",
+                            "%s: names in \"mstore-\" and the store's UUID are the store's own",
                             MS_SHOW(whole));
     out->roster = r;
     out->space = ms_layout_space(r->layout, key.space);

@@ -126,7 +126,7 @@ static int take_item(struct batch *b, const struct ms_store_lister *merged,
 static bool is_ours(const struct batch *b, struct ms_view key)
 {
     struct ms_upkeep_site at;
-    if (!b->path.size && ms_own_reserved(key))
+    if (!b->path.size && ms_own_reserved(key, &b->u->roster->layout->uuid))
         return false;
     return ms_upkeep_site_of(b->u, b->path, key, &at, NULL) == 0 && at.site.space == b->space;
 }

@@ -20,14 +20,33 @@ struct ms_namespace fixture_namespace(void)
     return ns;
 }
 
+/* Another MStore, which is the first member of home.conf. */
+static void write_inner(void)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/inner.conf", fx.folder);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    fprintf(f, "[mstore]\nkey = %064d\n", 8);
+    for (int i = 1; i <= 3; i++)
+        fprintf(f, "[member i%d]\nurl = file://%s/inner%d?sync=none\n", i, fx.folder, i);
+    fprintf(f, "[namespace]\nnames = bytes\n%s", fx.kind->inner);
+    fchmod(fileno(f), 0600);
+    fclose(f);
+}
+
 static struct ms_store *fixture_mstore(void)
 {
     char path[128];
     snprintf(path, sizeof path, "%s/home.conf", fx.folder);
     FILE *f = fopen(path, "w");
     assert_non_null(f);
+    if (fx.kind->inner)
+        write_inner();
     fprintf(f, "[mstore]\nkey = %064d\n", 7);
-    for (int i = 1; i <= 3; i++)
+    if (fx.kind->inner)
+        fprintf(f, "[member m1]\nurl = inner.conf\n");
+    for (int i = fx.kind->inner ? 2 : 1; i <= 3; i++)
         fprintf(f, "[member m%d]\nurl = file://%s/store%d?sync=none\n", i, fx.folder, i);
     fprintf(f, "[namespace data]\n%s", fx.kind->policy);
     fchmod(fileno(f), 0600);

@@ -25,6 +25,7 @@ struct kind {
     uint64_t quota_bytes;
     const char *policy; /* an MStore of three members, file://%s/store1 and so on: the lines of its
                            [namespace data] */
+    const char *inner;  /* NULL, or its first member is another MStore: lines of that one's */
 };
 extern const struct kind kinds[];
 extern const size_t kind_count;

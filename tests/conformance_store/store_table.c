@@ -8,6 +8,11 @@
         .label = label_, .names = names_, .level_count = 1, .policy = policy_                      \
     }
 
+#define NESTED(label_, names_, policy_, inner_)                                                    \
+    {                                                                                              \
+        .label = label_, .names = names_, .level_count = 1, .policy = policy_, .inner = inner_     \
+    }
+
 const struct kind kinds[] = {
     {"memory, flat", "memory:", {0}, 1},
     {"memory, 2 levels", "memory:", {2}, 1},
@@ -45,5 +50,9 @@ const struct kind kinds[] = {
            "kind = immutable\nredundancy = copies 2\nlevels = 1\n"),
     MSTORE("immutable in shards", MS_NAMES_BYTES,
            "kind = immutable\nredundancy = ec 2+1\nnames = bytes\ncompress = zstd\n"),
+    NESTED("mutable, a store within", MS_NAMES_BORGSTORE, "kind = mutable\nredundancy = all\n",
+           "kind = mutable\nredundancy = all\n"),
+    NESTED("mirror, a store within", MS_NAMES_BORGSTORE,
+           "kind = plain\nredundancy = all\nlevels = 1\n", "kind = plain\nredundancy = all\n"),
 };
 const size_t kind_count = sizeof kinds / sizeof *kinds;

@@ -6,9 +6,10 @@
 #include "base/text.h"
 #include "mstore/names.h"
 
-static void check_rules(struct ms_view name)
+static void check_rules(struct ms_view name, const struct ms_uuid *store)
 {
-    ms_assert(!ms_namespace_fault(name) && name.size <= MS_NAME_MAX && ms_own_reserved(name));
+    ms_assert(!ms_namespace_fault(name) && name.size <= MS_NAME_MAX &&
+              ms_own_reserved(name, store));
     for (size_t start = 0, i = 0; i <= name.size; i++) {
         if (i < name.size && name.data[i] != '/')
             continue;
@@ -23,7 +24,7 @@ static void check_name(struct ms_view text)
     struct ms_name again, folder;
     if (!ms_own_parse(text, &parsed))
         return;
-    check_rules(text);
+    check_rules(text, &parsed.name.store);
     ms_assert(ms_own_format(&parsed.name, 143, &again, NULL) == 0);
     ms_assert(ms_equal(text, ms_name_view(&again)));
     ms_assert(ms_own_folder(&parsed.name, MS_OWN_OF_KEY, 143, &folder, NULL) == 0);

@@ -99,7 +99,7 @@ static void golden_names(void **state)
         check_same(&parsed.name, &names[i]);
         assert_null(ms_namespace_fault(ms_str(line))); /* BorgStore's rule */
         assert_null(ms_borgstore_fault(ms_str(line)));
-        assert_true(ms_own_reserved(ms_str(line)));
+        assert_true(ms_own_reserved(ms_str(line), &names[i].store));
     }
     assert_null(fgets(line, sizeof line, file));
     fclose(file);
@@ -382,8 +382,17 @@ static void foreign_names_are_not_ours(void **state)
         changed[i] = 'A';
         assert_false(ms_own_parse(ms_view(changed, sizeof good - 1), &parsed));
     }
-    assert_false(ms_own_reserved(ms_str("data/mstore-")));
-    assert_true(ms_own_reserved(ms_str("mstore-future/thing")));
+    static const char own[] = "mstore-5d8e0102030445068708090a0b0c0d0e/thing";
+    struct ms_uuid store, other = {{1}};
+    assert_true(ms_own_parse(ms_view(good, sizeof good - 1), &parsed));
+    store = parsed.name.store;
+    assert_true(ms_own_reserved(ms_view(own, 39), &store)); /* the folder itself */
+    assert_true(ms_own_reserved(ms_view(own, 40), &store));
+    assert_true(ms_own_reserved(ms_str(own), &store));
+    assert_false(ms_own_reserved(ms_view(own, 38), &store));
+    assert_false(ms_own_reserved(ms_str(own), &other)); /* a store within a store */
+    assert_false(ms_own_reserved(ms_str("mstore-5d8e0102030445068708090a0b0c0d0e-x"), &store));
+    assert_false(ms_own_reserved(ms_str("data/mstore-"), &store));
 }
 
 int main(void)

@@ -5,6 +5,7 @@
 #include "base/sync.h"
 #include "base/text.h"
 #include "store/config.h"
+#include "mstore/conf.h"
 #include "tools/mstore/progress.h"
 
 #include <errno.h>
@@ -99,12 +100,6 @@ static int resolve(struct ms_cli *cli, const char *name, const char *level_optio
     return code;
 }
 
-/* A file of an MStore, as against a URL or a configured name. */
-static bool names_mstore(const char *name)
-{
-    return !strchr(name, ':') && ms_ends_with(ms_str(name), ms_str(".conf"));
-}
-
 static int mstore_of(struct ms_cli *cli, const char *path, const char *level_option,
                      struct ms_store **out, struct ms_error *err)
 {
@@ -122,7 +117,7 @@ static int mstore_of(struct ms_cli *cli, const char *path, const char *level_opt
 int ms_cli_store(struct ms_cli *cli, const char *name, const char *level_option,
                  struct ms_store **out, struct ms_error *err)
 {
-    if (names_mstore(name))
+    if (ms_mconf_is_path(name))
         return mstore_of(cli, name, level_option, out, err);
     struct ms_config_target *target = NULL;
     int code = resolve(cli, name, level_option, &target, err);
@@ -140,7 +135,7 @@ int ms_cli_backend(struct ms_cli *cli, const char *name, struct ms_backend **out
 {
     struct ms_config_target *target = NULL;
     struct ms_url *url = NULL;
-    if (names_mstore(name))
+    if (ms_mconf_is_path(name))
         return ms_error_set(err, MS_CLI_USAGE,
                             "%s is a store of many members: give the url of one of them", name);
     int code = resolve(cli, name, "--levels", &target, err);
