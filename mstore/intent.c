@@ -9,6 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* For the voters not needed: so that none gets its intent after that has been taken back. */
+#define PATIENCE (UINT64_C(1) * 1000000000)
+
 static const char head_text[] = "[intent]\nformat = 1\ndeleted = ";
 static const char new_text[] = "\nnew = ";
 
@@ -143,7 +146,7 @@ static int ask(const struct ms_site *site, enum ms_own_op op, struct ms_write_id
     r->op = op;
     r->id = id;
     r->text = text;
-    return ms_voters_ask(site, &r->base, ms_intent_needs(site), !text, what, err);
+    return ms_voters_ask(site, &r->base, ms_intent_needs(site), PATIENCE, what, err);
 }
 
 int ms_intent_put(const struct ms_site *site, const struct ms_intent *intent, struct ms_error *err)
@@ -197,6 +200,5 @@ int ms_intent_look(const struct ms_site *site, bool *there, struct ms_error *err
     r->base.good = look_good;
     r->base.free = round_free;
     r->there = there;
-    return ms_voters_ask(site, &r->base, ms_voters_meeting(site), false, "looking for an intent",
-                         err);
+    return ms_voters_ask(site, &r->base, ms_voters_meeting(site), 0, "looking for an intent", err);
 }

@@ -132,8 +132,8 @@ static int look_once(const struct ms_site *site, struct ms_tomb *out, struct ms_
     r->base.call = look_leg;
     r->base.good = look_good;
     r->newest = &newest;
-    int code = ms_voters_ask(site, &r->base, ms_voters_meeting(site), false,
-                             "looking for a tombstone", err);
+    int code =
+        ms_voters_ask(site, &r->base, ms_voters_meeting(site), 0, "looking for a tombstone", err);
     if (!code)
         *out = newest;
     return code;
@@ -167,7 +167,7 @@ static int put_once(const struct ms_site *site, struct ms_write_id id, enum ms_o
         round_free(&r->base);
         return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a tombstone");
     }
-    return ms_voters_ask(site, &r->base, ms_voters_majority(site), false, "a deletion", err);
+    return ms_voters_ask(site, &r->base, ms_voters_majority(site), 0, "a deletion", err);
 }
 
 static int put(const struct ms_site *site, struct ms_write_id id, enum ms_own_mark mark,

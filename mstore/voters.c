@@ -52,8 +52,8 @@ static int round_start(const struct ms_site *site, struct ms_voters *v, struct m
     return code;
 }
 
-int ms_voters_ask(const struct ms_site *site, struct ms_voters *v, unsigned need, bool all,
-                  const char *what, struct ms_error *err)
+int ms_voters_ask(const struct ms_site *site, struct ms_voters *v, unsigned need,
+                  uint64_t patience_ns, const char *what, struct ms_error *err)
 {
     struct ms_fan *fan = NULL;
     struct ms_error blame = {0};
@@ -64,7 +64,8 @@ int ms_voters_ask(const struct ms_site *site, struct ms_voters *v, unsigned need
         return code;
     for (unsigned i = 0; i < count; i++)
         ms_fan_start(fan, i);
-    while ((all || good < need) && ms_fan_next(fan, site->roster->clock, UINT64_MAX, &leg)) {
+    uint64_t deadline = UINT64_MAX;
+    while ((patience_ns || good < need) && ms_fan_next(fan, site->roster->clock, deadline, &leg)) {
         if (ms_fan_code(fan, leg)) {
             ms_value_blame(&blame, ms_fan_error(fan, leg));
             continue;
@@ -72,6 +73,8 @@ int ms_voters_ask(const struct ms_site *site, struct ms_voters *v, unsigned need
         good++;
         if (v->good)
             v->good(v, leg);
+        if (good == need)
+            deadline = ms_clock_now(site->roster->clock) + patience_ns;
     }
     if (good < need)
         code = ms_error_set(err, blame.code, "%s: %s needs %u of %u members, %u did it: %s",

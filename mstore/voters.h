@@ -28,9 +28,9 @@ static inline unsigned ms_voters_meeting(const struct ms_site *site)
 {
     return ms_voters_count(site) - ms_voters_majority(site) + 1;
 }
-/* Calls all of them and returns when `need` have succeeded; the others are left behind, unless
- * `all` are to be waited for. Takes v, also on failure. what: "a deletion", for the sentence. */
-int ms_voters_ask(const struct ms_site *site, struct ms_voters *v, unsigned need, bool all,
-                  const char *what, struct ms_error *err) MS_MUST_CHECK;
+/* Calls all of them and returns when `need` have succeeded; the others have patience_ns more, then
+ * they are left behind. Takes v, also on failure. what: "a deletion", for the sentence. */
+int ms_voters_ask(const struct ms_site *site, struct ms_voters *v, unsigned need,
+                  uint64_t patience_ns, const char *what, struct ms_error *err) MS_MUST_CHECK;
 
 #endif
