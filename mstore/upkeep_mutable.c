@@ -22,8 +22,7 @@ struct key {
 
 static unsigned member_of(const struct key *k, unsigned voter)
 {
-    const struct ms_order *o = &k->at.site.order;
-    return o->member[voter < k->seen->targets ? voter : o->data];
+    return k->seen->voter[voter].index;
 }
 
 static unsigned voter_of(const struct key *k, unsigned member)
@@ -232,11 +231,31 @@ static int put_name(struct key *k, unsigned member, struct ms_error *err)
     return code;
 }
 
+/* One that no voter has yet, rather the voter's own. */
+static unsigned shard_for(const struct key *k, unsigned voter, bool given[])
+{
+    unsigned shards = k->version.k + k->version.m, own = k->seen->voter[voter].shard;
+    if (!k->version.m)
+        return 0;
+    for (unsigned i = 0; i < k->seen->count; i++) {
+        const struct ms_held *held = ms_versions_held(k->seen, i, &k->version);
+        if (held && !k->seen->voter[i].witness)
+            given[held->index] = true;
+    }
+    unsigned shard = own < shards && !given[own] ? own : 0;
+    while (shard < shards && given[shard])
+        shard++;
+    shard = shard < shards ? shard : own;
+    given[shard] = true;
+    return shard;
+}
+
 /* Every voter that lacks the newest version gets it, from whoever has it. */
 static int bring(struct key *k, struct ms_error *err)
 {
     struct ms_upkeep_put *puts = calloc(k->seen->count, sizeof *puts);
     struct ms_upkeep_write w = {0};
+    bool given[MS_SHARDS_MAX + 1] = {false};
     size_t count = 0;
     int code = puts ? data_of(k, &w, err)
                     : ms_error_set(err, MS_ERR_NO_MEMORY, "no memory to move a value");
@@ -249,7 +268,7 @@ static int bring(struct key *k, struct ms_error *err)
             k->failed |= one != 0;
         } else {
             puts[count++] = (struct ms_upkeep_put){.member = (uint16_t)member_of(k, i),
-                                                   .shard = (uint8_t)(w.shape.m ? i : 0),
+                                                   .shard = (uint8_t)shard_for(k, i, given),
                                                    .absent = true};
         }
         k->moved = true;
@@ -307,7 +326,7 @@ static int put_right(struct key *k, struct ms_error *err)
     struct ms_error why = {0};
     bool whole = true, wanted = k->wanting;
     int code = 0;
-    if (k->u->task == MS_UPKEEP_REBALANCE && k->foreign && k->found)
+    if (k->u->task == MS_UPKEEP_REBALANCE && k->found && (k->foreign || k->version.m))
         code = bring(k, err);
     if (code || !needs_heal(k))
         return code ? code : drop_foreign(k, !k->failed);

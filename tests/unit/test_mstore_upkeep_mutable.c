@@ -155,11 +155,51 @@ static void more(struct keys *s)
     client_free(&later);
 }
 
+#define FIVE(state)                                                                                \
+    CLUSTER_HEAD CLUSTER_A state CLUSTER_B CLUSTER_C CLUSTER_D CLUSTER_E                           \
+        "[namespace config]\nkind = mutable\nredundancy = ec 2+2\n"
+
+/* One of five is emptied: its shards go to others, so that every other may be lost. */
+static void drained(struct keys *s)
+{
+    struct client later;
+    char key[32];
+    for (unsigned i = 0; i < 12; i++) {
+        snprintf(key, sizeof key, "config/key%u", i);
+        check_ok(keys_put(s, key, "value"), s->err);
+    }
+    keys_rest();
+    s->cluster.layout = FIVE("state = draining\n");
+    client_make(&later, &s->cluster, 2);
+    struct ms_upkeep_report *r = run(&later, MS_UPKEEP_REBALANCE, false);
+    assert_int_equal(r->failed, 0);
+    assert_true(r->moved > 0);
+    ms_upkeep_report_free(r);
+    assert_int_equal(cluster_objects(&s->cluster, 0), 0);
+    assert_int_equal(all_objects(s), 4 * 12);
+    assert_run(&later, MS_UPKEEP_SCRUB, true, 0, 0);
+    for (unsigned down = 1; down < 5; down++) {
+        later.wires.down = 1u << down;
+        for (unsigned i = 0; i < 12; i++) {
+            struct ms_buf *got = NULL;
+            snprintf(key, sizeof key, "config/key%u", i);
+            struct ms_site site = client_site(&later, key);
+            check_ok(ms_mutable_load(s->verbs, &site, NULL, &got, &s->err), s->err);
+            assert_int_equal(ms_buf_size(got), 5);
+            ms_buf_unref(got);
+        }
+        later.wires.down = 0;
+        keys_rest();
+    }
+    client_free(&later);
+}
+
 static void versions_follow_the_layout(void **state)
 {
     (void)state;
     keys_play(OLD, fewer);
     keys_play(NEW, more);
+    keys_play(FIVE(""), drained);
 }
 
 /* ---- */
