@@ -49,7 +49,7 @@ static bool write_key(enum ms_own_kind kind, struct ms_view key, unsigned level,
     ms_assert(code == (key.size == 0 || key.size > MS_BYTES_KEY_MAX ? MS_ERR_NAME : 0));
     if (code)
         return false;
-    check_rules(ms_name_view(out));
+    check_rules(ms_name_view(out), &name.store);
     ms_assert(ms_own_parse(ms_name_view(out), &parsed));
     ms_assert(ms_equal(parsed.name.key, key) && parsed.name.level == level);
     return true;
