@@ -116,7 +116,7 @@ static bool has_any(const struct removal *r, unsigned member)
     return false;
 }
 
-static bool is_returning(const struct ms_site *site, unsigned member)
+bool ms_immutable_is_returning(const struct ms_site *site, unsigned member)
 {
     struct ms_member *m = site->roster->members[member];
     return m && ms_member_returning(m);
@@ -150,9 +150,9 @@ static int count_doubtful(const struct ms_site *site, const bool answered[], uns
     int code = 0;
     for (unsigned i = 0; i < site->order.data; i++) {
         left += !answered[i];
-        marked += answered[i] && is_returning(site, site->order.member[i]);
+        marked += answered[i] && ms_immutable_is_returning(site, site->order.member[i]);
     }
-    if (left && left < ms_immutable_needs(site) && left + marked >= ms_immutable_needs(site))
+    if (left < ms_immutable_needs(site) && left + marked >= ms_immutable_needs(site))
         code = ms_value_noted(site, noted, err);
     for (unsigned i = 0; i < site->order.data; i++)
         left += answered[i] && noted[site->order.member[i]];
@@ -287,12 +287,20 @@ int ms_immutable_delete(const struct ms_site *site, struct ms_ids *ids, struct m
 
 /* ---- members that were away ----------------------------------------------------------------- */
 
+bool ms_immutable_hidden(const struct ms_site *site, unsigned silent, unsigned lost)
+{
+    struct ms_tomb tomb = {0};
+    if (!silent || silent + lost < ms_immutable_needs(site))
+        return false;
+    return ms_tombs_look(site, &tomb, NULL) || (tomb.id.counter && !tomb.there);
+}
+
 int ms_immutable_revive(const struct ms_site *site, struct ms_error *err)
 {
     bool marked = false;
     int code = ms_lease_trust(site->roster, MS_NEWS_AWAY, err);
     for (unsigned i = 0; i < site->order.data; i++)
-        marked |= is_returning(site, site->order.member[i]);
+        marked |= ms_immutable_is_returning(site, site->order.member[i]);
     return code || !marked || site->deleted ? code : ms_tombs_supersede(site, err);
 }
 
@@ -325,7 +333,7 @@ int ms_immutable_alive(const struct ms_site *site, const struct ms_value_finding
     struct ms_tomb tomb = {0};
     for (size_t i = 0; i < f->count; i++)
         for (size_t p = 0; p < f->writes[i].count; p++)
-            if (!is_returning(site, f->writes[i].places[p].member))
+            if (!ms_immutable_is_returning(site, f->writes[i].places[p].member))
                 return 0;
     int code = ms_tombs_look(site, &tomb, err);
     return code || !tomb.there ? code : judge_leftover(site, f, err);
@@ -340,7 +348,7 @@ int ms_immutable_believe(const struct ms_site *site, const struct ms_immutable_w
     for (size_t i = 0; i < w->count; i++) {
         if (w->places[i].state != MS_PLACE_GOOD)
             continue;
-        if (!is_returning(site, w->places[i].member))
+        if (!ms_immutable_is_returning(site, w->places[i].member))
             return 0;
         any = true;
     }

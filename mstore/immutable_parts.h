@@ -19,6 +19,11 @@ int ms_immutable_check_pre(const struct ms_precondition *pre, struct ms_error *e
 int ms_immutable_check_key(const struct ms_site *site, const char *hex,
                            struct ms_error *err) MS_MUST_CHECK;
 
+/* The member (by index of the layout) may have missed something. */
+bool ms_immutable_is_returning(const struct ms_site *site, unsigned member);
+/* So many members are silent, and so many that have missed something have nothing: a deletion that
+ * came late may have taken what a later store had put there, and the rest be at the silent ones. */
+bool ms_immutable_hidden(const struct ms_site *site, unsigned silent, unsigned lost);
 /* Before a store: that it counts, whatever was deleted. A call only while members have missed
  * something. */
 int ms_immutable_revive(const struct ms_site *site, struct ms_error *err) MS_MUST_CHECK;

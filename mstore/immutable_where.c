@@ -158,10 +158,12 @@ int ms_immutable_judge(const struct ms_site *site, const struct ms_value_finding
 {
     char shown[MS_VALUE_SHOWN];
     unsigned silent = site->order.data - f->answered;
-    unsigned best = 0;
+    unsigned best = 0, lost = 0;
     for (size_t i = 0; i < f->count; i++)
         best = f->writes[i].distinct > best ? f->writes[i].distinct : best;
-    if (best + silent < ms_immutable_needs(site))
+    for (unsigned i = 0; i < site->order.data; i++)
+        lost += f->has_answered[i] && ms_immutable_is_returning(site, site->order.member[i]);
+    if (best + silent < ms_immutable_needs(site) && !ms_immutable_hidden(site, silent, best + lost))
         return ms_immutable_nothing(site, err);
     return ms_error_set(err, f->why.code ? f->why.code : MS_ERR_CORRUPT,
                         "%s: %u of its shards are there, and %u members did not answer (%s)",
@@ -244,14 +246,16 @@ int ms_immutable_search(const struct ms_site *site, struct ms_immutable_where *o
 int ms_immutable_verdict(const struct ms_site *site, const struct ms_immutable_where *w, int code,
                          struct ms_error *err)
 {
-    unsigned silent = 0, there = 0;
+    unsigned silent = 0, there = 0, lost = 0;
     for (size_t i = 0; i < w->count; i++) {
         enum ms_place_state state = w->places[i].state;
         silent += state == MS_PLACE_FAILED || state == MS_PLACE_UNKNOWN;
         there += state == MS_PLACE_GOOD || state == MS_PLACE_DAMAGED;
+        lost += state == MS_PLACE_ABSENT && ms_immutable_is_returning(site, w->places[i].member);
     }
     bool elsewhere = code && ms_code_class(code) != MS_CLASS_PERMANENT;
-    if (elsewhere && !there && w->everywhere && silent < ms_immutable_needs(site))
+    if (elsewhere && !there && w->everywhere && silent < ms_immutable_needs(site) &&
+        !ms_immutable_hidden(site, silent, lost))
         return ms_immutable_nothing(site, err);
     return code;
 }

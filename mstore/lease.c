@@ -318,6 +318,14 @@ static uint64_t known_from(struct ms_roster *r, const bool missed[])
     return last + ms_lease_wait_ns(r->lease);
 }
 
+static int ask_all(struct ms_roster *r, const bool missed[], uint64_t *from, struct ms_error *err)
+{
+    take_turn(r->lease);
+    int code = ask(r, MS_NEWS_ALL, true, err);
+    *from = code ? 0 : known_from(r, missed);
+    return code;
+}
+
 int ms_lease_disbelieve(struct ms_roster *r, const bool missed[], bool (*done)(void *ctx),
                         void *ctx, struct ms_error *err)
 {
@@ -328,13 +336,12 @@ int ms_lease_disbelieve(struct ms_roster *r, const bool missed[], bool (*done)(v
         uint64_t from = known_from(r, missed);
         if (from && from <= ms_lease_now(r))
             return 0;
-        if (!from)
+        if (!from) /* others' marks will do, and those who answer first may not have them */
+            code = ask_all(r, missed, &from, err);
+        if (!code && !from)
             code = put_marks(r, missed, err);
-        if (!code && !from) { /* they count from when they are seen on a majority */
-            take_turn(r->lease);
-            code = ask(r, MS_NEWS_ALL, true, err);
-            from = code ? 0 : known_from(r, missed);
-        }
+        if (!code && !from) /* they count from when they are seen on a majority */
+            code = ask_all(r, missed, &from, err);
         if (!code && from)
             code = wait_until(r, from, done, ctx, err);
         if (code || (from && done && done(ctx)))

@@ -171,7 +171,7 @@ static void round_end(struct round *r)
     ms_fan_release(r->fan);
 }
 
-int ms_versions_list(struct ms_versions *v, unsigned wanted, struct ms_error *err)
+static int list_round(struct ms_versions *v, unsigned wanted, struct ms_error *err)
 {
     struct round r;
     struct ms_clock *clock = v->site->roster->clock;
@@ -203,6 +203,12 @@ int ms_versions_list(struct ms_versions *v, unsigned wanted, struct ms_error *er
     snprintf(what, sizeof what, "%u of %u members answered and %u are needed", r.answered, v->count,
              wanted);
     return ms_versions_refuse(v, MS_ERR_CONNECTION, what, err);
+}
+
+int ms_versions_list(struct ms_versions *v, unsigned wanted, struct ms_error *err)
+{
+    int code = list_round(v, wanted, err);
+    return code && ms_versions_wake(v) ? list_round(v, wanted, err) : code;
 }
 
 bool ms_versions_unasked(const struct ms_versions *v)

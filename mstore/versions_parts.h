@@ -34,6 +34,9 @@ int ms_errand_name(const struct ms_errand *e, const struct ms_held *held, struct
 int ms_errand_list(struct ms_errand *e, unsigned leg, struct ms_error *err) MS_MUST_CHECK;
 /* Whether an extra request may go out now; without a budget never. */
 bool ms_errand_hedge(const struct ms_versions *v);
+/* Members that failed are asked in earnest (ms_member_insist), until a majority could be had with
+ * them. True: some answer; they are as if not asked. */
+bool ms_versions_wake(struct ms_versions *v);
 /* What a voter's leg ended with, for the sentence. */
 void ms_errand_note(struct ms_versions *v, unsigned voter, const struct ms_fan *fan);
 

@@ -128,8 +128,8 @@ static bool enough(const struct ms_versions *v, const struct ms_version *version
     return store ? ms_versions_durable(v, version) : ms_versions_complete(v, version);
 }
 
-int ms_versions_put(struct ms_versions *v, const struct ms_version *version,
-                    const struct ms_frames *frames, enum ms_put how, struct ms_error *err)
+static int put_round(struct ms_versions *v, const struct ms_version *version,
+                     const struct ms_frames *frames, enum ms_put how, struct ms_error *err)
 {
     struct ms_clock *clock = v->site->roster->clock;
     struct ms_errand *e;
@@ -149,6 +149,17 @@ int ms_versions_put(struct ms_versions *v, const struct ms_version *version,
         take_put(v, e, fan, leg);
     ms_fan_release(fan);
     return good ? 0 : refuse_put(v, version, store, err);
+}
+
+int ms_versions_put(struct ms_versions *v, const struct ms_version *version,
+                    const struct ms_frames *frames, enum ms_put how, struct ms_error *err)
+{
+    int code = put_round(v, version, frames, how, err);
+    if (!code || !ms_versions_wake(v))
+        return code;
+    if (how != MS_PUT_NEW)
+        code = ms_versions_look(v, version, err); /* what those have that are awake now */
+    return code && ms_check_cancelled(NULL) ? code : put_round(v, version, frames, how, err);
 }
 
 /* ---- what lies below ---- */

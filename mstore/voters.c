@@ -35,8 +35,11 @@ static int voter_leg(void *shared, unsigned leg, struct ms_error *err)
     struct ms_voters *v = shared;
     const struct ms_site *site = &v->home->of.site;
     struct ms_member *m = NULL;
-    int code = ms_value_member(site, ms_voters_member(site, leg), &m, err);
-    return code ? code : v->call(v, site, leg, m, err);
+    unsigned count = ms_voters_count(site);
+    int code = ms_value_member(site, ms_voters_member(site, leg % count), &m, err);
+    if (!code && leg >= count)
+        code = ms_member_insist(m, err);
+    return code ? code : v->call(v, site, leg % count, m, err);
 }
 
 static int round_start(const struct ms_site *site, struct ms_voters *v, struct ms_fan **out,
@@ -46,7 +49,7 @@ static int round_start(const struct ms_site *site, struct ms_voters *v, struct m
     int code = v->home ? ms_value_home_init(&v->home->of, site, NULL, err)
                        : ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for asking members");
     if (!code)
-        code = ms_fan_new(ms_voters_count(site), voter_leg, round_free, v, out, err);
+        code = ms_fan_new(2 * ms_voters_count(site), voter_leg, round_free, v, out, err);
     if (code)
         round_free(v);
     return code;
@@ -62,22 +65,29 @@ int ms_voters_ask(const struct ms_site *site, struct ms_voters *v, unsigned need
     int code = round_start(site, v, &fan, err);
     if (code)
         return code;
-    for (unsigned i = 0; i < count; i++)
-        ms_fan_start(fan, i);
+    bool done[MS_MEMBERS_MAX] = {0};
     uint64_t deadline = UINT64_MAX;
-    while ((patience_ns || good < need) && ms_fan_next(fan, site->roster->clock, deadline, &leg)) {
-        if (ms_fan_code(fan, leg)) {
-            ms_value_blame(&blame, ms_fan_error(fan, leg));
-            continue;
+    for (unsigned round = 0; round < 2 && good < need && !ms_check_cancelled(NULL); round++) {
+        for (unsigned i = 0; i < count; i++)
+            if (!done[i])
+                ms_fan_start(fan, round * count + i);
+        while ((patience_ns || good < need) &&
+               ms_fan_next(fan, site->roster->clock, deadline, &leg)) {
+            if (ms_fan_code(fan, leg)) {
+                if (round == 0)
+                    ms_value_blame(&blame, ms_fan_error(fan, leg));
+                continue;
+            }
+            done[leg % count] = true;
+            if (v->good)
+                v->good(v, leg % count);
+            if (++good == need)
+                deadline = ms_clock_now(site->roster->clock) + patience_ns;
         }
-        good++;
-        if (v->good)
-            v->good(v, leg);
-        if (good == need)
-            deadline = ms_clock_now(site->roster->clock) + patience_ns;
     }
     if (good < need)
-        code = ms_error_set(err, blame.code, "%s: %s needs %u of %u members, %u did it: %s",
+        code = ms_error_set(err, blame.code ? blame.code : MS_ERR_CANCELLED,
+                            "%s: %s needs %u of %u members, %u did it: %s",
                             ms_value_shown(site, shown), what, need, count, good, blame.text);
     ms_fan_release(fan);
     return code;

@@ -23,8 +23,13 @@ static const char layout_text[] =
     "[namespace data]\nkind = immutable\nredundancy = copies 3\n";
 static const struct ms_seal_key seal_key = {{1, 2, 3}};
 
+/* Ways to get leases wrong. */
+enum flaw { NO_FLAW, NO_WAIT, NOT_CHECKED, ONE_MARK };
+
 struct keys_store {
     struct ms_store base;
+    struct sim_world *world;
+    enum flaw flaw;
     struct ms_roster *roster;
     struct ms_mutable *verbs; /* of mutable keys; NULL: they are immutable */
     struct ms_ids *ids;       /* of immutable ones */
@@ -72,8 +77,6 @@ static int make_roster(struct sim_world *w, unsigned client, struct ms_roster **
         code = make_member(w, client, layout, i, &members[i], err);
     if (!code)
         code = ms_roster_new(layout, members, &w->clients[client].clock, &seal_key, out, err);
-    if (!code)
-        ms_lease_configure((*out)->lease, 1 + sim_below(w, UINT64_MAX), LEASE);
     if (code)
         ms_layout_free(layout);
     unref_members(members);
@@ -146,11 +149,32 @@ static int fixed_info(struct ms_store *s, struct ms_item_ref item, struct ms_ite
     return code ? code : ms_immutable_info(&site, out, err);
 }
 
+/* All marks of absence but those on the first member. */
+static int drop_mark(void *ctx, struct ms_view name, struct ms_error *err)
+{
+    (void)err;
+    if (memmem(name.data, name.size, "/away/", 6))
+        (void)!ms_backend_delete(ctx, name, NULL);
+    return 0;
+}
+
+static void drop_marks(struct sim_world *w)
+{
+    for (unsigned i = 1; i < w->member_count; i++) {
+        MS_HOLD(&w->members[i].mutex);
+        (void)!sim_disk_walk(w->members[i].disk, drop_mark, w->members[i].disk, NULL);
+    }
+}
+
 static int fixed_remove(struct ms_store *s, struct ms_item_ref item, struct ms_error *err)
 {
     struct ms_site site;
     int code = ms_site_of(self_of(s)->roster, item.key, false, &site, err);
-    return code ? code : ms_immutable_delete(&site, self_of(s)->ids, err);
+    if (!code)
+        code = ms_immutable_delete(&site, self_of(s)->ids, err);
+    if (self_of(s)->flaw == ONE_MARK)
+        drop_marks(self_of(s)->world);
+    return code;
 }
 
 /* ---- life ---- */
@@ -199,15 +223,37 @@ int sim_keys_create(struct sim_world *w, unsigned client, struct ms_error *err)
     return code;
 }
 
+/* Who does not wait takes the terms of others, long ones, for short; who does not check takes his
+ * own for long. */
+static uint64_t term_of(enum flaw flaw, unsigned client)
+{
+    bool odd = client % 2;
+    switch (flaw) {
+    case NO_WAIT:
+        return odd ? 40 * SIM_MS : 5 * SIM_SECOND;
+    case NOT_CHECKED:
+        return odd ? 60 * SIM_MINUTE : LEASE;
+    case NO_FLAW:
+    case ONE_MARK:
+    default:
+        return LEASE;
+    }
+}
+
 static int open_keys(struct sim_world *w, unsigned client, const struct ms_store_ops *ops,
-                     struct ms_store **out, struct ms_error *err)
+                     enum flaw flaw, struct ms_store **out, struct ms_error *err)
 {
     struct keys_store *self = calloc(1, sizeof *self);
     if (!self)
         return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a Store");
     self->base =
         (struct ms_store){.ops = ops, .url = "sim:keys", .clock = &w->clients[client].clock};
+    self->world = w;
+    self->flaw = flaw;
     int code = make_roster(w, client, &self->roster, err);
+    if (!code)
+        ms_lease_configure(self->roster->lease, 1 + sim_below(w, UINT64_MAX),
+                           term_of(flaw, client));
     if (!code && ops == &mutable_ops)
         code = ms_mutable_new(1000 + client, &self->verbs, err);
     if (!code && ops == &immutable_ops)
@@ -224,13 +270,31 @@ static int open_keys(struct sim_world *w, unsigned client, const struct ms_store
 int sim_mutable_open(struct sim_world *w, unsigned client, struct ms_store **out,
                      struct ms_error *err)
 {
-    return open_keys(w, client, &mutable_ops, out, err);
+    return open_keys(w, client, &mutable_ops, NO_FLAW, out, err);
 }
 
 int sim_immutable_open(struct sim_world *w, unsigned client, struct ms_store **out,
                        struct ms_error *err)
 {
-    return open_keys(w, client, &immutable_ops, out, err);
+    return open_keys(w, client, &immutable_ops, NO_FLAW, out, err);
+}
+
+int sim_no_wait_open(struct sim_world *w, unsigned client, struct ms_store **out,
+                     struct ms_error *err)
+{
+    return open_keys(w, client, &immutable_ops, NO_WAIT, out, err);
+}
+
+int sim_not_checked_open(struct sim_world *w, unsigned client, struct ms_store **out,
+                         struct ms_error *err)
+{
+    return open_keys(w, client, &immutable_ops, NOT_CHECKED, out, err);
+}
+
+int sim_one_mark_open(struct sim_world *w, unsigned client, struct ms_store **out,
+                      struct ms_error *err)
+{
+    return open_keys(w, client, &immutable_ops, ONE_MARK, out, err);
 }
 
 int sim_mutable_heal(struct sim_world *w, unsigned client, struct ms_store *s, struct ms_error *err)

@@ -13,5 +13,12 @@ int sim_mutable_heal(struct sim_world *w, unsigned client, struct ms_store *s,
                      struct ms_error *err);
 int sim_immutable_open(struct sim_world *w, unsigned client, struct ms_store **out,
                        struct ms_error *err);
+/* Immutable keys with a flaw in their leases. */
+int sim_no_wait_open(struct sim_world *w, unsigned client, struct ms_store **out,
+                     struct ms_error *err);
+int sim_not_checked_open(struct sim_world *w, unsigned client, struct ms_store **out,
+                         struct ms_error *err);
+int sim_one_mark_open(struct sim_world *w, unsigned client, struct ms_store **out,
+                      struct ms_error *err);
 
 #endif

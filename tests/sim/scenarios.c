@@ -26,11 +26,6 @@
         .name = NAME, .what = WHAT, .system = &SYSTEM, SMALL, .faults = {TIME, __VA_ARGS__},       \
         .available = AVAILABLE,                                                                    \
     }
-#define UNMET(NAME, WHAT, SYSTEM, AVAILABLE, ...)                                                  \
-    {                                                                                              \
-        .name = NAME, .what = WHAT, .system = &SYSTEM, SMALL, .faults = {TIME, __VA_ARGS__},       \
-        .available = AVAILABLE, .unmet = true,                                                     \
-    }
 #define FLAWED(NAME, WHAT, ...)                                                                    \
     {                                                                                              \
         .name = "flawed-" #NAME, .what = WHAT, .system = &sim_flawed_##NAME, SMALL,                \
@@ -84,22 +79,20 @@ static const struct sim_scenario scenarios[] = {
     MAJORITY("mutable-lost", "requests and answers are lost, or late", sim_mutable, false, ROUGH),
     MAJORITY("mutable-away", "one of three vanishes, is slow, is full", sim_mutable, false,
              .tolerates = 1, .disturbances = SIM_HARMLESS, .dies = 3),
-    UNMET("mutable-harm", "one of three loses or spoils data or returns old, and is healed",
-          sim_mutable, false, .tolerates = 1,
-          .disturbances = SIM_HARMLESS | SIM_LOSE | SIM_FLIP | SIM_OLD, .dies = 3),
+    MAJORITY("mutable-harm", "one of three loses data, and is healed", sim_mutable, true,
+             .tolerates = 1, .disturbances = SIM_LOSE),
     MAJORITY("mutable-all", "one of three is away, calls are lost or late", sim_mutable, false,
              ROUGH, .tolerates = 1, .disturbances = SIM_HARMLESS),
     MAJORITY("immutable-calm", "three members, nothing goes wrong", sim_immutable, true,
              .wrong_clocks = true),
-    UNMET("immutable-lost", "requests and answers are lost, or late", sim_immutable, false, ROUGH),
-    UNMET("immutable-away", "one of three vanishes, is slow, is full", sim_immutable, false,
-          .tolerates = 1, .disturbances = SIM_HARMLESS, .dies = 3),
+    MAJORITY("immutable-lost", "requests and answers are lost, or late", sim_immutable, false,
+             ROUGH),
+    MAJORITY("immutable-away", "one of three vanishes, is slow, is full", sim_immutable, false,
+             .tolerates = 1, .disturbances = SIM_HARMLESS, .dies = 3),
     MAJORITY("immutable-harm", "one of three loses or spoils data", sim_immutable, false,
              .tolerates = 1, .disturbances = SIM_LOSE | SIM_FLIP, .dies = 3),
-    UNMET("mutable-available", "one of three vanishes or is full, and nothing may fail",
-          sim_mutable, true, .tolerates = 1, .disturbances = SIM_VANISH | SIM_FULL),
-    UNMET("mutable-old", "one of three returns as it once was while calls are lost", sim_mutable,
-          false, .before = 60, .after = 20, .tolerates = 1, .disturbances = SIM_OLD),
+    MAJORITY("mutable-available", "one of three vanishes or is full, and nothing may fail",
+             sim_mutable, true, .tolerates = 1, .disturbances = SIM_VANISH | SIM_FULL),
 
     BROKEN("broken-torn", "stores leave a prefix behind", .torn = 60),
     BROKEN("broken-old", "the disk returns as it once was", .tolerates = 1,
@@ -137,6 +130,16 @@ static const struct sim_scenario scenarios[] = {
         .broken = true,
     },
 
+    {
+        .name = "broken-two-faults",
+        .what = "one of three forgets what another never got: two faults where one is borne",
+        .system = &sim_mutable,
+        SMALL,
+        .faults = {TIME, .before = 60, .after = 20, .dies = 3, .tolerates = 1,
+                   .disturbances = SIM_OLD | SIM_LOSE},
+        .broken = true,
+    },
+
     FLAWED(quorum, "one acknowledgement is enough", ROUGH),
     FLAWED(write_back, "a load does not make sure of a majority", ROUGH),
     FLAWED(tombstone, "a delete leaves no mark", .tolerates = 1, .disturbances = SIM_VANISH),
@@ -148,6 +151,12 @@ static const struct sim_scenario scenarios[] = {
     FLAWED(grace, "heal drops marks while late requests are under way", .delayed = 40,
            .delay_max_ns = 2 * SIM_SECOND, .tolerates = 1, .disturbances = SIM_LOSE),
     FLAWED(listing, "a listing is content with whoever answers", .before = 150),
+    FLAWED(wait, "a deletion that missed a member counts at once", .tolerates = 1,
+           .disturbances = SIM_VANISH),
+    FLAWED(lease, "what was heard once is believed for ever", .tolerates = 1,
+           .disturbances = SIM_VANISH),
+    FLAWED(marks, "only one member is told who missed a deletion", .tolerates = 1,
+           .disturbances = SIM_VANISH),
 
     MUTANT(stale, "a cache returns the value before last"),
     MUTANT(undead, "a deleted value comes back"),

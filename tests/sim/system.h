@@ -61,6 +61,8 @@ extern const struct sim_system sim_majority3, sim_majority5, sim_flawed_quorum,
     sim_flawed_read_one, sim_flawed_heal, sim_flawed_debris, sim_flawed_grace, sim_flawed_listing;
 /* Mutable and immutable keys of an MStore over three members (keys.h). */
 extern const struct sim_system sim_mutable, sim_immutable;
+/* The same with a flaw in the leases of immutable keys. */
+extern const struct sim_system sim_flawed_wait, sim_flawed_lease, sim_flawed_marks;
 /* The plain Store behind a small lie, for proof that lies are found: mutants.c. */
 extern const struct sim_system sim_mutant_stale, sim_mutant_undead, sim_mutant_blind,
     sim_mutant_mixed, sim_mutant_forgetful, sim_mutant_shifted, sim_mutant_hasty, sim_mutant_split;

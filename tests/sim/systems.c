@@ -142,14 +142,20 @@ const struct sim_system sim_mutable = {
     .heal = sim_mutable_heal,
 };
 
-const struct sim_system sim_immutable = {
-    .name = "immutable",
-    .members = 3,
-    .ns = "data",
-    .spares = "/member",
-    .one_value_per_key = true,
-    .no_streams = true,
-    .verbs = 1u << SIM_STORE | 1u << SIM_LOAD | 1u << SIM_INFO | 1u << SIM_DELETE,
-    .create = sim_keys_create,
-    .open = sim_immutable_open,
-};
+#define IMMUTABLE(NAME, OPEN)                                                                      \
+    const struct sim_system sim_##NAME = {                                                         \
+        .name = #NAME,                                                                             \
+        .members = 3,                                                                              \
+        .ns = "data",                                                                              \
+        .spares = "/member",                                                                       \
+        .one_value_per_key = true,                                                                 \
+        .no_streams = true,                                                                        \
+        .verbs = 1u << SIM_STORE | 1u << SIM_LOAD | 1u << SIM_INFO | 1u << SIM_DELETE,             \
+        .create = sim_keys_create,                                                                 \
+        .open = OPEN,                                                                              \
+    }
+
+IMMUTABLE(immutable, sim_immutable_open);
+IMMUTABLE(flawed_wait, sim_no_wait_open);
+IMMUTABLE(flawed_lease, sim_not_checked_open);
+IMMUTABLE(flawed_marks, sim_one_mark_open);

@@ -648,6 +648,52 @@ static void one_probe_by_any_order(void **state)
     }
 }
 
+/* A caller that cannot do without it, every 100 ms for an hour, and each look takes 5 s. */
+static void demands_cost_few_looks(void **state)
+{
+    (void)state;
+    struct ms_health *h = health(1);
+    struct ms_error err = {0};
+    bool probe = false;
+    uint64_t now = 10 * SEC;
+    unsigned looks = 0;
+    check_ok(ms_health_demand(h, "nas", now, &probe, &err), err);
+    assert_false(probe); /* it is well */
+    ms_health_note(h, false, MS_ERR_TIMEOUT, "gone", now, 5 * SEC, 0);
+    assert_false(admitted(h, now));
+    check_code(ms_health_demand(h, "nas", now, &probe, &err), MS_ERR_CONNECTION, err);
+    for (uint64_t end = now + 3600 * SEC; now < end; now += 100 * MSEC) {
+        if (ms_health_demand(h, "nas", now, &probe, &err))
+            continue;
+        assert_true(probe);
+        check_code(ms_health_demand(h, "nas", now, &probe, &err), MS_ERR_BUSY, err);
+        now += 5 * SEC;
+        ms_health_note(h, true, MS_ERR_TIMEOUT, "gone", now, 5 * SEC, 0);
+        looks++;
+    }
+    assert_in_range(looks, 50, 110);
+    now += 30 * SEC;
+    check_ok(ms_health_demand(h, "nas", now, &probe, &err), err); /* the pause lasts for minutes */
+    ms_health_note(h, probe, 0, NULL, now, MSEC, 0);
+    assert_true(admitted(h, now));
+    ms_health_free(h);
+}
+
+static void a_quick_failure_is_looked_at_at_once(void **state)
+{
+    (void)state;
+    struct ms_health *h = health(1);
+    struct ms_error err = {0};
+    bool probe = false;
+    ms_health_note(h, false, MS_ERR_CONNECTION, "refused", 10 * SEC, MSEC, 0);
+    assert_false(admitted(h, 10 * SEC));
+    check_ok(ms_health_demand(h, "nas", 10 * SEC, &probe, &err), err);
+    assert_true(probe);
+    ms_health_note(h, true, 0, NULL, 10 * SEC, MSEC, 0);
+    assert_true(admitted(h, 10 * SEC));
+    ms_health_free(h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -672,6 +718,8 @@ int main(void)
         cmocka_unit_test(dead_for_an_hour),
         cmocka_unit_test(newer_news),
         cmocka_unit_test(clocks_that_jump),
+        cmocka_unit_test(demands_cost_few_looks),
+        cmocka_unit_test(a_quick_failure_is_looked_at_at_once),
         cmocka_unit_test(one_probe_of_a_crowd),
         cmocka_unit_test(one_probe_by_any_order),
     };

@@ -1,0 +1,160 @@
+/* mstore/away_settle.c - giving trust back to a member whose misses have been made up for: see
+ * mstore/away.h. How long a mark has been closing is told by the clock of each member that holds
+ * it: by the times of the mark and of an object put beside it now. */
+#include "mstore/away.h"
+#include "mstore/lease_parts.h"
+
+#include "base/cleanup.h"
+#include "base/fan.h"
+
+#include <stdlib.h>
+
+/* What is known of a member's marks after asking everybody. */
+static int list_marks(struct ms_roster *r, unsigned member, struct ms_away out[MS_AWAY_MAX],
+                      size_t *count, struct ms_error *err)
+{
+    struct ms_lease *l = r->lease;
+    *count = 0;
+    int code = ms_lease_poll(r, MS_NEWS_ALL, err);
+    if (code)
+        return code;
+    MS_HOLD(&l->mutex);
+    for (size_t i = 0; i < l->count && *count < MS_AWAY_MAX; i++)
+        if (ms_uuid_equal(&l->seen[i].mark.member, &r->layout->members[member].uuid))
+            out[(*count)++] = l->seen[i].mark;
+    return 0;
+}
+
+int ms_away_close(struct ms_roster *r, unsigned member, struct ms_error *err)
+{
+    MS_AUTO_FREE struct ms_away *marks = calloc(MS_AWAY_MAX, sizeof *marks);
+    size_t count = 0;
+    if (!marks)
+        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for marks of absence");
+    int code = list_marks(r, member, marks, &count, err);
+    for (size_t i = 0; i < count; i++)
+        marks[i].closing = true;
+    return code || !count ? code : ms_away_put(r, marks, count, err);
+}
+
+/* ---- how long they have been closing ---- */
+
+struct aging { /* shared with the calls */
+    struct ms_roster *roster;
+    uint64_t grace_ns;
+    struct ms_name fresh;
+    size_t count;
+    struct ms_away *marks;
+    bool *old; /* by leg, then by mark */
+};
+
+static void aging_free(void *shared)
+{
+    struct aging *a = shared;
+    ms_roster_unref(a->roster);
+    free(a->marks);
+    free(a->old);
+    free(a);
+}
+
+static int time_of(struct ms_member *m, const struct ms_name *name, int64_t *out,
+                   struct ms_error *err)
+{
+    struct ms_info info = {0};
+    int code = ms_member_info(m, ms_name_view(name), &info, err);
+    *out = info.exists ? info.mtime_ns : 0;
+    return code;
+}
+
+static int age_leg(void *shared, unsigned leg, struct ms_error *err)
+{
+    struct aging *a = shared;
+    struct ms_member *m = a->roster->members[leg];
+    int64_t now = 0, then = 0;
+    if (!m)
+        return ms_error_set(err, MS_ERR_CONFIG, "nobody said where the member is");
+    MS_AUTO_BUF struct ms_buf *empty = ms_buf_new(0);
+    if (!empty)
+        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for marks of absence");
+    int code = ms_member_store(m, ms_name_view(&a->fresh), empty, NULL, NULL, err);
+    if (!code)
+        code = time_of(m, &a->fresh, &now, err);
+    for (size_t i = 0; i < a->count && !code; i++) {
+        struct ms_name name;
+        ms_away_name(&a->roster->layout->uuid, &a->marks[i], &name);
+        code = time_of(m, &name, &then, err);
+        a->old[leg * a->count + i] =
+            !code && then > 0 && now > then && (uint64_t)(now - then) >= a->grace_ns;
+    }
+    (void)!ms_member_delete(m, ms_name_view(&a->fresh), NULL);
+    return code;
+}
+
+/* Keeps of marks[0..count) those that a majority has had closing for long enough. */
+static int keep_old(struct ms_roster *r, struct ms_away marks[], size_t *count, uint64_t grace_ns,
+                    struct ms_error *err)
+{
+    unsigned members = (unsigned)r->layout->member_count, leg;
+    struct aging *a = calloc(1, sizeof *a);
+    struct ms_fan *fan = NULL;
+    if (!a)
+        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for marks of absence");
+    a->roster = ms_roster_ref(r);
+    a->grace_ns = grace_ns;
+    a->count = *count;
+    a->marks = calloc(*count + 1, sizeof *a->marks);
+    a->old = calloc(members * *count + 1, sizeof *a->old);
+    int code = a->marks && a->old
+                   ? ms_fan_new(members, age_leg, aging_free, a, &fan, err)
+                   : ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for marks of absence");
+    if (code) {
+        aging_free(a);
+        return code;
+    }
+    memcpy(a->marks, marks, *count * sizeof *marks);
+    ms_away_folder(&r->layout->uuid, &a->fresh);
+    memcpy(a->fresh.text + a->fresh.size, "/now", 4);
+    a->fresh.size += 4;
+    for (unsigned i = 0; i < members; i++)
+        if (r->layout->members[i].state != MS_GONE)
+            ms_fan_start(fan, i);
+    while (ms_fan_next(fan, r->clock, UINT64_MAX, &leg))
+        continue;
+    size_t kept = 0;
+    for (size_t i = 0; i < *count; i++) {
+        unsigned old = 0;
+        for (unsigned m = 0; m < members; m++)
+            old += a->old[m * a->count + i];
+        if (old >= ms_away_majority(r->layout))
+            marks[kept++] = marks[i];
+    }
+    *count = kept;
+    ms_fan_release(fan);
+    return 0;
+}
+
+int ms_away_settle(struct ms_roster *r, unsigned member, uint64_t grace_ns, unsigned *left,
+                   struct ms_error *err)
+{
+    MS_AUTO_FREE struct ms_away *marks = calloc(2 * MS_AWAY_MAX, sizeof *marks);
+    uint64_t least = ms_lease_wait_ns(r->lease);
+    size_t count = 0, closing = 0, left_now = 0;
+    if (!marks)
+        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for marks of absence");
+    int code = list_marks(r, member, marks, &count, err);
+    for (size_t i = 0; i < count; i++)
+        if (marks[i].closing)
+            marks[closing++] = marks[i];
+    if (!code && closing)
+        code = keep_old(r, marks, &closing, grace_ns > least ? grace_ns : least, err);
+    for (size_t i = 0; i < closing; i++) {
+        marks[closing + i] = marks[i];
+        marks[closing + i].closing = false;
+    }
+    if (!code && closing)
+        code = ms_away_remove(r, marks, 2 * closing, err);
+    if (!code)
+        code = list_marks(r, member, marks, &left_now, err);
+    *left = (unsigned)left_now;
+    return code;
+}
