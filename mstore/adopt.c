@@ -8,6 +8,8 @@
 
 #include <stdlib.h>
 
+#define ROUNDS 8 /* layouts after each other */
+
 /* ---- one at a time ---- */
 
 static void begin_renewing(struct ms_self *self)
@@ -139,18 +141,10 @@ static int make_roster(struct ms_self *self, struct ms_layouts *found, struct ms
     return code;
 }
 
-/* A proposed one without that before it: a member knows more than those that answered. */
-static int check_next(const struct ms_layouts *found, struct ms_error *err)
+/* A proposed layout without the one before it: members that nobody here knows yet have that. */
+static bool has_gap(const struct ms_layouts *found)
 {
-    if (!found->proposed)
-        return 0;
-    if (found->proposed->epoch == found->final->epoch + 1)
-        return ms_layout_follows(found->final, found->proposed, err);
-    return ms_error_set(err, MS_ERR_BUSY,
-                        "layout %llu is proposed, and the members that answered show only layout "
-                        "%llu: try again when more of them answer",
-                        (unsigned long long)found->proposed->epoch,
-                        (unsigned long long)found->final->epoch);
+    return found->final && found->proposed && found->proposed->epoch > found->final->epoch + 1;
 }
 
 /* Whether there is something newer than the roster has. */
@@ -177,16 +171,22 @@ static void tell_lease(struct ms_roster *r, const struct ms_layouts *found)
 static int adopt(struct ms_self *self, struct ms_layouts *found, struct ms_error *err)
 {
     struct ms_roster *roster = NULL;
+    bool gap = has_gap(found);
+    if (gap) { /* by the next step, as one who has been away; the members of that know more */
+        ms_layout_free(found->proposed);
+        found->proposed = NULL;
+    }
     if (!found->final || !is_newer(self->roster, found)) /* changed by us alone meanwhile */
         return 0;
-    int code = check_next(found, err);
+    int code = found->proposed ? ms_layout_follows(found->final, found->proposed, err) : 0;
     if (!code)
         code = make_roster(self, found, &roster, err);
     if (code)
         return code;
     ms_roster_count_as(roster, self->base.url);
     ms_lease_configure(roster->lease, ms_ids_draw(self->ids), self->lease_ns);
-    tell_lease(roster, found);
+    if (!gap)
+        tell_lease(roster, found);
     ms_mutex_lock(&self->mutex);
     struct ms_roster *before = self->roster;
     self->roster = roster;
@@ -195,22 +195,41 @@ static int adopt(struct ms_self *self, struct ms_layouts *found, struct ms_error
     return 0;
 }
 
+/* Asks again as long as there are layouts that lead to members not asked yet. */
+static int renew(struct ms_self *self, struct ms_error *err)
+{
+    bool gap = true;
+    int code = 0;
+    for (unsigned round = 0; round < ROUNDS && gap && !code; round++) {
+        struct ms_layouts found = {0};
+        code = ms_inquiry_layouts(self, &found, err);
+        gap = has_gap(&found);
+        if (!code)
+            code = adopt(self, &found, err);
+        ms_layouts_free(&found);
+    }
+    return code || !gap ? code
+                        : ms_error_set(err, MS_ERR_BUSY,
+                                       "%s: too few members answer to say which layout is in "
+                                       "force; try again",
+                                       self->base.url);
+}
+
 int ms_self_adopt(struct ms_self *self, struct ms_layouts *found, struct ms_error *err)
 {
     begin_renewing(self);
+    bool gap = has_gap(found);
     int code = adopt(self, found, err);
+    if (!code && gap)
+        code = renew(self, err);
     end_renewing(self);
     return code;
 }
 
 int ms_self_renew(struct ms_self *self, struct ms_error *err)
 {
-    struct ms_layouts found = {0};
     begin_renewing(self);
-    int code = ms_inquiry_layouts(self, &found, err);
-    if (!code)
-        code = adopt(self, &found, err);
-    ms_layouts_free(&found);
+    int code = renew(self, err);
     end_renewing(self);
     return code;
 }
@@ -227,7 +246,7 @@ static bool is_outdated(struct ms_roster *r)
 
 int ms_self_current(struct ms_self *self, struct ms_roster **out, struct ms_error *err)
 {
-    for (unsigned round = 0; round < 8; round++) {
+    for (unsigned round = 0; round < ROUNDS; round++) {
         struct ms_roster *r = ms_self_roster(self);
         int code = ms_lease_trust(r, MS_NEWS_LAYOUT, err);
         bool outdated = !code && is_outdated(r);

@@ -43,6 +43,12 @@ static int heal(struct sim_world *w, void *ctx, struct ms_error *err)
     return code;
 }
 
+static int meanwhile(void *arg)
+{
+    const struct sim_run *run = arg;
+    return run->scenario->system->meanwhile(run->world, NULL);
+}
+
 static int disaster(struct sim_run *run, struct ms_error *err)
 {
     struct ms_group *group;
@@ -52,6 +58,8 @@ static int disaster(struct sim_run *run, struct ms_error *err)
     code = sim_clients_start(run, group, err);
     if (!code)
         code = sim_disturb(run->world, group, err);
+    for (int i = 0; i < 2 && !code && run->scenario->system->meanwhile; i++)
+        code = ms_group_fork(group, meanwhile, NULL, run, err);
     ms_group_join_all(group, NULL);
     ms_group_release(group);
     return code;

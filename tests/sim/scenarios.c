@@ -26,6 +26,11 @@
         .name = NAME, .what = WHAT, .system = &SYSTEM, SMALL, .faults = {TIME, __VA_ARGS__},       \
         .available = AVAILABLE,                                                                    \
     }
+#define LARGE(NAME, WHAT, SYSTEM, ...)                                                             \
+    {                                                                                              \
+        .name = NAME, .what = WHAT, .system = &SYSTEM, SMALL, .faults = {TIME, __VA_ARGS__},       \
+        .large = true,                                                                             \
+    }
 #define FLAWED(NAME, WHAT, ...)                                                                    \
     {                                                                                              \
         .name = "flawed-" #NAME, .what = WHAT, .system = &sim_flawed_##NAME, SMALL,                \
@@ -94,6 +99,13 @@ static const struct sim_scenario scenarios[] = {
     MAJORITY("mutable-available", "one of three vanishes or is full, and nothing may fail",
              sim_mutable, true, .tolerates = 1, .disturbances = SIM_VANISH | SIM_FULL),
 
+    LARGE("layout-some", "members come and go, few calls are lost or late", sim_layout, .before = 2,
+          .after = 3, .delayed = 5, .dies = 2, .delay_max_ns = 15 * SIM_MINUTE),
+    LARGE("layout-away", "members come and go, and one of them is away", sim_layout, .after = 2,
+          .tolerates = 1, .disturbances = SIM_VANISH | SIM_SLOW, .dies = 2),
+    LARGE("layout-all", "members come and go, one is away, many calls are lost or late", sim_layout,
+          ROUGH, .tolerates = 1, .disturbances = SIM_HARMLESS),
+
     BROKEN("broken-torn", "stores leave a prefix behind", .torn = 60),
     BROKEN("broken-old", "the disk returns as it once was", .tolerates = 1,
            .disturbances = SIM_OLD),
@@ -157,6 +169,9 @@ static const struct sim_scenario scenarios[] = {
            .disturbances = SIM_VANISH),
     FLAWED(marks, "only one member is told who missed a deletion", .tolerates = 1,
            .disturbances = SIM_VANISH),
+    FLAWED(unready, "a layout is final before all know that it is proposed", .before = 4),
+    FLAWED(alone, "who hears of a proposed layout does not ask the old majority", ROUGH),
+    FLAWED(news, "a client keeps to the layout that it began with", ROUGH),
 
     MUTANT(stale, "a cache returns the value before last"),
     MUTANT(undead, "a deleted value comes back"),

@@ -29,6 +29,8 @@ struct sim_system {
     int (*create)(struct sim_world *w, unsigned client, struct ms_error *err);
     /* A Store, open, of this client's own, with its clock. */
     int (*open)(struct sim_world *w, unsigned client, struct ms_store **out, struct ms_error *err);
+    /* A task beside the clients, until the faults stop; NULL: none. */
+    int (*meanwhile)(struct sim_world *w, struct ms_error *err);
     /* Repairs what can be repaired; NULL: there is no such thing. */
     int (*heal)(struct sim_world *w, unsigned client, struct ms_store *s, struct ms_error *err);
     /* After faults have stopped and all is healed: looks at the disks (sim_disk_walk), whether
@@ -44,6 +46,7 @@ struct sim_scenario {
     size_t value_max;
     struct sim_faults faults;
     bool available; /* within the tolerance nothing may fail */
+    bool large;     /* takes ten times as long as others: where all are run, a tenth of the runs */
     bool broken;    /* it must be found to break its promise: kept out of "all" */
     bool unmet;     /* promised, but not kept yet: runs when named, is kept out of "all" */
 };
@@ -63,6 +66,8 @@ extern const struct sim_system sim_majority3, sim_majority5, sim_flawed_quorum,
 extern const struct sim_system sim_mutable, sim_immutable;
 /* The same with a flaw in the leases of immutable keys. */
 extern const struct sim_system sim_flawed_wait, sim_flawed_lease, sim_flawed_marks;
+/* A whole MStore while its layout changes (layout.h), and some that have a flaw. */
+extern const struct sim_system sim_layout, sim_flawed_unready, sim_flawed_alone, sim_flawed_news;
 /* The plain Store behind a small lie, for proof that lies are found: mutants.c. */
 extern const struct sim_system sim_mutant_stale, sim_mutant_undead, sim_mutant_blind,
     sim_mutant_mixed, sim_mutant_forgetful, sim_mutant_shifted, sim_mutant_hasty, sim_mutant_split;

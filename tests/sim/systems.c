@@ -5,6 +5,7 @@
  * however late a request takes effect. */
 #include "tests/sim/majority.h"
 #include "tests/sim/keys.h"
+#include "tests/sim/layout.h"
 #include "tests/sim/system.h"
 
 #define ALL_VERBS ((1u << SIM_VERB_COUNT) - 1)
@@ -159,3 +160,34 @@ IMMUTABLE(immutable, sim_immutable_open);
 IMMUTABLE(flawed_wait, sim_no_wait_open);
 IMMUTABLE(flawed_lease, sim_not_checked_open);
 IMMUTABLE(flawed_marks, sim_one_mark_open);
+
+/* ---- an MStore whose layout changes ---- */
+
+#define LAYOUT(NAME, FLAWS)                                                                        \
+    static int NAME##_open(struct sim_world *w, unsigned client, struct ms_store **out,            \
+                           struct ms_error *err)                                                   \
+    {                                                                                              \
+        return sim_layout_open(w, client, FLAWS, out, err);                                        \
+    }                                                                                              \
+    static int NAME##_change(struct sim_world *w, struct ms_error *err)                            \
+    {                                                                                              \
+        return sim_layout_change(w, FLAWS, err);                                                   \
+    }                                                                                              \
+    const struct sim_system sim_##NAME = {.name = #NAME,                                           \
+                                          .members = SIM_LAYOUT_MEMBERS,                           \
+                                          .ns = "config",                                          \
+                                          .spares = "/member",                                     \
+                                          .linearizable = true,                                    \
+                                          .blind_changes = true,                                   \
+                                          .no_streams = true,                                      \
+                                          .verbs = 1u << SIM_STORE | 1u << SIM_LOAD |              \
+                                                   1u << SIM_INFO | 1u << SIM_DELETE,              \
+                                          .create = sim_layout_create,                             \
+                                          .open = NAME##_open,                                     \
+                                          .meanwhile = NAME##_change,                              \
+                                          .heal = sim_layout_heal}
+
+LAYOUT(layout, 0);
+LAYOUT(flawed_unready, SIM_FLAW_NO_WAIT);
+LAYOUT(flawed_alone, SIM_FLAW_NEW_ALONE);
+LAYOUT(flawed_news, SIM_FLAW_NO_NEWS);
