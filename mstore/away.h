@@ -41,15 +41,20 @@ int ms_away_put(struct ms_roster *r, const struct ms_away marks[], size_t count,
 int ms_away_remove(struct ms_roster *r, const struct ms_away marks[], size_t count,
                    struct ms_error *err) MS_MUST_CHECK;
 
-/* ---- giving trust back, for heal ---- */
+/* ---- giving trust back, for heal ----
+ *
+ * A run of heal begins by setting all marks of a member to closing, and finds out which have been
+ * that for longer than anything may be under way that relies on them: they are ripe. It makes up
+ * for all that members have missed, and takes away the ripe marks. So it takes two runs, a quarter
+ * of an hour apart, until a member is believed again. */
 
-/* Before what a member missed is made up for: its marks are set to closing. */
 int ms_away_close(struct ms_roster *r, unsigned member, struct ms_error *err) MS_MUST_CHECK;
-/* Afterwards, when all notes about the member have been worked off, by a listing of them on at
- * least a quorum: takes away those marks that have been closing for `grace_ns`, by the clocks of
- * the members that hold them. *left: marks that are still there; 0: it is believed again. */
+/* Up to MS_AWAY_MAX marks of a member that have been closing for `grace_ns` and a lease, by the
+ * clocks of the members that hold them. */
 #define MS_AWAY_GRACE_NS (UINT64_C(15) * 60 * 1000000000) /* how late a request may take effect */
-int ms_away_settle(struct ms_roster *r, unsigned member, uint64_t grace_ns, unsigned *left,
+int ms_away_ripe(struct ms_roster *r, unsigned member, uint64_t grace_ns, struct ms_away out[],
+                 size_t *count, struct ms_error *err) MS_MUST_CHECK;
+int ms_away_settle(struct ms_roster *r, const struct ms_away ripe[], size_t count,
                    struct ms_error *err) MS_MUST_CHECK;
 
 #endif

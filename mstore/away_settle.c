@@ -133,28 +133,32 @@ static int keep_old(struct ms_roster *r, struct ms_away marks[], size_t *count, 
     return 0;
 }
 
-int ms_away_settle(struct ms_roster *r, unsigned member, uint64_t grace_ns, unsigned *left,
+int ms_away_ripe(struct ms_roster *r, unsigned member, uint64_t grace_ns, struct ms_away out[],
+                 size_t *count, struct ms_error *err)
+{
+    uint64_t least = ms_lease_wait_ns(r->lease);
+    size_t all = 0, closing = 0;
+    *count = 0;
+    int code = list_marks(r, member, out, &all, err);
+    for (size_t i = 0; i < all; i++)
+        if (out[i].closing)
+            out[closing++] = out[i];
+    if (!code && closing)
+        code = keep_old(r, out, &closing, grace_ns + least, err);
+    *count = code ? 0 : closing;
+    return code;
+}
+
+int ms_away_settle(struct ms_roster *r, const struct ms_away ripe[], size_t count,
                    struct ms_error *err)
 {
-    MS_AUTO_FREE struct ms_away *marks = calloc(2 * MS_AWAY_MAX, sizeof *marks);
-    uint64_t least = ms_lease_wait_ns(r->lease);
-    size_t count = 0, closing = 0, left_now = 0;
+    MS_AUTO_FREE struct ms_away *marks = calloc(2 * count + 1, sizeof *marks);
     if (!marks)
         return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for marks of absence");
-    int code = list_marks(r, member, marks, &count, err);
-    for (size_t i = 0; i < count; i++)
-        if (marks[i].closing)
-            marks[closing++] = marks[i];
-    if (!code && closing)
-        code = keep_old(r, marks, &closing, grace_ns > least ? grace_ns : least, err);
-    for (size_t i = 0; i < closing; i++) {
-        marks[closing + i] = marks[i];
-        marks[closing + i].closing = false;
+    for (size_t i = 0; i < count; i++) {
+        marks[2 * i] = marks[2 * i + 1] = ripe[i];
+        marks[2 * i].closing = false; /* first: where this fails it is still closing */
     }
-    if (!code && closing)
-        code = ms_away_remove(r, marks, 2 * closing, err);
-    if (!code)
-        code = list_marks(r, member, marks, &left_now, err);
-    *left = (unsigned)left_now;
-    return code;
+    int code = count ? ms_away_remove(r, marks, 2 * count, err) : 0;
+    return code ? code : ms_lease_poll(r, MS_NEWS_ALL, err);
 }

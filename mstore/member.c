@@ -98,7 +98,6 @@ void ms_member_settle(struct ms_member *m)
 {
     atomic_store(&m->settled, ms_member_absences(m));
     atomic_store(&m->away, false);
-    atomic_store(&m->marked, false);
 }
 
 void ms_member_set_marked(struct ms_member *m, bool marked, uint64_t absences)

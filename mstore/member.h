@@ -44,7 +44,7 @@ struct ms_health *ms_member_health(struct ms_member *m);
  * deletions. */
 bool ms_member_returning(const struct ms_member *m);
 void ms_member_set_returning(struct ms_member *m);
-/* What it missed has been made up for. */
+/* What it missed has been made up for, as far as its notes say: marks of it stay. */
 void ms_member_settle(struct ms_member *m);
 /* Whether there are marks of it, as enough members say. If not, the absences until the question was
  * asked (ms_member_absences) have made it miss nothing. */

@@ -13,6 +13,7 @@
 
 /* What others have left undone first, so that the keys are seen as they should be. */
 const struct ms_upkeep_step ms_upkeep_steps[] = {
+    {.name = "marks", .run = ms_upkeep_close_marks},
     {.name = "notes", .run = ms_upkeep_notes},
     {.name = "intents", .run_space = ms_upkeep_intents_space},
     {.name = "plain", .run_space = ms_upkeep_plain_space},
@@ -21,6 +22,7 @@ const struct ms_upkeep_step ms_upkeep_steps[] = {
     {.name = "tombstones", .run_space = ms_upkeep_tombs_space},
     {.name = "trash", .run_space = ms_upkeep_trash_space},
     {.name = "sweep", .run = ms_upkeep_sweep},
+    {.name = "settle", .run = ms_upkeep_settle_marks},
     {0},
 };
 
@@ -279,6 +281,7 @@ int ms_upkeep_run(struct ms_self *self, struct ms_roster *roster, enum ms_upkeep
     ms_mutex_fini(&u.mutex);
     ms_mutex_fini(&u.telling);
     ms_mutex_fini(&u.ages.mutex);
+    free(u.ripe);
     *out = u.report;
     return code;
 }

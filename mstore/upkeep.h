@@ -67,6 +67,8 @@ struct ms_upkeep { /* one run */
     uint64_t told_ns;
     double fraction; /* as in progress */
     bool whole;      /* all members answered so far, nothing failed: nothing is left to be done */
+    struct ms_away *ripe; /* marks that go when this run has made up for everything; owned */
+    size_t ripe_count;
     uint64_t due_ns; /* when what was spent is paid for (upkeep_pace.c) */
 };
 

@@ -126,29 +126,37 @@ static void a_change_that_is_missed_waits_once(void **state)
 
 /* ---- trust given back ----------------------------------------------------------------------- */
 
+static size_t ripe(struct fleet *f, struct ms_away marks[MS_AWAY_MAX])
+{
+    struct ms_error err = {0};
+    size_t count = 0;
+    check_ok(ms_away_ripe(f->roster, 2, MS_AWAY_GRACE_NS, marks, &count, &err), err);
+    return count;
+}
+
 static int settles(void *arg)
 {
+    static struct ms_away marks[MS_AWAY_MAX];
     struct fleet f;
     struct ms_error err = {0};
     struct fleet_options options = usual();
-    unsigned left = 0;
     (void)arg;
     fleet_make(&f, &options);
     disbelieve(&f, 2);
-    check_ok(ms_away_settle(f.roster, 2, MS_AWAY_GRACE_NS, &left, &err), err);
-    assert_int_equal(left, 1); /* nobody has closed it */
+    assert_int_equal(ripe(&f, marks), 0); /* nobody has closed it */
     check_ok(ms_away_close(f.roster, 2, &err), err);
-    check_ok(ms_away_settle(f.roster, 2, MS_AWAY_GRACE_NS, &left, &err), err);
-    assert_int_equal(left, 2); /* too early */
+    pass(&f, MS_AWAY_GRACE_NS);
+    assert_int_equal(ripe(&f, marks), 0); /* too early */
     assert_true(ms_member_returning(f.roster->members[2]));
     assert_in_range(disbelieve(&f, 2) / 1000000, 11000, 11500); /* needs a mark of its own */
-    pass(&f, MS_AWAY_GRACE_NS);
-    check_ok(ms_away_settle(f.roster, 2, MS_AWAY_GRACE_NS, &left, &err), err);
-    assert_int_equal(left, 1); /* that one */
+    pass(&f, 2 * SECOND);
+    assert_int_equal(ripe(&f, marks), 1);
+    check_ok(ms_away_settle(f.roster, marks, 1, &err), err);
+    assert_true(ms_member_returning(f.roster->members[2])); /* that one is still there */
     check_ok(ms_away_close(f.roster, 2, &err), err);
-    pass(&f, MS_AWAY_GRACE_NS + SECOND);
-    check_ok(ms_away_settle(f.roster, 2, MS_AWAY_GRACE_NS, &left, &err), err);
-    assert_int_equal(left, 0);
+    pass(&f, MS_AWAY_GRACE_NS + 12 * SECOND);
+    assert_int_equal(ripe(&f, marks), 1);
+    check_ok(ms_away_settle(f.roster, marks, 1, &err), err);
     assert_false(ms_member_returning(f.roster->members[2]));
     pass(&f, SECOND);
     assert_int_equal(fleet_all(&f, "away"), 0);

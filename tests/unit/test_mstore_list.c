@@ -187,8 +187,8 @@ static void a_witness_tells_of_a_deletion(void **state)
     members_put(&m, 2, tomb, "x");
     ms_member_set_returning(m.roster->members[1]);
     check_list(&m, &all, "b=5 ");
-    /* tomb/, its chunk and key: no values; and the lease's two */
-    assert_int_equal(atomic_load(&m.script[2].lists), 5);
+    /* tomb/, its chunk and key: no values; and the lease's two, if it waited for them */
+    assert_in_range(atomic_load(&m.script[2].lists), 3, 5);
     m.script[0].broken = "n.data!"; /* it could have been stored again there */
     m.script[0].code = MS_ERR_IO;
     check_ok(open_list(&m, &all, &l), err);

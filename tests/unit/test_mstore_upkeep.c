@@ -397,7 +397,8 @@ static void notes_are_replayed_and_removed(void **state)
 {
     (void)state;
     struct fleet f;
-    fleet_make(&f, &(struct fleet_options){.members = 3, .policy = "redundancy = copies 3\n"});
+    fleet_make(&f, &(struct fleet_options){
+                       .members = 3, .policy = "redundancy = copies 3\n", .lease_ns = 50000000});
     fleet_gone(&f, 2, true);
     for (unsigned i = 0; i < KEYS; i++) {
         char key[65];
@@ -417,7 +418,9 @@ static void notes_are_replayed_and_removed(void **state)
     assert_true(r->members[2].notes >= KEYS);
     ms_upkeep_report_free(r);
     assert_int_equal(fleet_all(&f, "hint"), 0);
-    assert_false(ms_member_returning(f.roster->members[2]));
+    /* a put may still reach it: believed when heal has run once more, a quarter of an hour later */
+    assert_true(ms_member_returning(f.roster->members[2]));
+    assert_in_range(fleet_all(&f, "away"), 2 + 2, 2 + 3); /* set to closing on a majority */
     assert_clean(&f, true);
     fleet_free(&f);
 }
