@@ -221,7 +221,7 @@ int ms_self_adopt(struct ms_self *self, struct ms_layouts *found, struct ms_erro
     bool gap = has_gap(found);
     int code = adopt(self, found, err);
     if (!code && gap)
-        code = renew(self, err);
+        (void)!renew(self, NULL); /* in vain: each operation asks again */
     end_renewing(self);
     return code;
 }

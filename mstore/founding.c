@@ -199,6 +199,8 @@ int ms_self_open(struct ms_store *s, struct ms_error *err)
     ms_layouts_free(&found);
     if (!code)
         learn_absences(self);
+    else if (self->roster)
+        (void)!ms_self_ops.close(s, NULL);
     return code;
 }
 
