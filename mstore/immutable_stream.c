@@ -4,11 +4,10 @@
 #include "mstore/value_parts.h"
 #include "base/cleanup.h"
 #include "base/hash.h"
-#include "base/sync.h"
+#include "mstore/gather.h"
+#include "mstore/turn.h"
 
 #include <stdlib.h>
-
-#define STEP (256u * 1024)
 
 /* ---- writing -------------------------------------------------------------------------------- */
 
@@ -107,26 +106,9 @@ struct reader { /* any thread; one is in the midst of a read, the others wait */
     struct ms_store_reader base;
     struct ms_value_home home;
     struct ms_value_reader *values;
-    bool everywhere;       /* all who could have it were asked where it is */
-    struct ms_mutex mutex; /* of `busy`; not held while reading */
-    struct ms_cond idle;
-    bool busy;
+    bool everywhere; /* all who could have it were asked where it is */
+    struct ms_turn turn;
 };
-
-static void enter(struct reader *r)
-{
-    MS_HOLD(&r->mutex);
-    while (r->busy)
-        ms_cond_wait(&r->idle, &r->mutex);
-    r->busy = true;
-}
-
-static void leave(struct reader *r)
-{
-    MS_HOLD(&r->mutex);
-    r->busy = false;
-    ms_cond_signal(&r->idle);
-}
 
 static int open_from(const struct ms_site *site, struct ms_immutable_where *w,
                      struct ms_value_reader **out, struct ms_error *err)
@@ -179,11 +161,11 @@ static int read_at(struct ms_store_reader *base, uint64_t offset, uint8_t *into,
                    size_t *got, struct ms_error *err)
 {
     struct reader *r = (struct reader *)base;
-    enter(r);
+    ms_turn_enter(&r->turn);
     int code = ms_value_reader_read(r->values, offset, into, size, got, err);
     if (code && look_further(r, code))
         code = ms_value_reader_read(r->values, offset, into, size, got, err);
-    leave(r);
+    ms_turn_leave(&r->turn);
     return code;
 }
 
@@ -192,8 +174,7 @@ static void close_reader(struct ms_store_reader *base)
     struct reader *r = (struct reader *)base;
     ms_value_reader_close(r->values);
     ms_value_home_fini(&r->home);
-    ms_cond_fini(&r->idle);
-    ms_mutex_fini(&r->mutex);
+    ms_turn_fini(&r->turn);
     free(r);
 }
 
@@ -229,8 +210,7 @@ int ms_immutable_read(const struct ms_site *site, struct ms_store_reader **out,
         free(r);
         return code;
     }
-    ms_mutex_init(&r->mutex);
-    ms_cond_init(&r->idle);
+    ms_turn_init(&r->turn);
     const struct ms_value_info *info = ms_value_reader_info(r->values);
     r->base.info =
         (struct ms_item_info){.exists = true, .size_bytes = info->size, .mtime_ns = info->mtime_ns};
@@ -241,24 +221,11 @@ int ms_immutable_read(const struct ms_site *site, struct ms_store_reader **out,
 int ms_immutable_hash(const struct ms_site *site, const char *algorithm, char *hex, size_t hex_size,
                       struct ms_error *err)
 {
-    struct ms_hash *hash = NULL;
     struct ms_store_reader *reader = NULL;
-    MS_AUTO_FREE uint8_t *bytes = malloc(STEP);
-    uint64_t offset = 0;
-    size_t got = STEP;
-    int code = bytes ? ms_hash_new(algorithm, &hash, err)
-                     : ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for hashing a value");
-    if (!code)
-        code = ms_immutable_read(site, &reader, err);
-    for (; !code && got == STEP; offset += got) {
-        code = read_at(reader, offset, bytes, STEP, &got, err);
-        if (!code)
-            code = ms_hash_update(hash, ms_view(bytes, got), err);
-    }
-    if (!code)
-        code = ms_hash_hex(hash, hex, hex_size, err);
-    if (reader)
-        close_reader(reader);
-    ms_hash_free(hash);
+    int code = ms_immutable_read(site, &reader, err);
+    if (code)
+        return code;
+    code = ms_gather_hash(reader, algorithm, hex, hex_size, err);
+    close_reader(reader);
     return code;
 }

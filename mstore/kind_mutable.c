@@ -1,5 +1,4 @@
-/* mstore/kind_mutable.c - the verbs of kind mutable (mstore/mutable.h) in their table. Streams go
- * through memory (mstore/gather.h). */
+/* mstore/kind_mutable.c - the verbs of kind mutable (mstore/mutable.h) in their table. */
 #include "mstore/kind.h"
 
 #include "mstore/gather.h"
@@ -50,23 +49,23 @@ static int mutable_move(struct ms_self *self, enum ms_move how, const struct ms_
 static int mutable_hash(struct ms_self *self, const struct ms_site *site, struct ms_item_ref item,
                         const char *algorithm, char *hex, size_t hex_size, struct ms_error *err)
 {
-    (void)site;
-    return ms_gather_hash(&self->base, item, algorithm, hex, hex_size, err);
+    (void)self;
+    return ms_mutable_hash(site, item.deleted, algorithm, hex, hex_size, err);
 }
 
 static int mutable_write(struct ms_self *self, const struct ms_site *site, struct ms_item_ref item,
                          uint64_t size_hint, const struct ms_precondition *pre,
                          struct ms_store_writer **out, struct ms_error *err)
 {
-    (void)site;
+    (void)site; /* of now; the commit is under the layout of then */
     return ms_gather_write(&self->base, item, size_hint, pre, out, err);
 }
 
 static int mutable_read(struct ms_self *self, const struct ms_site *site, struct ms_item_ref item,
                         struct ms_store_reader **out, struct ms_error *err)
 {
-    (void)site;
-    return ms_gather_read(&self->base, item, out, err);
+    (void)self;
+    return ms_mutable_read(site, item.deleted, out, err);
 }
 
 static int mutable_list(struct ms_roster *roster, const struct ms_layout_space *space,

@@ -44,10 +44,9 @@ static uint64_t new_writer(struct ms_mutable *m, bool copies)
 
 /* ---- putting a higher one ------------------------------------------------------------------ */
 
-/* Above all that `seen` has. */
-static int next_version(struct ms_mutable *m, const struct ms_versions *seen, uint64_t size,
-                        enum ms_own_mark mark, bool copies, struct ms_version *out,
-                        struct ms_error *err)
+int ms_mutable_next(struct ms_mutable *m, const struct ms_versions *seen, uint64_t size,
+                    enum ms_own_mark mark, bool copies, struct ms_version *out,
+                    struct ms_error *err)
 {
     const struct ms_layout_space *space = seen->site->space;
     uint64_t top = ms_versions_counter(seen);
@@ -69,7 +68,7 @@ static int put_above(struct ms_mutable *m, struct ms_versions *seen, struct ms_b
     struct ms_frames frames;
     uint64_t size = value ? ms_buf_size(value) : 0;
     struct ms_view bytes = value ? ms_buf_view(value) : ms_view(NULL, 0);
-    int code = next_version(m, seen, size, mark, copies, &version, err);
+    int code = ms_mutable_next(m, seen, size, mark, copies, &version, err);
     if (!code && ms_versions_stale(seen))
         code = ms_error_set(err, MS_ERR_TIMEOUT, "it took too long to read it; try again");
     if (!code)
@@ -88,8 +87,7 @@ static int put_above(struct ms_mutable *m, struct ms_versions *seen, struct ms_b
     return 0;
 }
 
-static int list_for_write(const struct ms_site *site, struct ms_versions **out,
-                          struct ms_error *err)
+int ms_mutable_list(const struct ms_site *site, struct ms_versions **out, struct ms_error *err)
 {
     int code = ms_newest_list(site, false, out, err);
     return code ? ms_error_prefix(err, code, "%s: nothing was changed", MS_SHOW_SITE(site)) : 0;
@@ -115,7 +113,7 @@ int ms_mutable_store(struct ms_mutable *m, const struct ms_site *site, struct ms
     struct ms_versions *seen = NULL;
     int code = ms_mutable_check_options(site, options, err);
     if (!code)
-        code = list_for_write(site, &seen, err);
+        code = ms_mutable_list(site, &seen, err);
     if (!code)
         code = put_above(m, seen, value, ms_mutable_mark(options && options->deleted), false, tag,
                          err);
@@ -161,7 +159,7 @@ int ms_mutable_delete(struct ms_mutable *m, const struct ms_site *site, bool del
                       struct ms_error *err)
 {
     struct ms_newest n = {0};
-    int code = list_for_write(site, &n.seen, err);
+    int code = ms_mutable_list(site, &n.seen, err);
     if (!code && (!ms_versions_newest(n.seen, NULL, &n.version) ||
                   n.version.mark != ms_mutable_mark(deleted))) /* to say so it must be certain */
         code = ms_newest_item(site, ms_mutable_mark(deleted), &(struct ms_want){0}, &n, err);
@@ -202,7 +200,7 @@ static int rename_item(struct ms_mutable *m, const struct ms_site *site, const s
         ms_newest_end(&n);
         return code;
     }
-    code = list_for_write(to, &target, err);
+    code = ms_mutable_list(to, &target, err);
     if (!code)
         code = put_above(m, target, n.value, mark, false, NULL, err);
     if (!code)

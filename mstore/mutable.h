@@ -15,6 +15,7 @@
 
 #include "mstore/roster.h"
 #include "mstore/value.h"
+#include "store/store.h"
 
 #include <mstore/store.h>
 
@@ -41,23 +42,19 @@ int ms_mutable_delete(struct ms_mutable *m, const struct ms_site *site, bool del
 int ms_mutable_move(struct ms_mutable *m, enum ms_move how, const struct ms_site *site,
                     const struct ms_site *to, bool deleted, struct ms_error *err) MS_MUST_CHECK;
 
-/* In a stream. A value that is written is collected in memory, since its name says how long it is
- * and no write may take long after its listing: MS_ERR_TOO_LARGE beyond MS_MUTABLE_STREAM_MAX. */
-#define MS_MUTABLE_STREAM_MAX (UINT64_C(64) << 20)
-struct ms_mutable_writer;
-int ms_mutable_write(struct ms_mutable *m, const struct ms_site *site, uint64_t size_hint,
-                     const struct ms_store_value_options *options, struct ms_mutable_writer **out,
-                     struct ms_error *err) MS_MUST_CHECK;
-int ms_mutable_append(struct ms_mutable_writer *w, struct ms_view bytes,
-                      struct ms_error *err) MS_MUST_CHECK;
-/* Both free it. */
-int ms_mutable_commit(struct ms_mutable_writer *w, struct ms_tag *tag,
-                      struct ms_error *err) MS_MUST_CHECK;
-void ms_mutable_abort(struct ms_mutable_writer *w);
-/* Reads the version that is the newest now, in bounded memory, with ms_value_reader_read; when it
- * is replaced meanwhile, that may be NOT_FOUND. */
-int ms_mutable_read(const struct ms_site *site, bool deleted, struct ms_value_reader **out,
-                    struct ms_item_info *info, struct ms_error *err) MS_MUST_CHECK;
+/* In a stream, in bounded memory: the version that is the newest now. One up to MS_MUTABLE_HELD is
+ * read at once. Of a longer one that is replaced while it is read, later reads may be CONFLICT. */
+#define MS_MUTABLE_HELD (UINT64_C(8) << 20)
+int ms_mutable_read(const struct ms_site *site, bool deleted, struct ms_store_reader **out,
+                    struct ms_error *err) MS_MUST_CHECK;
+int ms_mutable_hash(const struct ms_site *site, bool deleted, const char *algorithm, char *hex,
+                    size_t hex_size, struct ms_error *err) MS_MUST_CHECK;
+/* Stores the first `size` bytes of a file, from there to the members in bounded memory. (While the
+ * layout is being changed, through memory: MS_ERR_TOO_LARGE beyond MS_MUTABLE_JOINT_MAX.) */
+#define MS_MUTABLE_JOINT_MAX (UINT64_C(1) << 30)
+int ms_mutable_store_file(struct ms_mutable *m, const struct ms_site *site, int file, uint64_t size,
+                          const struct ms_store_value_options *options, struct ms_tag *tag,
+                          struct ms_error *err) MS_MUST_CHECK;
 /* Brings a key to where it should be: its newest version on every voter, nothing below it, and a
  * deletion that is over gone. *whole: nothing is left to be done but waiting for a deletion's
  * grace period; else a voter was away or would not. Safe beside everything else, at any time. */

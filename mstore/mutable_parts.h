@@ -49,6 +49,14 @@ void ms_version_tag(const struct ms_version *version, struct ms_tag *tag);
 /* Once the answer is known: lets go of what lies below. */
 void ms_newest_tidy(struct ms_newest *n);
 
+/* A majority's listing, before a write. */
+int ms_mutable_list(const struct ms_site *site, struct ms_versions **out,
+                    struct ms_error *err) MS_MUST_CHECK;
+/* A version above all that `seen` has. copies: of a value that was read. */
+int ms_mutable_next(struct ms_mutable *m, const struct ms_versions *seen, uint64_t size,
+                    enum ms_own_mark mark, bool copies, struct ms_version *out,
+                    struct ms_error *err) MS_MUST_CHECK;
+
 /* MS_ERR_UNSUPPORTED: a condition. */
 int ms_mutable_check_options(const struct ms_site *site,
                              const struct ms_store_value_options *options,

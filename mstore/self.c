@@ -78,6 +78,20 @@ static int self_store(struct ms_store *s, struct ms_item_ref item, struct ms_buf
     return leave(s, &at, code, err);
 }
 
+int ms_self_store_file(struct ms_store *s, struct ms_item_ref item, int file, uint64_t size,
+                       const struct ms_precondition *pre, struct ms_tag *tag, struct ms_error *err)
+{
+    MS_AUTO_AT struct ms_at at;
+    struct ms_store_value_options o = MS_STORE_VALUE_OPTIONS_INIT;
+    int code = ms_self_enter(s, item, &at, err);
+    *tag = (struct ms_tag){""};
+    o.deleted = item.deleted;
+    o.precondition = *pre;
+    if (!code)
+        code = ms_mutable_store_file(ms_self_of(s)->mutable, &at.site, file, size, &o, tag, err);
+    return leave(s, &at, code, err);
+}
+
 static int self_info(struct ms_store *s, struct ms_item_ref item, struct ms_item_info *out,
                      struct ms_error *err)
 {

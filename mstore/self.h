@@ -8,7 +8,7 @@
  *     adopt.c      taking over a layout: who the members are, the roster made of it
  *     from_file.c  from a configuration file to a closed MStore
  *     remember.c   what is kept in the local state folder
- *     gather.c     streams of kind mutable, through memory
+ *     gather.c     streams of kind mutable on their way in
  *
  * Kinds: plain.h, immutable.h, mutable.h.
  */
@@ -54,6 +54,10 @@ static inline struct ms_self *ms_self_of(struct ms_store *s)
     return (struct ms_self *)s;
 }
 extern const struct ms_store_ops ms_self_ops;
+/* Stores bytes of a file under a key of kind mutable (mstore/mutable.h): what a stream commits. */
+int ms_self_store_file(struct ms_store *s, struct ms_item_ref item, int file, uint64_t size,
+                       const struct ms_precondition *pre, struct ms_tag *tag,
+                       struct ms_error *err) MS_MUST_CHECK;
 /* The calls on items and listings alone, not counted: for verbs that are made of others. */
 extern const struct ms_store_ops ms_self_verbs;
 

@@ -167,6 +167,14 @@ int ms_versions_load(struct ms_versions *v, const struct ms_version *version, in
 /* The same in a stream. What vanishes while it is read is NOT_FOUND. */
 int ms_versions_reader(const struct ms_versions *v, const struct ms_version *version,
                        struct ms_value_reader **out, struct ms_error *err) MS_MUST_CHECK;
+/* A new version in a stream, on targets; its length is known. *needed: so many of them must have it
+ * at the commit, for it to be durable together with the witness, if there is one. Not in a joint
+ * layout. */
+int ms_versions_writer(const struct ms_versions *v, const struct ms_version *version,
+                       unsigned *needed, struct ms_value_writer **out,
+                       struct ms_error *err) MS_MUST_CHECK;
+/* The name of a version at the witness, if there is one: true when it is there. */
+bool ms_versions_witness(const struct ms_versions *v, const struct ms_version *version);
 /* Frames for a value; unref each and free the array with ms_frames_free. */
 int ms_frames_make(const struct ms_version *version, bool zstd, struct ms_view value,
                    struct ms_frames *out, struct ms_error *err) MS_MUST_CHECK;

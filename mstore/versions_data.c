@@ -3,6 +3,8 @@
  * wrong name does not verify. */
 #include "mstore/versions.h"
 
+#include "base/assert.h"
+#include "base/cleanup.h"
 #include "mstore/value_parts.h"
 
 #include <stdlib.h>
@@ -120,6 +122,34 @@ int ms_versions_load(struct ms_versions *v, const struct ms_version *version, in
         repair(v, &query, &info, *out);
     free(query.places);
     return code;
+}
+
+int ms_versions_writer(const struct ms_versions *v, const struct ms_version *version,
+                       unsigned *needed, struct ms_value_writer **out, struct ms_error *err)
+{
+    struct ms_value_shape shape = shape_of(version, v->site->space->compress);
+    unsigned majority = v->targets / 2 + 1, enough = ms_versions_needed(version);
+    ms_assert(!v->site->joint);
+    if (v->count > v->targets) /* the witness is one of a majority of all */
+        majority = v->count / 2;
+    *needed = enough > majority ? enough : majority;
+    struct ms_value_rule rule = {.need = *needed};
+    return ms_value_writer_new(v->site, &shape, &rule, version->size, out, err);
+}
+
+bool ms_versions_witness(const struct ms_versions *v, const struct ms_version *version)
+{
+    struct ms_value_shape shape = shape_of(version, false);
+    struct ms_name name;
+    bool there = false;
+    for (unsigned i = v->targets; i < v->count; i++) {
+        MS_AUTO_BUF struct ms_buf *nothing = ms_buf_new(0);
+        if (nothing && v->voter[i].member &&
+            !ms_value_name(v->site, &shape, MS_VALUE_MARK, &name, NULL))
+            there = !ms_member_store(v->voter[i].member, ms_name_view(&name), nothing, NULL, NULL,
+                                     NULL);
+    }
+    return there;
 }
 
 int ms_versions_reader(const struct ms_versions *v, const struct ms_version *version,

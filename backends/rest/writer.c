@@ -7,6 +7,7 @@
 #include "backends/collect.h"
 #include "base/cleanup.h"
 #include "base/hash.h"
+#include "base/scratch_file.h"
 #include "base/text.h"
 
 #include <errno.h>
@@ -16,24 +17,7 @@
 
 int ms_rest_temporary(int *out, struct ms_error *err)
 {
-    const char *folder = getenv("TMPDIR");
-    char path[4096];
-    if (!folder || folder[0] != '/')
-        folder = "/tmp";
-    int fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    bool odd = fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL);
-    if (odd && snprintf(path, sizeof path, "%s/mstore-XXXXXX", folder) >= (int)sizeof path) {
-        errno = ENAMETOOLONG;
-    } else if (odd) { /* a file system that makes none without a name */
-        fd = mkostemp(path, O_CLOEXEC);
-        if (fd >= 0)
-            (void)unlink(path);
-    }
-    if (fd < 0)
-        return ms_error_errno(err, errno, "no temporary file in %s (TMPDIR names another folder)",
-                              MS_SHOW(ms_str(folder)));
-    *out = fd;
-    return 0;
+    return ms_scratch_file_open(out, err);
 }
 
 struct writer {
