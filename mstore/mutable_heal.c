@@ -123,6 +123,46 @@ static bool run_all(const struct ms_versions *v, struct ms_errand *e, struct ms_
     return good;
 }
 
+static int count_entry(void *ctx, const struct ms_entry *entry, struct ms_error *err)
+{
+    (void)err;
+    *(unsigned *)ctx += !entry->info.directory;
+    return 0;
+}
+
+static bool is_voter(const struct ms_versions *v, unsigned member)
+{
+    bool is = false;
+    for (unsigned i = 0; i < v->count; i++)
+        is = is || v->voter[i].index == member;
+    return is;
+}
+
+/* No member that is not a voter has anything of the key: one that was a voter under another layout,
+ * or will be, could bring it back. Only for deletions that are old, so one after the other. */
+static bool nothing_elsewhere(const struct ms_versions *v)
+{
+    const struct ms_site *site = v->site;
+    const struct ms_own_name own = {.kind = MS_OWN_OBJECT,
+                                    .store = site->roster->layout->uuid,
+                                    .space = site->space_path,
+                                    .key = site->key,
+                                    .level = site->level};
+    struct ms_list_request request = {.names_only = true};
+    struct ms_name folder;
+    bool nothing = ms_own_folder(&own, MS_OWN_OF_KEY, 0, &folder, NULL) == 0;
+    for (unsigned i = 0; i < site->order.data + site->order.witnesses && nothing; i++) {
+        struct ms_member *m = ms_site_member(site, i);
+        unsigned count = 0;
+        if (is_voter(v, site->order.member[i]))
+            continue;
+        nothing = m &&
+                  !ms_member_list(m, ms_name_view(&folder), &request, count_entry, &count, NULL) &&
+                  !count && !ms_member_is_there(m, NULL);
+    }
+    return nothing;
+}
+
 /* Every voter has had it long enough, by its own clock (which ours only tells when to look at). */
 static bool is_over(const struct ms_versions *v, const struct ms_version *deletion)
 {
@@ -134,7 +174,7 @@ static bool is_over(const struct ms_versions *v, const struct ms_version *deleti
         const struct ms_held *held = ms_versions_held(v, i, deletion);
         old = old && held && v->voter[i].count == 1 && is_old(held->mtime_ns, wall_ns);
     }
-    if (!old || ms_errand_new(v, age_leg, &e, &fan, NULL))
+    if (!old || !nothing_elsewhere(v) || ms_errand_new(v, age_leg, &e, &fan, NULL))
         return false;
     for (unsigned i = 0; i < v->count; i++)
         old = old && !ms_errand_add(&e->leg[i], ms_versions_held(v, i, deletion), NULL);

@@ -473,6 +473,45 @@ static void who_was_idle_learns_of_it(void **state)
         run(run_old_client, seed);
 }
 
+/* A member that was a voter holds what was deleted when it was one no more, and is one again. */
+static int run_deletion(void *arg)
+{
+    struct world *w = arg;
+    struct ms_error err = {0};
+    char key[32];
+    begin(w, 3, CONFIG3);
+    struct client *c = &w->client[0];
+    put_all(c, 1);
+    check_ok(add(c, "m3", &err), err);
+    for (unsigned i = 0; i < KEYS; i++) {
+        name_key(key, i);
+        check_ok(ms_store_delete(c->store, ms_str(key), false, &err), err);
+    }
+    check_ok(ms_sleep(ms_sim_clock(), UINT64_C(30) * 86400 * 1000 * MS, &err), err);
+    struct ms_roster *r = ms_self_roster(ms_self_of(c->store));
+    for (unsigned i = 0; i < 4 * KEYS; i++) {
+        struct ms_site site;
+        bool whole;
+        name_key(key, i % KEYS);
+        check_ok(ms_site_of(r, ms_str(key), false, &site, &err), err);
+        check_ok(ms_mutable_heal(&site, &whole, &err), err);
+    }
+    ms_roster_unref(r);
+    check_ok(set_state(c, "m3", MS_DRAINING, &err), err);
+    for (unsigned i = 0; i < KEYS; i++) {
+        name_key(key, i);
+        expect_none(c, key);
+    }
+    end_client(c);
+    return 0;
+}
+
+static void a_deletion_outlasts_what_former_voters_hold(void **state)
+{
+    (void)state;
+    run(run_deletion, 1);
+}
+
 struct working {
     struct client *client;
     bool over; /* fibers of one thread: no lock */
@@ -564,10 +603,14 @@ static void who_works_on_misses_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(members_come_and_go),         cmocka_unit_test(shards_follow),
-        cmocka_unit_test(what_cannot_be_is_refused),   cmocka_unit_test(who_comes_next_finishes_it),
-        cmocka_unit_test(two_at_once_both_come),       cmocka_unit_test(who_was_idle_learns_of_it),
+        cmocka_unit_test(members_come_and_go),
+        cmocka_unit_test(shards_follow),
+        cmocka_unit_test(what_cannot_be_is_refused),
+        cmocka_unit_test(who_comes_next_finishes_it),
+        cmocka_unit_test(two_at_once_both_come),
+        cmocka_unit_test(who_was_idle_learns_of_it),
         cmocka_unit_test(who_works_on_misses_nothing),
+        cmocka_unit_test(a_deletion_outlasts_what_former_voters_hold),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
