@@ -112,6 +112,13 @@ static void end_client(struct client *c)
     c->store = NULL;
 }
 
+static int end_clients(struct world *w, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        end_client(&w->client[i]);
+    return 0;
+}
+
 static void begin(struct world *w, unsigned founders, const char *policy)
 {
     w->number = atomic_fetch_add(&worlds, 1);
@@ -222,6 +229,12 @@ static void run(int (*fn)(void *world), uint64_t seed)
     free(w);
 }
 
+static void run_seeds(int (*fn)(void *world), uint64_t seeds)
+{
+    for (uint64_t seed = 1; seed <= seeds; seed++)
+        run(fn, seed);
+}
+
 #define CONFIG3                                                                                    \
     "[namespace]\nkind = immutable\nredundancy = copies 2\nverify = none\n"                        \
     "[namespace config]\nkind = mutable\nredundancy = copies 3\n"
@@ -265,8 +278,7 @@ static int run_add_and_drain(void *arg)
 static void members_come_and_go(void **state)
 {
     (void)state;
-    for (uint64_t seed = 1; seed <= 10; seed++)
-        run(run_add_and_drain, seed);
+    run_seeds(run_add_and_drain, 10);
 }
 
 static int run_erasure(void *arg)
@@ -293,8 +305,7 @@ static int run_erasure(void *arg)
 static void shards_follow(void **state)
 {
     (void)state;
-    for (uint64_t seed = 1; seed <= 10; seed++)
-        run(run_erasure, seed);
+    run_seeds(run_erasure, 10);
 }
 
 /* ---- what is refused ---- */
@@ -392,16 +403,13 @@ static int run_broken_off(void *arg)
     /* decided before it was broken off, or not at all */
     assert_int_equal(r->layout->epoch, ms_layout_member(r->layout, "m3") ? 3 : 2);
     ms_roster_unref(r);
-    for (unsigned i = 0; i < 3; i++)
-        end_client(&w->client[i]);
-    return 0;
+    return end_clients(w, 3);
 }
 
 static void who_comes_next_finishes_it(void **state)
 {
     (void)state;
-    for (uint64_t seed = 1; seed <= 60; seed++)
-        run(run_broken_off, seed);
+    run_seeds(run_broken_off, 60);
     assert_true(broken_off > 40);
 }
 
@@ -430,16 +438,13 @@ static int run_two_at_once(void *arg)
     assert_non_null(ms_layout_member(r->layout, "m3"));
     assert_non_null(ms_layout_member(r->layout, "m4"));
     ms_roster_unref(r);
-    for (unsigned i = 0; i < 3; i++)
-        end_client(&w->client[i]);
-    return 0;
+    return end_clients(w, 3);
 }
 
 static void two_at_once_both_come(void **state)
 {
     (void)state;
-    for (uint64_t seed = 1; seed <= 30; seed++)
-        run(run_two_at_once, seed);
+    run_seeds(run_two_at_once, 30);
 }
 
 /* ---- clients meanwhile ---- */
@@ -461,16 +466,13 @@ static int run_old_client(void *arg)
     is_in_force(&w->client[1], 5, false);
     put_all(&w->client[1], 3);
     expect_all(c, 3);
-    for (unsigned i = 0; i < 2; i++)
-        end_client(&w->client[i]);
-    return 0;
+    return end_clients(w, 2);
 }
 
 static void who_was_idle_learns_of_it(void **state)
 {
     (void)state;
-    for (uint64_t seed = 1; seed <= 10; seed++)
-        run(run_old_client, seed);
+    run_seeds(run_old_client, 10);
 }
 
 /* A member that was a voter holds what was deleted when it was one no more, and is one again. */
@@ -585,9 +587,7 @@ static int run_busy(void *arg)
     ms_group_release(group);
     worked += task.done;
     failures += task.failed;
-    for (unsigned i = 0; i < 2; i++)
-        end_client(&w->client[i]);
-    return 0;
+    return end_clients(w, 2);
 }
 
 static void who_works_on_misses_nothing(void **state)
