@@ -187,9 +187,8 @@ static int run_rebuild(struct rebuild *r, const struct ms_site *site,
     struct ms_upkeep_source *source = NULL;
     char is[65];
     int code = ms_upkeep_source_new(r->u, site, w, write_sink, r, &source, err);
-    if (code)
-        return code;
-    code = ms_upkeep_source_run(source, is, err);
+    if (!code)
+        code = ms_upkeep_source_run(source, is, err);
     if (!code)
         code = check_value(sha256, is, err);
     for (size_t i = 0; i < r->count; i++) {
