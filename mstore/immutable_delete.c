@@ -176,7 +176,9 @@ static int check_leftovers(const struct ms_site *site, const bool answered[],
                         ms_value_shown(site, shown), left, why->text);
 }
 
-/* What became the other item's must be as much as a store leaves, whoever has turned it. */
+/* What became the other item's must be as much as a store leaves, whoever has turned it. When every
+ * member has answered and it is less, somebody has turned it back in the same moment, after this,
+ * or deleted it, before: NOT_FOUND. */
 static int check_turned(const struct ms_site *site, unsigned turned, struct ms_error *err)
 {
     char shown[MS_VALUE_SHOWN];
@@ -191,11 +193,13 @@ static int check_turned(const struct ms_site *site, unsigned turned, struct ms_e
         return code;
     for (size_t i = 0; i < f.count; i++)
         most = f.writes[i].count > most ? (unsigned)f.writes[i].count : most;
-    if (most < ms_immutable_needs(site))
+    if (most < ms_immutable_needs(site) && f.answered < site->order.data)
         code = ms_error_set(
             err, f.why.code ? f.why.code : MS_ERR_CONNECTION,
             "%s is %s on %u members, %u are needed for it to count", ms_value_shown(site, shown),
             site->deleted ? "undeleted" : "soft-deleted", most, ms_immutable_needs(site));
+    if (!code && !most)
+        code = ms_immutable_nothing(site, err);
     ms_value_finding_fini(&f);
     return code;
 }

@@ -57,6 +57,8 @@ static int change(const struct ms_site *from, enum ms_own_op op, struct ms_ids *
         code = ms_intent_put(from, &intent, err);
     if (!code)
         code = ms_immutable_turn(from, id, err);
+    if (code == MS_ERR_NOT_FOUND) /* deleted in the same moment */
+        (void)!ms_intent_drop(from, op, id, NULL);
     return code ? code : ms_intent_drop(from, op, id, err);
 }
 

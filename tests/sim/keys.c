@@ -5,6 +5,7 @@
 #include "mstore/immutable.h"
 #include "mstore/lease.h"
 #include "mstore/mutable.h"
+#include "mstore/upkeep.h"
 #include "store/store.h"
 
 #include "tests/sim/clients.h"
@@ -128,7 +129,7 @@ static int fixed_load(struct ms_store *s, struct ms_item_ref item, int64_t offse
                       struct ms_buf **out, struct ms_error *err)
 {
     struct ms_site site;
-    int code = ms_site_of(self_of(s)->roster, item.key, false, &site, err);
+    int code = ms_site_of(self_of(s)->roster, item.key, item.deleted, &site, err);
     return code ? code : ms_immutable_load(&site, offset, size, out, err);
 }
 
@@ -137,7 +138,7 @@ static int fixed_store(struct ms_store *s, struct ms_item_ref item, struct ms_bu
 {
     struct ms_site site;
     *tag = (struct ms_tag){0};
-    int code = ms_site_of(self_of(s)->roster, item.key, false, &site, err);
+    int code = ms_site_of(self_of(s)->roster, item.key, item.deleted, &site, err);
     return code ? code : ms_immutable_store(&site, self_of(s)->ids, value, pre, err);
 }
 
@@ -145,7 +146,7 @@ static int fixed_info(struct ms_store *s, struct ms_item_ref item, struct ms_ite
                       struct ms_error *err)
 {
     struct ms_site site;
-    int code = ms_site_of(self_of(s)->roster, item.key, false, &site, err);
+    int code = ms_site_of(self_of(s)->roster, item.key, item.deleted, &site, err);
     return code ? code : ms_immutable_info(&site, out, err);
 }
 
@@ -169,12 +170,25 @@ static void drop_marks(struct sim_world *w)
 static int fixed_remove(struct ms_store *s, struct ms_item_ref item, struct ms_error *err)
 {
     struct ms_site site;
-    int code = ms_site_of(self_of(s)->roster, item.key, false, &site, err);
+    int code = ms_site_of(self_of(s)->roster, item.key, item.deleted, &site, err);
     if (!code)
         code = ms_immutable_delete(&site, self_of(s)->ids, err);
     if (self_of(s)->flaw == ONE_MARK)
         drop_marks(self_of(s)->world);
     return code;
+}
+
+static int fixed_move(struct ms_store *s, enum ms_move how, struct ms_view key,
+                      struct ms_view new_key, bool deleted, const struct ms_precondition *pre,
+                      struct ms_error *err)
+{
+    struct ms_site site;
+    (void)new_key, (void)pre;
+    int code = ms_site_of(self_of(s)->roster, key, deleted, &site, err);
+    if (code)
+        return code;
+    return how == MS_MOVE_UNDELETE ? ms_immutable_undelete(&site, self_of(s)->ids, err)
+                                   : ms_immutable_soft_delete(&site, self_of(s)->ids, err);
 }
 
 /* ---- life ---- */
@@ -211,6 +225,7 @@ static const struct ms_store_ops immutable_ops = {
     .store = fixed_store,
     .info = fixed_info,
     .remove = fixed_remove,
+    .move = fixed_move,
 };
 
 int sim_keys_create(struct sim_world *w, unsigned client, struct ms_error *err)
@@ -314,5 +329,15 @@ int sim_mutable_heal(struct sim_world *w, unsigned client, struct ms_store *s, s
             code =
                 ms_error_set(err, MS_ERR_CONNECTION, "%s could not be healed at all voters", whole);
     }
+    return code;
+}
+
+int sim_immutable_heal(struct sim_world *w, unsigned client, struct ms_store *s,
+                       struct ms_error *err)
+{
+    struct ms_upkeep_report *report = NULL;
+    (void)w, (void)client;
+    int code = ms_upkeep_run(NULL, self_of(s)->roster, MS_UPKEEP_HEAL, NULL, &report, err);
+    ms_upkeep_report_free(report);
     return code;
 }

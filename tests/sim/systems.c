@@ -161,6 +161,21 @@ IMMUTABLE(flawed_wait, sim_no_wait_open);
 IMMUTABLE(flawed_lease, sim_not_checked_open);
 IMMUTABLE(flawed_marks, sim_one_mark_open);
 
+/* The same keys, hidden and brought back, with all of upkeep. */
+const struct sim_system sim_immutable_soft = {
+    .name = "immutable-soft",
+    .members = 3,
+    .ns = "data",
+    .spares = "/member",
+    .one_value_per_key = true,
+    .no_streams = true,
+    .verbs = 1u << SIM_STORE | 1u << SIM_LOAD | 1u << SIM_INFO | 1u << SIM_DELETE |
+             1u << SIM_SOFT_DELETE | 1u << SIM_UNDELETE,
+    .create = sim_keys_create,
+    .open = sim_immutable_open,
+    .heal = sim_immutable_heal,
+};
+
 /* ---- an MStore whose layout changes ---- */
 
 #define LAYOUT(NAME, FLAWS)                                                                        \
