@@ -57,6 +57,33 @@ static int put_back(struct repair *r, const struct ms_value_place *place, struct
     return code == MS_ERR_EXISTS ? 0 : code;
 }
 
+static bool at_once(void *ctx)
+{
+    (void)ctx;
+    return true;
+}
+
+/* What failed may still come, after a deletion that has found nothing there: nobody is to believe
+ * those members, from the next time on that he asks for news. */
+static void note_late(struct repair *r, const struct ms_value_place late[], size_t count)
+{
+    if (count && r->home.shape.kind == MS_OWN_VALUE)
+        (void)!ms_value_missed(&r->home.site, &r->home.shape, late, count, at_once, NULL, NULL);
+}
+
+static void put_all(struct repair *r, struct ms_buf *const frames[], int *code)
+{
+    struct ms_value_place late[MS_MEMBERS_MAX];
+    size_t count = 0;
+    for (size_t i = 0; i < r->count; i++) {
+        int one = put_back(r, &r->places[i], frames[r->places[i].shard], NULL);
+        if (one && count < MS_MEMBERS_MAX)
+            late[count++] = r->places[i];
+        *code = *code ? *code : one;
+    }
+    note_late(r, late, count);
+}
+
 static int repair_run(void *arg)
 {
     struct repair *r = arg;
@@ -73,10 +100,7 @@ static int repair_run(void *arg)
     int code = ms_value_encode(&r->home.shape, r->block_size, ms_buf_view(r->value), frames, NULL);
     if (code)
         return code;
-    for (size_t i = 0; i < r->count; i++) {
-        int one = put_back(r, &r->places[i], frames[r->places[i].shard], NULL);
-        code = code ? code : one;
-    }
+    put_all(r, frames, &code);
     for (unsigned i = 0; i < shards; i++)
         ms_buf_unref(frames[i]);
     return code;
