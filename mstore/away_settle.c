@@ -104,14 +104,15 @@ static int keep_old(struct ms_roster *r, struct ms_away marks[], size_t *count, 
     a->count = *count;
     a->marks = calloc(*count + 1, sizeof *a->marks);
     a->old = calloc(members * *count + 1, sizeof *a->old);
-    int code = a->marks && a->old
-                   ? ms_fan_new(members, age_leg, aging_free, a, &fan, err)
-                   : ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for marks of absence");
-    if (code) {
+    int code = ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for marks of absence");
+    if (a->marks && a->old)
+        code = ms_fan_new(members, age_leg, aging_free, a, &fan, err);
+    if (code || !a->marks) {
         aging_free(a);
         return code;
     }
-    memcpy(a->marks, marks, *count * sizeof *marks);
+    for (size_t i = 0; i < *count; i++)
+        a->marks[i] = marks[i];
     ms_away_folder(&r->layout->uuid, &a->fresh);
     memcpy(a->fresh.text + a->fresh.size, "/now", 4);
     a->fresh.size += 4;

@@ -78,9 +78,10 @@ int ms_voters_ask(const struct ms_site *site, struct ms_voters *v, unsigned need
                     ms_value_blame(&blame, ms_fan_error(fan, leg));
                 continue;
             }
-            done[leg % count] = true;
+            unsigned voter = leg < count ? leg : leg - count;
+            done[voter] = true;
             if (v->good)
-                v->good(v, leg % count);
+                v->good(v, voter);
             if (++good == need)
                 deadline = ms_clock_now(site->roster->clock) + patience_ns;
         }
