@@ -71,6 +71,19 @@ json() { # EXPRESSION over d - prints its value
     python3 -c 'import json,sys; d = json.load(open(sys.argv[1])); print(eval("(" + sys.argv[2] + ")"))' \
         "$T/out" "$1"
 }
+# For values larger than memory: $bytes of them; a command with a look at its memory.
+stream() { # bytes that are not alike, quickly: a counter under a cipher
+    head -c "${bytes:?}" /dev/zero | openssl enc -aes-128-ctr -K 00 -iv 00 2>/dev/null
+}
+peak() { # COMMAND... - its largest memory is then in `peak`, KiB
+    python3 "$SOURCE/tests/cli/peak.py" peak "$MSTORE" "$@" 2>err
+}
+small() { # WHAT KIB - the last command had no more memory
+    local kib
+    kib=$(cat peak)
+    ok "$1: memory was measured" test "$kib" -gt 1000
+    ok "$1: $kib KiB" test "$kib" -lt "$2"
+}
 fresh() { # NAME - makes an empty store; its URL (without syncs, for speed) is then in $url
     url="file://$T/$1?sync=none"
     "$MSTORE" create "$url" || problem "cannot create $url"

@@ -7,29 +7,17 @@
 unset "${!AWS_@}" "${!BORGSTORE_@}"
 if [ -n "${MOST_KIB:-}" ]; then bytes=$((128 << 20)); else bytes=$((40 << 20)); fi
 
-stream() { # bytes that are not alike, quickly: a counter under a cipher
-    head -c $bytes /dev/zero | openssl enc -aes-128-ctr -K 00 -iv 00 2>/dev/null
-}
 wanted=$(stream | sha256sum)
-peak() { # COMMAND... - with a look at its memory
-    python3 "$SOURCE/tests/cli/peak.py" peak "$MSTORE" "$@" 2>err
-}
-small() { # WHAT
-    local kib
-    kib=$(cat peak)
-    ok "$1: memory was measured" test "$kib" -gt 1000
-    ok "$1: $kib KiB" test "$kib" -lt "${MOST_KIB:-100000000}"
-}
 through() { # NAME URL
     printf '[store %s]\nurl = %s\n' "$1" "$2" >>config
     expect 0 create "$1"
     stream | peak put "$1" data/big -
     same "$1: put" "${PIPESTATUS[1]}" 0
-    small "$1: put"
+    small "$1: put" "${MOST_KIB:-100000000}"
     peak get "$1" data/big - >back.pipe &
     same "$1: the same bytes" "$(sha256sum <back.pipe)" "$wanted"
     wait $! || problem "$1: get failed"
-    small "$1: get"
+    small "$1: get" "${MOST_KIB:-100000000}"
     expect 0 destroy "$1" --yes
 }
 below() { # URL FOLDER - a store of its own there

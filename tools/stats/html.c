@@ -94,15 +94,7 @@ static void write_notes(FILE *file, const struct ms_entity_stats *e)
                 " errors, %" PRIu64 " evictions</p>\n",
                 e->cache_hits, e->cache_misses, 100 * cache_ratio(e), e->cache_errors,
                 e->cache_evictions);
-    before = "<p>Events: ";
-    for (int i = 0; i < MS_EVENT_COUNT; i++) {
-        if (!e->events[i])
-            continue;
-        fprintf(file, "%s%s %" PRIu64, before, ms_event_name(i), e->events[i]);
-        before = ", ";
-    }
-    if (before[0] == ',')
-        fputs("</p>\n", file);
+    put_events(file, "<p>Events: ", e, "</p>\n");
 }
 
 static void write_table(FILE *file, const struct ms_entity_stats *e)

@@ -70,19 +70,6 @@ static void write_rest(FILE *file, const struct ms_entity_stats *e)
                 e->cache_errors, e->cache_evictions);
 }
 
-static void write_events(FILE *file, const struct ms_entity_stats *e)
-{
-    const char *before = "  events: ";
-    for (int i = 0; i < MS_EVENT_COUNT; i++) {
-        if (!e->events[i])
-            continue;
-        fprintf(file, "%s%s %" PRIu64, before, ms_event_name(i), e->events[i]);
-        before = ", ";
-    }
-    if (before[0] == ',')
-        fputc('\n', file);
-}
-
 static void write_entity(FILE *file, const struct ms_entity_stats *e)
 {
     bool any = false;
@@ -95,7 +82,7 @@ static void write_entity(FILE *file, const struct ms_entity_stats *e)
     if (!any)
         fputs("  no calls\n", file);
     write_rest(file, e);
-    write_events(file, e);
+    put_events(file, "  events: ", e, "\n");
 }
 
 static void write_group(FILE *file, const struct group *g)

@@ -1,6 +1,7 @@
 /* Grouping entities by store, and the figures derived from counters. */
 #include "tools/stats/view.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 static struct group *find_group(struct view *view, const char *store)
@@ -113,6 +114,20 @@ uint64_t verb_quantile(const struct ms_verb_stats *verb, double q)
 {
     uint64_t edge = ms_stats_quantile(verb, q);
     return edge < verb->max_ns ? edge : verb->max_ns;
+}
+
+void put_events(FILE *file, const char *before, const struct ms_entity_stats *entity,
+                const char *after)
+{
+    bool any = false;
+    for (int i = 0; i < MS_EVENT_COUNT; i++) {
+        if (!entity->events[i])
+            continue;
+        fprintf(file, "%s%s %" PRIu64, any ? ", " : before, ms_event_name(i), entity->events[i]);
+        any = true;
+    }
+    if (any)
+        fputs(after, file);
 }
 
 bool events_any(const struct ms_entity_stats *entity)

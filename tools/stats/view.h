@@ -32,6 +32,9 @@ bool verb_used(const struct ms_verb_stats *verb);
 double seconds(uint64_t ns);
 double verb_throughput(const struct ms_verb_stats *verb); /* bytes per second of call time */
 uint64_t verb_quantile(const struct ms_verb_stats *verb, double q); /* never above the maximum */
+/* What happened in a store of many members, between two texts; nothing when nothing did. */
+void put_events(FILE *file, const char *before, const struct ms_entity_stats *entity,
+                const char *after);
 bool events_any(const struct ms_entity_stats *entity);
 double cache_ratio(const struct ms_entity_stats *entity); /* 0..1; -1: the cache was not asked */
 
