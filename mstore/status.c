@@ -3,10 +3,12 @@
 
 #include "base/cleanup.h"
 #include "base/pool.h"
+#include "base/text.h"
 #include "mstore/layout_parts.h"
 
 #include <mstore/multi.h>
 #include <stdio.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 /* The public struct, and all that it points to. */
@@ -15,7 +17,8 @@ struct status {
     struct ms_roster *roster;
     struct ms_mstore_member *members;
     struct ms_mstore_space *spaces;
-    struct ms_error *troubles;              /* by member */
+    struct ms_error *troubles; /* by member, like the next */
+    atomic_bool *behind;
     char (*redundancy)[MS_REDUNDANCY_TEXT]; /* by space */
 };
 
@@ -28,12 +31,49 @@ void ms_mstore_status_free(struct ms_mstore_status *base)
     free(s->members);
     free(s->spaces);
     free(s->troubles);
+    free(s->behind);
     free(s->redundancy);
     free(s);
 }
 
 static const char *const breakers[] = {
     [MS_HEALTH_CLOSED] = "closed", [MS_HEALTH_OPEN] = "open", [MS_HEALTH_HALF_OPEN] = "half open"};
+
+struct notes { /* on one member */
+    struct status *s;
+    struct ms_name folder;
+};
+
+/* A folder for each member that something is noted about. */
+static int take_noted(void *ctx, const struct ms_entry *entry, struct ms_error *err)
+{
+    struct notes *n = ctx;
+    const struct ms_layout *l = n->s->roster->layout;
+    (void)err;
+    for (size_t i = 0; i < l->member_count; i++) {
+        char hex[MS_UUID_HEX];
+        ms_hex_encode(hex, l->members[i].uuid.bytes, sizeof l->members[i].uuid.bytes);
+        if (ms_equal(entry->name, ms_str(hex)))
+            atomic_store(&n->s->behind[i], true);
+    }
+    return 0;
+}
+
+/* What a member has noted about others: one call. A failure only means that less is known. */
+static void ask_notes(struct status *s, struct ms_member *m)
+{
+    static const struct ms_list_request request = {.names_only = true};
+    struct notes n = {.s = s};
+    const struct ms_own_name any = {
+        .kind = MS_OWN_HINT, .store = s->roster->layout->uuid, .key = ms_str("a")};
+    int code = ms_own_folder(&any, MS_OWN_OF_KIND, 0, &n.folder, NULL);
+    struct ms_view folder = ms_name_view(&n.folder);
+    while (folder.size && folder.data[folder.size - 1] != '/') /* of all members, not of one */
+        folder.size--;
+    folder.size -= folder.size > 0;
+    if (!code)
+        (void)!ms_member_list(m, folder, &request, take_noted, &n, NULL);
+}
 
 static int ask_one(void *arg, size_t i)
 {
@@ -46,6 +86,8 @@ static int ask_one(void *arg, size_t i)
     out->code = ms_member_open(m, &s->troubles[i]);
     if (!out->code)
         out->code = ms_member_usage(m, &out->total_bytes, &out->free_bytes, &s->troubles[i]);
+    if (!out->code)
+        ask_notes(s, m);
     ms_health_view(ms_member_health(m), ms_clock_now(s->roster->clock),
                    ms_clock_wall(s->roster->clock), &health);
     out->latency_ns = health.expected_ns;
@@ -94,9 +136,10 @@ static int allocate(struct status *s, struct ms_error *err)
     const struct ms_layout *l = s->roster->layout;
     s->members = calloc(l->member_count + 1, sizeof *s->members);
     s->troubles = calloc(l->member_count + 1, sizeof *s->troubles);
+    s->behind = calloc(l->member_count + 1, sizeof *s->behind);
     s->spaces = calloc(l->space_count + 1, sizeof *s->spaces);
     s->redundancy = calloc(l->space_count + 1, sizeof *s->redundancy);
-    return s->members && s->troubles && s->spaces && s->redundancy
+    return s->members && s->troubles && s->behind && s->spaces && s->redundancy
                ? 0
                : ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for the state of a store");
 }
@@ -123,6 +166,8 @@ int ms_mstore_status(struct ms_store *store, struct ms_mstore_status **out, stru
         ms_mstore_status_free(&s->base);
         return code;
     }
+    for (size_t i = 0; i < l->member_count; i++)
+        s->members[i].behind = atomic_load(&s->behind[i]);
     s->base.epoch = l->epoch;
     s->base.proposed = s->roster->next ? s->roster->next->epoch : 0;
     s->base.placement = ms_layout_placements[l->placement];

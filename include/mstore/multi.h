@@ -50,6 +50,7 @@ struct ms_mstore_member {
     uint64_t refused;                 /* calls not made, because the breaker was open */
     uint64_t opened;                  /* times the breaker opened */
     const char *breaker;              /* "closed", "open", "half open" */
+    bool behind;                      /* others have noted that it lacks something: run heal */
     uint64_t total_bytes, free_bytes; /* UINT64_MAX: unknown */
 };
 struct ms_mstore_space {

@@ -109,11 +109,15 @@ expect 0 scrub home.conf --deep --namespace safe --sample 50%
 
 # ---- stored while a member was away
 mv home.two away
-head -c 5000 /dev/urandom >values/data_late
-expect 0 put home.conf data/late values/data_late
-echo data/late >>keys
+head -c 5000 /dev/urandom >values/safe_late
+expect 0 put home.conf safe/late values/safe_late
+echo safe/late >>keys
 mv away home.two
+"$MSTORE" status home.conf --json >out 2>err # its breaker may still be open
+prints '"behind":true'
 expect 0 heal home.conf --json
+expect 0 status home.conf --json
+ok "nobody is behind" bash -c '! grep -q "\"behind\":true" out'
 for member in one two three; do
     same "notes on $member" "$(cd home.$member && find . -type f -path '*/hint/*')" ""
 done

@@ -17,6 +17,7 @@ static void print_member(const struct ms_mstore_member *m)
     printf("%-14s %-9s %6u  %-9s %-24s %s\n", m->name, m->state, m->weight, latency, room,
            m->code                         ? m->trouble
            : strcmp(m->state, "gone") == 0 ? "-"
+           : m->behind                     ? "ok, but it has missed something: run mstore heal"
                                            : "ok");
 }
 
@@ -71,6 +72,8 @@ static void json_member(struct ms_json *j, const struct ms_mstore_member *m)
     json_number(j, "weight", m->weight);
     ms_json_key(j, "answers");
     ms_json_bool(j, m->code == 0);
+    ms_json_key(j, "behind");
+    ms_json_bool(j, m->behind);
     json_text(j, "error", m->code ? ms_code_name(m->code) : NULL);
     json_text(j, "trouble", m->code ? m->trouble : NULL);
     json_number(j, "latency_ns", m->latency_ns);
