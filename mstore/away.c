@@ -102,6 +102,14 @@ static void writing_free(void *shared)
     free(w);
 }
 
+/* How long a mark has been closing is told by its object's time: it is not put again. */
+static bool closes_already(struct ms_member *m, const struct ms_away *mark,
+                           const struct ms_name *name)
+{
+    struct ms_info info = {0};
+    return mark->closing && !ms_member_info(m, ms_name_view(name), &info, NULL) && info.exists;
+}
+
 static int write_leg(void *shared, unsigned leg, struct ms_error *err)
 {
     struct writing *w = shared;
@@ -112,6 +120,8 @@ static int write_leg(void *shared, unsigned leg, struct ms_error *err)
     for (size_t i = 0; i < w->count && !code; i++) {
         struct ms_name name;
         ms_away_name(&w->roster->layout->uuid, &w->marks[i], &name);
+        if (w->empty && closes_already(m, &w->marks[i], &name))
+            continue;
         code = w->empty ? ms_member_store(m, ms_name_view(&name), w->empty, NULL, NULL, err)
                         : ms_member_delete(m, ms_name_view(&name), err);
         if (code == MS_ERR_NOT_FOUND)

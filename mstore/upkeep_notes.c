@@ -16,6 +16,22 @@ struct notes { /* about one member, in one namespace */
     bool left; /* some stay, or may have been missed */
 };
 
+/* Folders that are empty now, up to that of the member the notes were about. */
+static void drop_folders(struct ms_member *keeper, const struct ms_own_name *own,
+                         struct ms_view name)
+{
+    struct ms_name top;
+    if (ms_own_folder(own, MS_OWN_OF_KIND, 0, &top, NULL))
+        return;
+    while (name.size > top.size) {
+        while (name.data[name.size - 1] != '/')
+            name.size--;
+        name.size--;
+        if (ms_member_rmdir(keeper, name, NULL))
+            return;
+    }
+}
+
 /* The notes of one key, as they were seen: one that comes later stays. */
 static int drop_notes(struct notes *n, const struct ms_inventory_entry *e)
 {
@@ -24,9 +40,11 @@ static int drop_notes(struct notes *n, const struct ms_inventory_entry *e)
         struct ms_name name;
         own.store = n->u->roster->layout->uuid;
         int code = ms_own_format(&own, 0, &name, NULL);
+        struct ms_member *keeper = n->u->roster->members[e->objects[i].member];
         if (!code)
-            code = ms_member_delete(n->u->roster->members[e->objects[i].member],
-                                    ms_name_view(&name), NULL);
+            code = ms_member_delete(keeper, ms_name_view(&name), NULL);
+        if (!code)
+            drop_folders(keeper, &own, ms_name_view(&name));
         if (ms_upkeep_fatal(code))
             return code;
         n->left |= code && code != MS_ERR_NOT_FOUND;

@@ -204,6 +204,16 @@ static void check_disks(struct world *w)
     free(s);
 }
 
+/* Nobody is known to have missed anything. */
+static void check_trust(struct world *w)
+{
+    for (unsigned i = 0; i < MEMBERS; i++)
+        if (ms_member_returning(w->fleet.roster->members[i]))
+            snprintf(w->why, sizeof w->why, "member %u is still not believed", i);
+    if (!w->why[0] && fleet_all(&w->fleet, "away"))
+        snprintf(w->why, sizeof w->why, "marks of absence are left");
+}
+
 /* Every value that is there can be read. */
 static void check_values(struct world *w)
 {
@@ -273,6 +283,9 @@ static int inside(void *arg)
     pause_for(7200 * SECOND);
     if (!code && !heal(w, 2))
         check_disks(w);
+    pause_for(1200 * SECOND); /* nothing can come late any more */
+    if (!w->why[0] && !heal(w, 1))
+        check_trust(w);
     if (!w->why[0])
         check_values(w);
     for (unsigned c = 0; c < CLIENTS; c++) {
