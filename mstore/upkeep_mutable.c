@@ -253,7 +253,7 @@ static unsigned shard_for(const struct key *k, unsigned voter, bool given[])
 /* Every voter that lacks the newest version gets it, from whoever has it. */
 static int bring(struct key *k, struct ms_error *err)
 {
-    struct ms_upkeep_put *puts = calloc(k->seen->count, sizeof *puts);
+    struct ms_upkeep_put *puts = calloc(k->seen->count + 1, sizeof *puts);
     struct ms_upkeep_write w = {0};
     bool given[MS_SHARDS_MAX + 1] = {false};
     size_t count = 0;
