@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define GRACE_MIN_NS UINT64_C(1000000000)
 #define S(seconds)   ((uint64_t)(seconds)*1000000000u)
 #define MS(millis)   ((uint64_t)(millis)*1000000u)
 #define PASSED_HALF  128 /* questions after which the expected time is halved */
@@ -222,13 +223,26 @@ void ms_health_try_now(struct ms_health *h, uint64_t now_ns)
 
 /* ---- what came of a call ---- */
 
-static uint64_t late(const struct ms_health *h, uint64_t bytes)
+/* 0: too few calls are known. */
+static uint64_t known_late(const struct ms_health *h, uint64_t bytes)
 {
     uint64_t p95 = ms_speed_p95_ns(&h->speed, bytes); /* these are below 2^63 */
-    if (p95)
-        return larger(2 * p95, h->options.late_floor_ns);
-    uint64_t expected = ms_speed_expected_ns(&h->speed, bytes);
-    return larger(2 * expected, h->options.late_unknown_ns);
+    return p95 ? larger(2 * p95, h->options.late_floor_ns) : 0;
+}
+
+static uint64_t late(const struct ms_health *h, uint64_t bytes)
+{
+    uint64_t known = known_late(h, bytes), expected = ms_speed_expected_ns(&h->speed, bytes);
+    return known ? known : larger(2 * expected, h->options.late_unknown_ns);
+}
+
+/* A probe gets less when too little is known. */
+static uint64_t late_now(const struct ms_health *h, uint64_t bytes)
+{
+    uint64_t known = known_late(h, bytes), expected = ms_speed_expected_ns(&h->speed, bytes);
+    if (h->state == MS_HEALTH_CLOSED)
+        return late(h, bytes);
+    return known ? known : larger(2 * expected, h->options.late_floor_ns);
 }
 
 /* An error that took so long costs as much as a time-out. */
@@ -371,13 +385,20 @@ uint64_t ms_health_expected_ns(const struct ms_health *h, uint64_t bytes)
 uint64_t ms_health_late_ns(const struct ms_health *h, uint64_t bytes)
 {
     MS_HOLD(&h->self->mutex);
-    return late(h, bytes);
+    return late_now(h, bytes);
 }
 
 bool ms_health_away(const struct ms_health *h)
 {
     MS_HOLD(&h->self->mutex);
     return h->state != MS_HEALTH_CLOSED;
+}
+
+uint64_t ms_health_grace_ns(const struct ms_health *h, uint64_t bytes)
+{
+    MS_HOLD(&h->self->mutex);
+    uint64_t late_ns = late_now(h, bytes);
+    return h->state == MS_HEALTH_CLOSED ? larger(4 * late_ns, GRACE_MIN_NS) : late_ns;
 }
 
 bool ms_health_full(const struct ms_health *h, uint64_t now_ns)

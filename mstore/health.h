@@ -85,6 +85,10 @@ enum ms_health_change ms_health_note(struct ms_health *h, bool probe, int code,
  * again: a member r times slower than the best is called once in 128 (r - 1) times, which costs
  * less than 1 % of the time whatever r is. */
 uint64_t ms_health_expected_ns(const struct ms_health *h, uint64_t bytes);
+/* How long a writer waits for this member's answer once enough others have given theirs: 4 times
+ * what is late, and a second at least, so that a moment's trouble leaves no work for heal. Not so
+ * while its breaker is not closed: a probe is no reason to wait longer than until it is late. */
+uint64_t ms_health_grace_ns(const struct ms_health *h, uint64_t bytes);
 /* After how long a call of so many bytes is late, and a hedge due: twice the 95th percentile of
  * recent calls. At the percentile itself every twentieth call would want a hedge, and a budget of
  * 2 % would be spent when a slow one comes. */

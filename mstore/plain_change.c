@@ -6,42 +6,44 @@
 
 #include <stdlib.h>
 
-#define SECOND UINT64_C(1000000000)
-
 struct changing {
     struct ms_plain_call *call; /* the fan's */
     struct ms_fan *fan;
     unsigned quorum, started, done, missing, failed;
+    bool ended[MS_MEMBERS_MAX];
     bool substitutes; /* a failed target's part goes to the next member */
 };
 
 /* How long to wait for the rest once enough have done it: as long as is normal. */
-static uint64_t patience(const struct changing *c)
+static uint64_t patience_ns(const struct changing *c)
 {
     struct ms_roster *r = c->call->roster;
-    uint64_t longest = SECOND;
+    uint64_t longest = 0, bytes = c->call->value ? ms_buf_size(c->call->value) : 0;
     for (unsigned i = 0; i < c->started; i++) {
-        uint64_t late = 4 * ms_health_late_ns(ms_member_health(r->members[c->call->member[i]]),
-                                              c->call->value ? ms_buf_size(c->call->value) : 0);
-        longest = late > longest ? late : longest;
+        struct ms_member *m = r->members[c->call->member[i]];
+        uint64_t grace = c->ended[i] ? 0 : ms_health_grace_ns(ms_member_health(m), bytes);
+        longest = grace > longest ? grace : longest;
     }
-    return ms_clock_now(r->clock) + longest;
+    return longest;
 }
 
 static void run(struct changing *c, unsigned at_first)
 {
     struct ms_roster *r = c->call->roster;
-    uint64_t deadline = UINT64_MAX;
+    uint64_t enough_ns = 0, deadline = UINT64_MAX;
     unsigned leg;
     while (c->started < at_first)
         ms_fan_start(c->fan, c->started++);
     while (ms_fan_next(c->fan, r->clock, deadline, &leg)) {
+        c->ended[leg] = true;
         int code = ms_fan_code(c->fan, leg);
         *(!code ? &c->done : code == MS_ERR_NOT_FOUND ? &c->missing : &c->failed) += 1;
         if (code && c->substitutes && c->started < c->call->count)
             ms_fan_start(c->fan, c->started++);
-        if (c->done >= c->quorum && deadline == UINT64_MAX)
-            deadline = patience(c);
+        if (c->done >= c->quorum) {
+            enough_ns = enough_ns ? enough_ns : ms_clock_now(r->clock);
+            deadline = enough_ns + patience_ns(c);
+        }
     }
 }
 

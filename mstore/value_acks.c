@@ -4,8 +4,6 @@
 #include "base/assert.h"
 #include "base/text.h"
 
-#define GRACE_MIN MS_SECOND
-
 void ms_value_acks_init(struct ms_value_acks *a, const struct ms_site *site,
                         const struct ms_value_shape *shape, const struct ms_value_rule *rule)
 {
@@ -95,16 +93,16 @@ bool ms_value_acks_enough(const struct ms_value_acks *a)
     return a->placed + a->marks >= a->rule->need && a->placed >= shards;
 }
 
-/* How long after the beginning the rest is waited for. */
+/* How long after the beginning those that are still at it are waited for. */
 static uint64_t grace_ns(const struct ms_value_acks *a)
 {
-    uint64_t longest = GRACE_MIN;
-    for (unsigned i = 0; i < a->site->order.data; i++) {
+    uint64_t longest = 0;
+    for (unsigned i = 0; i < a->site->order.data + a->site->order.witnesses; i++) {
         struct ms_member *m = ms_site_member(a->site, i);
-        uint64_t late = m && a->state[i] == MS_LEG_RUNNING
-                            ? 4 * ms_health_late_ns(ms_member_health(m), a->bytes)
-                            : 0;
-        longest = late > longest ? late : longest;
+        uint64_t grace = m && a->state[i] == MS_LEG_RUNNING
+                             ? ms_health_grace_ns(ms_member_health(m), a->bytes)
+                             : 0;
+        longest = grace > longest ? grace : longest;
     }
     return longest;
 }
@@ -130,10 +128,11 @@ void ms_value_acks_wait(struct ms_value_acks *a)
     unsigned leg;
     unsigned witnesses = a->rule->witnesses < a->site->order.witnesses ? a->rule->witnesses
                                                                        : a->site->order.witnesses;
-    uint64_t grace = grace_ns(a), deadline = ms_clock_now(a->clock) + grace;
-    bool overdue = false;
+    uint64_t begun = ms_clock_now(a->clock);
+    bool overdue = false, nobody_else = false;
     while (ms_fan_running(a->fan) && (a->placed < a->slots || a->marks < witnesses) &&
            !(overdue && ms_value_acks_enough(a))) {
+        uint64_t deadline = nobody_else ? UINT64_MAX : begun + grace_ns(a);
         if (ms_fan_next(a->fan, a->clock, deadline, &leg)) {
             ms_value_acks_take(a, leg);
             continue;
@@ -141,8 +140,8 @@ void ms_value_acks_wait(struct ms_value_acks *a)
         overdue = true;
         if (!ms_value_acks_enough(a))
             ms_site_count(a->site, MS_EVENT_QUORUM_WAIT);
-        deadline = !ms_value_acks_enough(a) && double_late_ones(a) ? ms_clock_now(a->clock) + grace
-                                                                   : UINT64_MAX;
+        nobody_else = ms_value_acks_enough(a) || !double_late_ones(a);
+        begun = ms_clock_now(a->clock);
     }
 }
 

@@ -196,11 +196,11 @@ static int end_batch(struct ms_value_writer *w, struct ms_error *err)
 static uint64_t grace_end(const struct ms_value_writer *w)
 {
     const struct ms_site *site = &w->stream->home.site;
-    uint64_t longest = MS_SECOND;
+    uint64_t longest = 0;
     for (unsigned i = 0; i < w->stream->lane_count; i++) {
         struct ms_member *m = ms_site_member(site, w->stream->lanes[i].leg);
-        uint64_t late = m ? 4 * ms_health_late_ns(ms_member_health(m), BATCH) : 0;
-        longest = late > longest ? late : longest;
+        uint64_t grace = m ? ms_health_grace_ns(ms_member_health(m), BATCH) : 0;
+        longest = grace > longest ? grace : longest;
     }
     return ms_clock_now(w->clock) + longest;
 }

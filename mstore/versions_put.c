@@ -7,8 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define SECOND UINT64_C(1000000000)
-
 static int put_leg(void *shared, unsigned leg, struct ms_error *err)
 {
     struct ms_errand *e = shared;
@@ -83,15 +81,16 @@ static void take_put(struct ms_versions *v, struct ms_errand *e, struct ms_fan *
         (void)!ms_versions_add(v, leg, e->leg[leg].held, &v->voter[leg].why);
 }
 
-/* How long a call may take before it is plainly not normal. */
-static uint64_t patience_ns(const struct ms_versions *v, const struct ms_frames *frames)
+/* How long those that have not answered may take before it is plainly not normal. */
+static uint64_t patience_ns(const struct ms_versions *v, const struct ms_frames *frames,
+                            const bool ended[])
 {
-    uint64_t longest = SECOND, bytes = frames->count ? ms_buf_size(frames->frame[0]) : 0;
+    uint64_t longest = 0, bytes = frames->count ? ms_buf_size(frames->frame[0]) : 0;
     for (unsigned i = 0; i < v->count; i++) {
-        if (!v->voter[i].member)
+        if (!v->voter[i].member || ended[i])
             continue;
-        uint64_t late = 4 * ms_health_late_ns(ms_member_health(v->voter[i].member), bytes);
-        longest = late > longest ? late : longest;
+        uint64_t grace = ms_health_grace_ns(ms_member_health(v->voter[i].member), bytes);
+        longest = grace > longest ? grace : longest;
     }
     return longest;
 }
@@ -135,18 +134,22 @@ static int put_round(struct ms_versions *v, const struct ms_version *version,
     struct ms_errand *e;
     struct ms_fan *fan;
     unsigned leg;
-    bool store = how != MS_PUT_COMPLETE;
+    bool store = how != MS_PUT_COMPLETE, ended[MS_MEMBERS_MAX] = {0};
     if (ms_versions_stale(v))
         return ms_error_set(err, MS_ERR_TIMEOUT, "the members' listings took too long");
     int code = put_begin(v, version, frames, how, &e, &fan, err);
     if (code)
         return code;
-    while (!enough(v, version, store) && ms_fan_next(fan, clock, UINT64_MAX, &leg))
+    while (!enough(v, version, store) && ms_fan_next(fan, clock, UINT64_MAX, &leg)) {
         take_put(v, e, fan, leg);
+        ended[leg] = true;
+    }
     bool good = enough(v, version, store);
-    uint64_t until = ms_clock_now(clock) + (good && store ? patience_ns(v, frames) : 0);
-    while (store && good && ms_fan_next(fan, clock, until, &leg))
+    uint64_t since = ms_clock_now(clock);
+    while (store && good && ms_fan_next(fan, clock, since + patience_ns(v, frames, ended), &leg)) {
         take_put(v, e, fan, leg);
+        ended[leg] = true;
+    }
     ms_fan_release(fan);
     return good ? 0 : refuse_put(v, version, store, err);
 }

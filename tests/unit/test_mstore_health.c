@@ -694,6 +694,36 @@ static void a_quick_failure_is_looked_at_at_once(void **state)
     ms_health_free(h);
 }
 
+/* Writers wait a second and more for the rest, but for a probe only until it is late. */
+static void grace_is_for_the_healthy(void **state)
+{
+    (void)state;
+    struct ms_health *h = health(1);
+    assert_true(ms_health_grace_ns(h, 0) ==
+                2 * SEC); /* 4 times what is late while nothing is known */
+    for (unsigned i = 0; i < 100; i++) {
+        assert_true(admitted(h, SEC));
+        ms_health_note(h, false, 0, NULL, SEC, 20 * MSEC, 0);
+    }
+    uint64_t late = ms_health_late_ns(h, 0);
+    assert_in_range(late, 40 * MSEC, 50 * MSEC);
+    assert_true(ms_health_grace_ns(h, 0) == SEC);
+    call(h, MS_ERR_TIMEOUT, 100 * SEC, 3 * SEC);
+    assert_true(ms_health_grace_ns(h, 0) == late);
+    assert_true(probes(h, 104 * SEC)); /* open, and half open */
+    assert_true(ms_health_grace_ns(h, 0) == late);
+    ms_health_note(h, true, 0, NULL, 104 * SEC, 20 * MSEC, 0);
+    assert_true(ms_health_grace_ns(h, 0) == SEC);
+    ms_health_free(h);
+
+    h = health(2); /* of which nothing is known */
+    call(h, MS_ERR_TIMEOUT, 100 * SEC, 3 * SEC);
+    assert_true(probes(h, 104 * SEC));
+    assert_in_range(ms_health_grace_ns(h, 0), 1, 10 * MSEC);
+    assert_in_range(ms_health_late_ns(h, 0), 1, 10 * MSEC);
+    ms_health_free(h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -714,6 +744,7 @@ int main(void)
         cmocka_unit_test(expects_what_it_saw),
         cmocka_unit_test(tries_the_slower),
         cmocka_unit_test(lateness),
+        cmocka_unit_test(grace_is_for_the_healthy),
         cmocka_unit_test(outlives_the_process),
         cmocka_unit_test(dead_for_an_hour),
         cmocka_unit_test(newer_news),

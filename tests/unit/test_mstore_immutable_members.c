@@ -85,6 +85,53 @@ static void a_hanging_member_costs_a_second(void **state)
     assert_in_range(coded.load_ns / MS, 20, 1100);
 }
 
+/* A member is known to be dead, and so are the notes about it; then its probe comes due. */
+static int probed_run(void *arg)
+{
+    uint64_t *store_ns = arg;
+    struct fleet f;
+    struct ms_buf *value = fleet_value(1000, 9);
+    struct ms_error err = {0};
+    struct ms_cancel *cancel = NULL;
+    bool probe;
+    fleet_make(&f, &(struct fleet_options){.members = 3,
+                                           .policy = "redundancy = copies 3\n",
+                                           .clock = ms_sim_clock(),
+                                           .latency_ns = 10 * MS,
+                                           .lease_ns = 100 * MS});
+    struct ms_site site = fleet_site(&f, "0123");
+    struct ms_health *h = ms_member_health(f.roster->members[site.order.member[0]]);
+    check_ok(ms_cancel_new(&cancel, &err), err);
+    struct ms_cancel *before = ms_cancel_swap(cancel);
+    check_ok(ms_health_admit(h, "m", ms_clock_now(f.clock), &probe, &err), err);
+    ms_health_note(h, probe, MS_ERR_TIMEOUT, "dead", ms_clock_now(f.clock), 3000 * MS, 0);
+    check_ok(ms_immutable_store(&site, f.ids, value, NULL, &err), err);
+    check_ok(ms_sleep(f.clock, 4000 * MS, &err), err);
+    fleet_hang(&f, site.order.member[0], 1);
+    uint64_t calls = ms_emulator_calls(f.emulator[site.order.member[0]], MS_VERB_COUNT);
+    uint64_t begin = ms_clock_now(f.clock);
+    check_ok(ms_immutable_store(&site, f.ids, value, NULL, &err), err);
+    *store_ns = ms_clock_now(f.clock) - begin;
+    assert_true(ms_emulator_calls(f.emulator[site.order.member[0]], MS_VERB_COUNT) > calls);
+    ms_cancel_fire(cancel);
+    ms_cancel_swap(before);
+    check_ok(ms_sleep(f.clock, UINT64_C(60000000000), &err), err);
+    ms_buf_unref(value);
+    fleet_free(&f);
+    ms_cancel_free(cancel);
+    return 0;
+}
+
+static void a_probe_is_not_waited_for(void **state)
+{
+    (void)state;
+    uint64_t store_ns = 0;
+    struct ms_error err = {0};
+    struct ms_sim_options options = {.seed = 5};
+    check_ok(ms_sim_run(&options, probed_run, &store_ns, NULL, &err), err);
+    assert_in_range(store_ns / MS, 10, 200); /* by either of two calls at once */
+}
+
 static void a_full_member_is_replaced(void **state)
 {
     (void)state;
@@ -164,6 +211,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_hanging_member_costs_a_second),
+        cmocka_unit_test(a_probe_is_not_waited_for),
         cmocka_unit_test(a_full_member_is_replaced),
         cmocka_unit_test(a_slow_member_is_hedged),
     };
