@@ -52,11 +52,37 @@ static void substitute(struct ms_value_acks *a, unsigned slot)
         start(a, leg, slot);
 }
 
+/* Who is known to be away will most likely lack its object: that is noted beside the puts, not
+ * behind them, which would be a round trip of each store for as long as a member is dead. Should it
+ * get its object after all, heal finds nothing to do. */
+static void note_early(struct ms_value_acks *a, unsigned targets)
+{
+    const struct ms_order *order = &a->site->order;
+    struct ms_value_place missing[MS_MEMBERS_MAX];
+    uint16_t keepers[MS_MEMBERS_MAX];
+    size_t count = 0, keeping = 0;
+    for (unsigned i = 0; i < targets; i++) {
+        struct ms_member *m = ms_site_member(a->site, i);
+        a->noted[i] = m && ms_health_away(ms_member_health(m));
+        if (a->noted[i])
+            missing[count++] = (struct ms_value_place){
+                .member = order->member[i], .shard = (uint8_t)(ms_value_is_copy(a->shape) ? 0 : i)};
+        else if (m)
+            keepers[keeping++] = order->member[i];
+    }
+    if (count && keeping)
+        a->early = ms_value_hint_begin(a->site, a->shape, missing, count, keepers, keeping);
+    if (!a->early)
+        memset(a->noted, 0, sizeof a->noted);
+}
+
 void ms_value_acks_start(struct ms_value_acks *a)
 {
     const struct ms_order *order = &a->site->order;
     unsigned targets = a->slots < order->targets ? a->slots : order->targets;
     bool waiting[MS_MEMBERS_MAX] = {0};
+    if (a->rule->hints)
+        note_early(a, targets);
     for (unsigned i = 0; i < targets; i++)
         if (a->rule->substitutes && is_full(a, i))
             waiting[i] = true; /* it may still be the best that is left */
@@ -155,7 +181,7 @@ static unsigned count_missing(const struct ms_value_acks *a, struct ms_value_pla
     for (unsigned i = 0; i < order->data + order->witnesses; i++) {
         if (a->state[i] == MS_LEG_DONE)
             keepers[(*keeper_count)++] = order->member[i];
-        else if (i < order->targets && i < a->slots)
+        else if (i < order->targets && i < a->slots && !a->noted[i])
             missing[count++] = (struct ms_value_place){
                 .member = order->member[i], .shard = (uint8_t)(ms_value_is_copy(a->shape) ? 0 : i)};
     }
@@ -179,12 +205,21 @@ int ms_value_acks_end(struct ms_value_acks *a, struct ms_value_result *result, s
     struct ms_value_place missing[MS_MEMBERS_MAX];
     uint16_t keepers[MS_MEMBERS_MAX];
     size_t keeper_count;
-    unsigned count = count_missing(a, missing, keepers, &keeper_count);
+    unsigned count = count_missing(a, missing, keepers, &keeper_count), lacking = count;
+    for (unsigned i = 0; i < a->site->order.targets; i++)
+        lacking += a->noted[i] && a->state[i] != MS_LEG_DONE;
     if (result)
-        *result = (struct ms_value_result){a->placed + a->marks, a->placed, count};
+        *result = (struct ms_value_result){a->placed + a->marks, a->placed, lacking};
     if (!ms_value_acks_enough(a))
         return too_few(a, err);
     if (count && a->rule->hints)
         ms_value_hint(a->site, a->shape, missing, count, keepers, keeper_count);
+    ms_value_hint_end(a->site, a->early);
+    a->early = NULL;
     return 0;
+}
+
+void ms_value_acks_fini(struct ms_value_acks *a)
+{
+    ms_fan_release(a->early);
 }

@@ -57,15 +57,13 @@ static int note_leg(void *shared, unsigned leg, struct ms_error *err)
     return code;
 }
 
-/* `need`: so many must have them; 0: some, soon. */
-static int note(const struct ms_site *site, const struct ms_value_shape *shape,
-                const struct ms_value_place missing[], size_t count, const uint16_t keepers[],
-                size_t keeper_count, unsigned need, struct ms_error *err)
+/* Begins to write the notes, one leg for each keeper. */
+static int note_begin(const struct ms_site *site, const struct ms_value_shape *shape,
+                      const struct ms_value_place missing[], size_t count, const uint16_t keepers[],
+                      size_t keeper_count, struct ms_fan **out, struct ms_error *err)
 {
     struct noting *n = calloc(1, sizeof *n + count * sizeof *n->missing);
-    struct ms_fan *fan = NULL;
-    struct ms_error blame = {.code = MS_ERR_CONNECTION};
-    unsigned legs = (unsigned)keeper_count, good = 0, ended;
+    unsigned legs = (unsigned)keeper_count;
     int code = n ? ms_value_home_init(&n->home, site, shape, err)
                  : ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a note");
     if (code) {
@@ -75,14 +73,24 @@ static int note(const struct ms_site *site, const struct ms_value_shape *shape,
     memcpy(n->keepers, keepers, legs * sizeof *keepers);
     memcpy(n->missing, missing, count * sizeof *missing);
     n->count = count;
-    code = ms_fan_new(legs, note_leg, noting_free, n, &fan, err);
+    code = ms_fan_new(legs, note_leg, noting_free, n, out, err);
     if (code) {
         noting_free(n);
         return code;
     }
-    uint64_t deadline = need ? UINT64_MAX : ms_clock_now(site->roster->clock) + MS_SECOND;
     for (unsigned i = 0; i < legs; i++)
-        ms_fan_start(fan, i);
+        ms_fan_start(*out, i);
+    return 0;
+}
+
+/* `need`: so many must have them; 0: some, soon. */
+static int note_end(const struct ms_site *site, struct ms_fan *fan, unsigned need,
+                    struct ms_error *err)
+{
+    struct ms_error blame = {.code = MS_ERR_CONNECTION};
+    unsigned good = 0, ended;
+    int code = 0;
+    uint64_t deadline = need ? UINT64_MAX : ms_clock_now(site->roster->clock) + MS_SECOND;
     while ((!need || good < need) && ms_fan_next(fan, site->roster->clock, deadline, &ended)) {
         good += ms_fan_code(fan, ended) == 0;
         if (ms_fan_code(fan, ended))
@@ -97,12 +105,27 @@ static int note(const struct ms_site *site, const struct ms_value_shape *shape,
     return code;
 }
 
+struct ms_fan *ms_value_hint_begin(const struct ms_site *site, const struct ms_value_shape *shape,
+                                   const struct ms_value_place missing[], size_t count,
+                                   const uint16_t keepers[], size_t keeper_count)
+{
+    struct ms_fan *fan = NULL;
+    size_t few = keeper_count < KEEPERS ? keeper_count : KEEPERS;
+    return note_begin(site, shape, missing, count, keepers, few, &fan, NULL) ? NULL : fan;
+}
+
+void ms_value_hint_end(const struct ms_site *site, struct ms_fan *fan)
+{
+    if (fan)
+        (void)!note_end(site, fan, 0, NULL);
+}
+
 void ms_value_hint(const struct ms_site *site, const struct ms_value_shape *shape,
                    const struct ms_value_place missing[], size_t count, const uint16_t keepers[],
                    size_t keeper_count)
 {
-    size_t few = keeper_count < KEEPERS ? keeper_count : KEEPERS;
-    (void)!note(site, shape, missing, count, keepers, few, 0, NULL);
+    ms_value_hint_end(site,
+                      ms_value_hint_begin(site, shape, missing, count, keepers, keeper_count));
 }
 
 int ms_value_missed(const struct ms_site *site, const struct ms_value_shape *shape,
@@ -118,7 +141,9 @@ int ms_value_missed(const struct ms_site *site, const struct ms_value_shape *sha
     for (size_t i = 0; i < r->layout->member_count; i++)
         if (r->layout->members[i].state != MS_GONE && !missed[i])
             keepers[keeping++] = (uint16_t)i;
-    int code =
-        note(site, shape, missing, count, keepers, keeping, ms_away_majority(r->layout), err);
+    struct ms_fan *fan = NULL;
+    int code = note_begin(site, shape, missing, count, keepers, keeping, &fan, err);
+    if (!code)
+        code = note_end(site, fan, ms_away_majority(r->layout), err);
     return code ? code : ms_lease_disbelieve(r, missed, done, ctx, err);
 }

@@ -113,6 +113,11 @@ int ms_value_load_pinned(const struct ms_site *site, const struct ms_value_query
 void ms_value_hint(const struct ms_site *site, const struct ms_value_shape *shape,
                    const struct ms_value_place missing[], size_t count, const uint16_t keepers[],
                    size_t keeper_count);
+/* The same in two steps, with something else between; NULL: no memory, nothing is noted. */
+struct ms_fan *ms_value_hint_begin(const struct ms_site *site, const struct ms_value_shape *shape,
+                                   const struct ms_value_place missing[], size_t count,
+                                   const uint16_t keepers[], size_t keeper_count);
+void ms_value_hint_end(const struct ms_site *site, struct ms_fan *fan);
 /* Of which members (by index of the layout) it is noted that they lack something of the key. */
 int ms_value_noted(const struct ms_site *site, bool noted[MS_MEMBERS_MAX],
                    struct ms_error *err) MS_MUST_CHECK;

@@ -157,6 +157,7 @@ int ms_value_store(const struct ms_site *site, const struct ms_value_shape *shap
     code = outlive_pending(&acks, p, err);
     if (!code)
         code = ms_value_acks_end(&acks, result, err);
+    ms_value_acks_fini(&acks);
     ms_fan_release(acks.fan);
     return code;
 }

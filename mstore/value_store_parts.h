@@ -23,6 +23,8 @@ struct ms_value_acks {
     bool doubled[MS_MEMBERS_MAX];     /* by leg: somebody else was asked for it too */
     unsigned slot_of[MS_MEMBERS_MAX]; /* by leg; the slots count of a witness */
     enum ms_leg_state state[MS_MEMBERS_MAX];
+    struct ms_fan *early;       /* notes about those that were known to be away; NULL: none */
+    bool noted[MS_MEMBERS_MAX]; /* by leg: among these notes */
     struct ms_error blame;
 };
 
@@ -38,5 +40,7 @@ void ms_value_acks_wait(struct ms_value_acks *a);
 /* Notes what is missing; the result. */
 int ms_value_acks_end(struct ms_value_acks *a, struct ms_value_result *result,
                       struct ms_error *err) MS_MUST_CHECK;
+
+void ms_value_acks_fini(struct ms_value_acks *a);
 
 #endif
