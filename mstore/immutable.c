@@ -4,26 +4,70 @@
 
 #include "base/cleanup.h"
 #include "base/hash.h"
+#include "base/pool.h"
 #include "base/text.h"
+#include "mstore/tombs.h"
 #include "mstore/value_parts.h"
+
+/* ---- storing ---- */
+
+struct storing {
+    const struct ms_site *site;
+    struct ms_value_shape shape;
+    struct ms_value_rule rule;
+    struct ms_buf *value;
+    struct ms_tomb tomb;
+    int look, put;
+    struct ms_error look_err, put_err;
+};
+
+static int look_or_put(void *arg, size_t index)
+{
+    struct storing *s = arg;
+    if (index == 0)
+        s->look = ms_tombs_look(s->site, &s->tomb, &s->look_err);
+    else
+        s->put = ms_value_store(s->site, &s->shape, &s->rule, s->value, NULL, &s->put_err);
+    return 0;
+}
+
+/* Where a member was away a tombstone has to be taken back before the value counts. There is hardly
+ * ever one, so it is looked for beside the puts; if there is, they are made once more behind it. */
+static int store_in_doubt(struct storing *s, struct ms_error *err)
+{
+    int code = ms_parallel(2, 2, look_or_put, s, err);
+    if (!code && s->look)
+        code = ms_error_set(err, s->look, "%s", s->look_err.text);
+    if (code)
+        return code;
+    if (!s->tomb.there)
+        return s->put ? ms_error_set(err, s->put, "%s", s->put_err.text) : 0;
+    code = ms_tombs_supersede(s->site, err);
+    return code ? code : ms_value_store(s->site, &s->shape, &s->rule, s->value, NULL, err);
+}
 
 int ms_immutable_store(const struct ms_site *site, struct ms_ids *ids, struct ms_buf *value,
                        const struct ms_precondition *pre, struct ms_error *err)
 {
-    struct ms_value_shape shape;
+    struct storing s = {.site = site, .rule = ms_immutable_rule(site), .value = value};
     char hex[MS_SHA256_HEX];
-    struct ms_value_rule rule = ms_immutable_rule(site);
+    bool doubt;
     int code = ms_immutable_check_pre(pre, err);
     if (!code && site->space->verify)
         code = ms_sha256_hex(ms_buf_view(value), hex, err);
     if (!code && site->space->verify)
         code = ms_immutable_check_key(site, hex, err);
     if (!code)
-        code = ms_immutable_new_shape(site, ids, ms_buf_size(value), &shape, err);
+        code = ms_immutable_new_shape(site, ids, ms_buf_size(value), &s.shape, err);
     if (!code)
-        code = ms_immutable_revive(site, err);
-    return code ? code : ms_value_store(site, &shape, &rule, value, NULL, err);
+        code = ms_immutable_doubt(site, &doubt, err);
+    if (code)
+        return code;
+    return doubt ? store_in_doubt(&s, err)
+                 : ms_value_store(site, &s.shape, &s.rule, value, NULL, err);
 }
+
+/* ---- loading ---- */
 
 /* Places that lack the value get it back; of a part of it, a note. */
 static void mend(const struct ms_site *site, const struct ms_immutable_where *w, bool whole,

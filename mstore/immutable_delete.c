@@ -299,13 +299,21 @@ bool ms_immutable_hidden(const struct ms_site *site, unsigned silent, unsigned l
     return ms_tombs_look(site, &tomb, NULL) || (tomb.id.counter && !tomb.there);
 }
 
-int ms_immutable_revive(const struct ms_site *site, struct ms_error *err)
+int ms_immutable_doubt(const struct ms_site *site, bool *out, struct ms_error *err)
 {
     bool marked = false;
     int code = ms_lease_trust(site->roster, MS_NEWS_AWAY, err);
     for (unsigned i = 0; i < site->order.data; i++)
         marked |= ms_immutable_is_returning(site, site->order.member[i]);
-    return code || !marked || site->deleted ? code : ms_tombs_supersede(site, err);
+    *out = marked && !site->deleted;
+    return code;
+}
+
+int ms_immutable_revive(const struct ms_site *site, struct ms_error *err)
+{
+    bool doubt;
+    int code = ms_immutable_doubt(site, &doubt, err);
+    return code || !doubt ? code : ms_tombs_supersede(site, err);
 }
 
 /* There is a tombstone, and all that was found is at members that were away: as much as an

@@ -27,6 +27,8 @@ bool ms_immutable_hidden(const struct ms_site *site, unsigned silent, unsigned l
 /* Before a store: that it counts, whatever was deleted. A call only while members have missed
  * something. */
 int ms_immutable_revive(const struct ms_site *site, struct ms_error *err) MS_MUST_CHECK;
+/* Whether that takes a call; makes none itself. */
+int ms_immutable_doubt(const struct ms_site *site, bool *out, struct ms_error *err) MS_MUST_CHECK;
 
 /* Where the value is or may be. */
 struct ms_immutable_where {

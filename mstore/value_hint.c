@@ -1,5 +1,6 @@
 /* mstore/value_hint.c - notes, kept on members, of objects that other members lack: what heal looks
  * at first. Nothing depends on them: scrub finds the same without. */
+#include "base/assert.h"
 #include "mstore/away.h"
 #include "mstore/lease.h"
 #include "mstore/value_parts.h"
@@ -70,6 +71,7 @@ static int note_begin(const struct ms_site *site, const struct ms_value_shape *s
         free(n);
         return code;
     }
+    ms_assert(n);
     memcpy(n->keepers, keepers, legs * sizeof *keepers);
     memcpy(n->missing, missing, count * sizeof *missing);
     n->count = count;
