@@ -1,5 +1,5 @@
-/* mstore/turn.h - one caller after the other, for what takes calls from any thread but does one at a
- * time; nothing is held while it works. */
+/* mstore/turn.h - one caller after the other, for what takes calls from any thread but does one at
+ * a time; nothing is held while it works. */
 #ifndef MSTORE_TURN_H
 #define MSTORE_TURN_H
 

@@ -68,7 +68,7 @@ same "its section" "$(tail -4 home.conf | tr '\n' ' ')" \
 head -c "$(stat -c %s other.conf)" home.conf >before
 ok "what was there is there" cmp -s before other.conf
 same "rights" "$(stat -c %a home.conf)" 600
-same "leftovers" "$(ls | grep -c tmp)" 0
+same "leftovers" "$(find . -maxdepth 1 -name "*tmp*" | wc -l)" 0
 expect 0 add home.conf usb "file://$T/usb?sync=none" # once more: nothing is left to be done
 prints "member usb is in layout 2"
 expect 0 status home.conf
