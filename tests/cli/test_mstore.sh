@@ -2,7 +2,7 @@
 # A store of many members, as its owner meets it: made from a file, used like any other, with a
 # member lost, replaced by somebody else's folder, and back.
 . "${SOURCE:?}/tests/cli/lib.sh"
-export MSTORE_STATE_DIR=$T/state
+export MSTORE_STATE_DIR=$T/state MSTORE_LEASE=400ms
 
 conf() { # NAME POLICY-LINES... - three members in folders of their own
     local name=$1 member

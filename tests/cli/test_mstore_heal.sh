@@ -2,7 +2,7 @@
 # scrub, heal and rebalance, as the owner of three folders meets them: one is emptied, files of
 # another rot, one is lost and comes back empty. Afterwards every byte and every member is compared.
 . "${SOURCE:?}/tests/cli/lib.sh"
-export MSTORE_STATE_DIR=$T/state
+export MSTORE_STATE_DIR=$T/state MSTORE_LEASE=400ms
 
 conf() { # NAME POLICY-LINES...
     local name=$1 member

@@ -2,7 +2,7 @@
 # Hiding, bringing back, renaming and removing for good, as the owner of three folders does it, with
 # one of them away now and then; and what heal makes of a rename that was broken off.
 . "${SOURCE:?}/tests/cli/lib.sh"
-export MSTORE_STATE_DIR=$T/state
+export MSTORE_STATE_DIR=$T/state MSTORE_LEASE=400ms
 
 {
     printf '[mstore]\nkey = %064d\n' 4711

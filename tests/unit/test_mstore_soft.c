@@ -90,7 +90,8 @@ static const struct policy policies[] = {
 
 static void make(struct fleet *f, const struct policy *p)
 {
-    fleet_make(f, &(struct fleet_options){.members = p->members, .policy = p->text});
+    fleet_make(
+        f, &(struct fleet_options){.members = p->members, .policy = p->text, .lease_ns = 50000000});
 }
 
 static void there_and_back(void **state)

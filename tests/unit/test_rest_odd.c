@@ -409,7 +409,7 @@ static void a_writer_without_a_folder_for_its_file_says_so(void **state)
     rig_open(&rig, false, "", "");
     setenv("TMPDIR", rig_path(&rig, "none"), 1);
     check_ok(ms_backend_write(rig.b, ms_str("v"), 0, NULL, &w, &rig.err), rig.err);
-    check_code(ms_writer_append(w, ms_view(bytes, size), &rig.err), MS_ERR_NOT_FOUND, rig.err);
+    check_code(ms_writer_append(w, ms_view(bytes, size), &rig.err), MS_ERR_IO, rig.err);
     check_text(rig.err, "TMPDIR names another folder");
     ms_writer_abort(w);
     setenv("TMPDIR", "relative/none", 1); /* is no folder to rely on: /tmp */
