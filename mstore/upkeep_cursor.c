@@ -90,6 +90,14 @@ static bool check_text(struct ms_view text, uint64_t epoch, uint64_t options, st
     return true;
 }
 
+static bool is_word(struct ms_view word, size_t most)
+{
+    for (size_t i = 0; i < word.size; i++)
+        if (word.data[i] < 'a' || word.data[i] > 'z')
+            return false;
+    return word.size > 0 && word.size <= most;
+}
+
 bool ms_upkeep_cursor_parse(struct ms_view text, uint64_t epoch, uint64_t options,
                             struct ms_upkeep_cursor *out)
 {
@@ -97,7 +105,7 @@ bool ms_upkeep_cursor_parse(struct ms_view text, uint64_t epoch, uint64_t option
     if (!check_text(text, epoch, options, &rest))
         return false;
     struct ms_view step = take_word(&rest), space = take_word(&rest), key = take_word(&rest);
-    if (!step.size || step.size >= sizeof out->step || rest.size ||
+    if (!is_word(step, sizeof out->step - 1) || rest.size ||
         !read_hex(space, out->space, sizeof out->space, &out->space_size) ||
         !read_hex(key, out->key, sizeof out->key, &out->key_size))
         return false;
