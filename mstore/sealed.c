@@ -29,13 +29,24 @@ int ms_sealed_make(struct ms_view text, const char *purpose, const struct ms_sea
     return 0;
 }
 
+/* In the one way it is written: lower-case digits. */
+static bool read_seal(const uint8_t *tail, uint8_t seal[MS_SEAL_SIZE])
+{
+    const char *hex = (const char *)tail + HEAD_SIZE;
+    char again[MS_SEAL_HEX + 1];
+    if (memcmp(tail, seal_head, HEAD_SIZE) != 0 || tail[TAIL_SIZE - 1] != '\n' ||
+        ms_hex_decode(seal, MS_SEAL_SIZE, hex) != 0)
+        return false;
+    ms_hex_encode(again, seal, MS_SEAL_SIZE);
+    return memcmp(hex, again, MS_SEAL_HEX) == 0;
+}
+
 int ms_sealed_open(struct ms_view sealed, const char *source, const char *what, const char *purpose,
                    const struct ms_seal_key *key, struct ms_view *text, struct ms_error *err)
 {
     uint8_t wanted[MS_SEAL_SIZE], found[MS_SEAL_SIZE];
     const uint8_t *tail = sealed.size < TAIL_SIZE ? NULL : sealed.data + sealed.size - TAIL_SIZE;
-    if (!tail || memcmp(tail, seal_head, HEAD_SIZE) != 0 || tail[TAIL_SIZE - 1] != '\n' ||
-        ms_hex_decode(found, sizeof found, (const char *)tail + HEAD_SIZE) != 0)
+    if (!tail || !read_seal(tail, found))
         return ms_error_set(err, MS_ERR_UNTRUSTED,
                             "%s: %s has no seal: it is cut short or not from mstore", source, what);
     struct ms_view body = ms_view(sealed.data, sealed.size - TAIL_SIZE);
