@@ -92,10 +92,12 @@ static bool check_text(struct ms_view text, uint64_t epoch, uint64_t options, st
 
 static bool is_word(struct ms_view word, size_t most)
 {
+    if (!word.size || word.size > most)
+        return false;
     for (size_t i = 0; i < word.size; i++)
         if (word.data[i] < 'a' || word.data[i] > 'z')
             return false;
-    return word.size > 0 && word.size <= most;
+    return true;
 }
 
 bool ms_upkeep_cursor_parse(struct ms_view text, uint64_t epoch, uint64_t options,
@@ -105,7 +107,7 @@ bool ms_upkeep_cursor_parse(struct ms_view text, uint64_t epoch, uint64_t option
     if (!check_text(text, epoch, options, &rest))
         return false;
     struct ms_view step = take_word(&rest), space = take_word(&rest), key = take_word(&rest);
-    if (!is_word(step, sizeof out->step - 1) || rest.size ||
+    if (!step.data || !is_word(step, sizeof out->step - 1) || rest.size ||
         !read_hex(space, out->space, sizeof out->space, &out->space_size) ||
         !read_hex(key, out->key, sizeof out->key, &out->key_size))
         return false;
