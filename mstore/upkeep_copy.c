@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/hash.h"
+#include "mstore/age.h"
 #include "mstore/value_parts.h"
 
 #include <stdlib.h>
@@ -230,32 +231,16 @@ int ms_upkeep_rebuild(struct ms_upkeep *u, const struct ms_site *site,
 int ms_upkeep_now_at(struct ms_upkeep *u, const struct ms_site *site, unsigned member,
                      int64_t *now_ns, struct ms_error *err)
 {
-    struct ms_own_name own = {.kind = MS_OWN_HINT, /* whoever finds it looks at the key once more */
-                              .store = site->roster->layout->uuid,
-                              .space = site->space_path,
-                              .key = site->key,
-                              .level = site->level,
-                              .member = site->roster->layout->members[member].uuid};
-    struct ms_info info = {0};
+    struct ms_own_name beside = {.store = site->roster->layout->uuid,
+                                 .space = site->space_path,
+                                 .key = site->key,
+                                 .level = site->level};
     struct ms_member *m = NULL;
-    struct ms_name name;
     *now_ns = ms_clock_wall(site->roster->clock);
     if (!ms_upkeep_may_write(u))
         return 0;
-    MS_AUTO_BUF struct ms_buf *empty = ms_buf_new(0);
-    if (!empty)
-        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a member's time");
     int code = ms_value_member(site, member, &m, err);
-    if (!code)
-        code = ms_own_format(&own, 0, &name, err);
-    if (!code)
-        code = ms_member_store(m, ms_name_view(&name), empty, NULL, NULL, err);
-    if (!code)
-        code = ms_member_info(m, ms_name_view(&name), &info, err);
-    if (!code)
-        code = ms_member_delete(m, ms_name_view(&name), err);
-    *now_ns = info.mtime_ns;
-    return code;
+    return code ? code : ms_age_now(m, &beside, now_ns, err);
 }
 
 int ms_upkeep_remove(struct ms_upkeep *u, const struct ms_site *site,
