@@ -6,11 +6,9 @@
  *                                    +------+------+-----------+ */
 #include "backends/posix/sort.h"
 
+#include "base/scratch_file.h"
 #include "base/text.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -94,36 +92,12 @@ static void sort_memory(struct ms_sorter *s)
 
 /* ---- spilling ---- */
 
-static int open_file(struct ms_sorter *s, struct ms_error *err)
-{
-    const char *folder = getenv("TMPDIR");
-    if (!folder || !*folder)
-        folder = "/tmp";
-    s->file = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    if (s->file >= 0)
-        return 0;
-    /* a file system without O_TMPFILE */
-    char path[4096];
-    snprintf(path, sizeof path, "%s/mstore-sort.XXXXXX", folder);
-    s->file = mkostemp(path, O_CLOEXEC);
-    if (s->file < 0)
-        return ms_error_errno(err, errno, "cannot make a temporary file to sort in %s", folder);
-    unlink(path);
-    return 0;
-}
-
 static int write_file(struct ms_sorter *s, const uint8_t *from, size_t size, struct ms_error *err)
 {
-    while (size) {
-        ssize_t n = pwrite(s->file, from, size, (off_t)s->file_size);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return ms_error_errno(err, errno, "cannot write a temporary file to sort a listing");
-        from += n;
-        size -= (size_t)n;
-        s->file_size += (uint64_t)n;
-    }
+    int code = ms_scratch_file_write(s->file, s->file_size, ms_view(from, size), err);
+    if (code)
+        return ms_error_prefix(err, code, "sort a listing");
+    s->file_size += size;
     return 0;
 }
 
@@ -134,7 +108,7 @@ static int spill(struct ms_sorter *s, struct ms_error *err)
     if (!runs)
         return no_memory(err);
     s->runs = runs;
-    int code = s->file < 0 ? open_file(s, err) : 0;
+    int code = s->file < 0 ? ms_scratch_file_open(&s->file, err) : 0;
     struct run run = {.at = s->file_size};
     uint8_t block[64 * 1024];
     size_t filled = 0;
@@ -241,20 +215,14 @@ static bool fill(struct ms_sorter *s, struct run *r, int *code, struct ms_error 
     memmove(r->block, r->block + r->block_at, left);
     r->block_at = 0;
     r->block_size = left;
-    while (r->at < r->end && r->block_size < s->block_bytes) {
-        size_t size = s->block_bytes - r->block_size;
-        if (size > r->end - r->at)
-            size = (size_t)(r->end - r->at);
-        ssize_t n = pread(s->file, r->block + r->block_size, size, (off_t)r->at);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0) {
-            *code = ms_error_errno(err, n ? errno : EIO, "cannot read back a sorted listing");
-            return false;
-        }
-        r->at += (uint64_t)n;
-        r->block_size += (size_t)n;
-    }
+    size_t size = s->block_bytes - r->block_size;
+    if (size > r->end - r->at)
+        size = (size_t)(r->end - r->at);
+    *code = ms_scratch_file_read(s->file, r->at, r->block + r->block_size, size, err);
+    if (*code)
+        return false;
+    r->at += size;
+    r->block_size += size;
     return true;
 }
 
