@@ -107,3 +107,15 @@ finish() {
     [ "$failures" = 0 ] && [ "$checks" -gt 0 ]
     exit
 }
+conf() { # NAME POLICY-LINES... - NAME.conf: a store of three members in folders of their own, NAME.one …
+    local name=$1 member
+    shift
+    {
+        printf '[mstore]\nkey = %064d\n' 4711
+        for member in one two three; do
+            printf '[member %s]\nurl = file://%s/%s.%s?sync=none\n' $member "$T" "$name" $member
+        done
+        printf '%s\n' "$@"
+    } >"$name.conf"
+    chmod 600 "$name.conf"
+}

@@ -4,18 +4,6 @@
 . "${SOURCE:?}/tests/cli/lib.sh"
 export MSTORE_STATE_DIR=$T/state MSTORE_LEASE=400ms
 
-conf() { # NAME POLICY-LINES... - three members in folders of their own
-    local name=$1 member
-    shift
-    {
-        printf '[mstore]\nkey = %064d\n' 4711
-        for member in one two three; do
-            printf '[member %s]\nurl = file://%s/%s.%s?sync=none\n' $member "$T" "$name" $member
-        done
-        printf '%s\n' "$@"
-    } >"$name.conf"
-    chmod 600 "$name.conf"
-}
 files() { # FOLDER - what is in it, but for MStore's own
     (cd "$1" && find . -type f -not -path './mstore-*' | sort | tr '\n' ' ')
 }

@@ -4,18 +4,6 @@
 . "${SOURCE:?}/tests/cli/lib.sh"
 export MSTORE_STATE_DIR=$T/state MSTORE_LEASE=400ms
 
-conf() { # NAME POLICY-LINES...
-    local name=$1 member
-    shift
-    {
-        printf '[mstore]\nkey = %064d\n' 815
-        for member in one two three; do
-            printf '[member %s]\nurl = file://%s/%s.%s?sync=none\n' $member "$T" "$name" $member
-        done
-        printf '%s\n' "$@"
-    } >"$name.conf"
-    chmod 600 "$name.conf"
-}
 own() { # FOLDER - all of MStore's own in it but the mark and the layout, with digests
     (cd "$1" && find . -type f -path './mstore-*' ! -name member ! -path '*/layout/*' -print0 |
         sort -z | xargs -0r sha256sum)
