@@ -172,11 +172,18 @@ static int spread(const struct majority *m, struct ms_view key, struct seen *see
     return seen->holders < needed ? too_few(m, seen->holders, err) : 0;
 }
 
+/* The newest version may be at one member only, since it is being stored just now; that member goes
+ * away, or is harmed, between the look and the load. Then others have it a moment later. */
+static bool look_again(int code)
+{
+    return code == MS_ERR_NOT_FOUND || code == MS_ERR_CONNECTION || code == MS_ERR_CORRUPT;
+}
+
 int majority_settle(const struct majority *m, struct ms_view key, struct seen *out,
                     struct ms_buf **value, struct ms_error *err)
 {
     int code = MS_ERR_NOT_FOUND;
-    for (int i = 0; i < ATTEMPTS_MAX && code == MS_ERR_NOT_FOUND; i++) {
+    for (int i = 0; i < ATTEMPTS_MAX && look_again(code); i++) {
         code = majority_look(m, key, out, err);
         if (code || !out->best[0])
             return code;

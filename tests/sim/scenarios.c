@@ -75,7 +75,7 @@ static const struct sim_scenario scenarios[] = {
     MAJORITY("majority-away", "one of three vanishes, is slow, is full", sim_majority3, true,
              .tolerates = 1, .disturbances = SIM_HARMLESS, .dies = 3),
     MAJORITY("majority-harm", "one of three loses or spoils data, and is healed", sim_majority3,
-             true, .tolerates = 1, .disturbances = SIM_HARMLESS | HARM, .dies = 3),
+             true, .tolerates = 1, .disturbances = SIM_HARMLESS | HARM),
     MAJORITY("majority-all", "two of five are away, calls are lost or late", sim_majority5, false,
              ROUGH, .tolerates = 2, .disturbances = SIM_HARMLESS),
 
