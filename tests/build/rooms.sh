@@ -27,7 +27,7 @@ complain() {
 }
 
 # The last rooms are people's ways in and do not know each other.
-is_way_in() { [ "$1" = server ] || [ "$1" = tools ] || [ "$1" = demo ]; }
+is_way_in() { [ "$1" = tools ] || [ "$1" = demo ]; }
 
 count=0
 while IFS=: read -r file line text; do
@@ -50,6 +50,9 @@ while IFS=: read -r file line text; do
     mine=$(rank "$room") theirs=$(rank "$target")
     [ -n "$theirs" ] || { complain "$file:$line: \"$path\": there is no room $target"; continue; }
     [ "$theirs" -le "$mine" ] || complain "$file:$line: $room includes $path, which is below it"
+    if [ "$target" = server ] && [ "$room" != server ] && [ "$path" != server/serve.h ]; then
+        complain "$file:$line: $room includes $path: of the server only server/serve.h is for others"
+    fi
     if [ "$target" != "$room" ] && is_way_in "$target"; then
         complain "$file:$line: $room includes $path of $target"
     fi
@@ -59,11 +62,11 @@ done < <(grep -rnE '^[[:space:]]*#[[:space:]]*include' include base backends emu
 
 [ "$count" -gt 50 ] || complain "only $count includes seen: is this the right folder?"
 
-if grep -rnE '\bpthread_[a-z_]+ *\(' backends emulator store mstore tools demo --include='*.[ch]' 2>/dev/null |
+if grep -rnE '\bpthread_[a-z_]+ *\(' backends emulator store mstore server tools demo --include='*.[ch]' 2>/dev/null |
     grep -vE 'backends/(sftp|s3|rest)/'; then
     complain "pthread calls belong to base/"
 fi
-if grep -rnE '\b(clock_gettime|gettimeofday|nanosleep|usleep|sleep|time) *\(' backends emulator store mstore \
+if grep -rnE '\b(clock_gettime|gettimeofday|nanosleep|usleep|sleep|time) *\(' backends emulator store mstore server \
     --include='*.[ch]' 2>/dev/null | grep -vE '^[^:]+:[0-9]+: *(/?\*|//)|ms_sleep'; then
     complain "time is handed in: use the clock of the handle"
 fi

@@ -9,7 +9,7 @@ mkdir -p "$stamps"
 
 common=$({ cat .clang-tidy cmake/MstoreFlags.cmake; git ls-files -z '*.h' | xargs -0 cat; } | sha256sum | cut -c1-16)
 todo=()
-for file in $(git ls-files 'base/*.c' 'backends/*.c' 'emulator/*.c' 'store/*.c' 'mstore/*.c' 'tools/*.c' 'demo/*.c'); do
+for file in $(git ls-files 'base/*.c' 'backends/*.c' 'emulator/*.c' 'store/*.c' 'mstore/*.c' 'server/*.c' 'tools/*.c' 'demo/*.c'); do
     stamp=$stamps/$(echo "$common $file $(sha256sum <"$file")" | sha256sum | cut -c1-32)
     [ -e "$stamp" ] || todo+=("$file:$stamp")
 done
