@@ -40,7 +40,7 @@ static int no_memory(struct ms_error *err)
 /* ---- the folder ---- */
 
 /* The usual folder; "": none. False: none, and nobody wished so. */
-static bool usual_folder(char *buf, size_t size)
+bool ms_state_usual_folder(char *buf, size_t size)
 {
     const char *own = secure_getenv("MSTORE_STATE_DIR");
     const char *state = secure_getenv("XDG_STATE_HOME");
@@ -79,7 +79,7 @@ static int choose_folder(struct ms_state *s, const char *folder, struct ms_error
     struct ms_error why = {.text = "there is none: set MSTORE_STATE_DIR or HOME"};
     bool found = true;
     if (!folder)
-        found = usual_folder(s->folder, sizeof s->folder);
+        found = ms_state_usual_folder(s->folder, sizeof s->folder);
     else if (snprintf(s->folder, sizeof s->folder, "%s", folder) >= (int)sizeof s->folder)
         return ms_error_set(err, MS_ERR_NAME, "the name of the state folder is too long");
     if (found && !*s->folder)

@@ -29,6 +29,8 @@
 
 struct ms_state;
 
+/* The folder as above, which need not be there. False: there is none; "": nothing is to be kept. */
+bool ms_state_usual_folder(char *buf, size_t size);
 /* folder NULL: as above. Fails for want of memory, or when the folder that was given cannot be
  * used. */
 int ms_state_open(const struct ms_uuid *store, const char *folder, struct ms_state **out,
