@@ -245,11 +245,15 @@ static int run_all(struct ms_upkeep *u, struct ms_error *err)
     int code = meet_members(u, err);
     if (!code)
         code = find_paths(u, &paths, err);
-    if (!code)
+    bool notes_only = u->options.notes_only; /* leaves the way of a whole run as it is */
+    if (!code && !notes_only)
         ms_upkeep_resume(u);
     for (const struct ms_upkeep_step *s = ms_upkeep_steps; s->name && !code; s++)
-        code = run_step(u, s, &paths, err);
+        if (!notes_only || s->run == ms_upkeep_notes)
+            code = run_step(u, s, &paths, err);
     ms_paths_fini(&paths);
+    if (notes_only)
+        return code;
     if (!code)
         ms_upkeep_forget(u);
     else

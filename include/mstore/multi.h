@@ -135,6 +135,7 @@ struct ms_upkeep_options {
     void (*progress)(void *ctx, const struct ms_upkeep_progress *progress);
     void (*found)(void *ctx, const struct ms_upkeep_finding *finding);
     void *ctx;
+    bool notes_only; /* heal: only keys that members have noted others to lack (hints), not all */
 };
 #define MS_UPKEEP_OPTIONS_INIT                                                                     \
     {                                                                                              \
