@@ -128,10 +128,12 @@ static bool rest(struct server_background *b)
     return !b->ending;
 }
 
-static bool is_ending(struct server_background *b)
+/* With the options of now. */
+static bool goes_on(struct server_background *b)
 {
     MS_HOLD(&b->mutex);
-    return b->ending;
+    b->options = b->wanted;
+    return !b->ending;
 }
 
 static int task(void *arg)
@@ -139,7 +141,7 @@ static int task(void *arg)
     struct server_background *b = arg;
     do {
         look(b);
-        while (!is_ending(b) && work_once(b))
+        while (goes_on(b) && work_once(b))
             look(b);
     } while (rest(b));
     return 0;
@@ -156,16 +158,15 @@ static void free_all(struct server_background *b)
     free(b);
 }
 
-static void take_options(struct server_background *b,
-                         const struct server_background_options *options)
+static struct server_background_options filled_in(const struct server_background_options *options)
 {
-    b->options = options ? *options : (struct server_background_options){.heal = true};
-    if (!b->options.look_every_ns)
-        b->options.look_every_ns = LOOK_DEFAULT;
-    if (!b->options.jobs)
-        b->options.jobs = JOBS_DEFAULT;
-    b->clock = b->options.clock ? b->options.clock : ms_clock_real();
-    b->state_folder = b->options.state_folder ? strdup(b->options.state_folder) : NULL;
+    struct server_background_options o =
+        options ? *options : (struct server_background_options){.heal = true};
+    if (!o.look_every_ns)
+        o.look_every_ns = LOOK_DEFAULT;
+    if (!o.jobs)
+        o.jobs = JOBS_DEFAULT;
+    return o;
 }
 
 int server_background_new(const char *name, struct ms_store *store,
@@ -179,7 +180,9 @@ int server_background_new(const char *name, struct ms_store *store,
     b->store = store;
     ms_mutex_init(&b->mutex);
     ms_cond_init(&b->changed);
-    take_options(b, options);
+    b->wanted = b->options = filled_in(options);
+    b->clock = b->options.clock ? b->options.clock : ms_clock_real();
+    b->state_folder = b->options.state_folder ? strdup(b->options.state_folder) : NULL;
     b->look.upkeep = ms_store_is_mstore(store);
     b->look.fraction = -1;
     int code = b->options.state_folder && !b->state_folder
@@ -210,6 +213,15 @@ void server_background_free(struct server_background *b)
 }
 
 /* ---- what others ask ---- */
+
+void server_background_set(struct server_background *b,
+                           const struct server_background_options *options)
+{
+    MS_HOLD(&b->mutex);
+    b->wanted = filled_in(options);
+    b->wake = true;
+    ms_cond_broadcast(&b->changed);
+}
 
 int server_background_start(struct server_background *b, enum server_work work, const char *who,
                             struct ms_error *err)

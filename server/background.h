@@ -37,6 +37,9 @@ enum server_work server_work_of(const char *name);
 int server_background_new(const char *name, struct ms_store *store,
                           const struct server_background_options *options,
                           struct server_background **out, struct ms_error *err) MS_MUST_CHECK;
+/* Other options than before, from the next decision on; clock and state_folder stay. */
+void server_background_set(struct server_background *b,
+                           const struct server_background_options *options);
 /* Stops what runs and waits for that. NULL is safe. */
 void server_background_free(struct server_background *b);
 

@@ -10,15 +10,16 @@
 struct server_background {
     char name[128];
     struct ms_store *store;
-    struct server_background_options options;
-    char *state_folder; /* options.state_folder, kept */
+    struct server_background_options options; /* the task's */
+    char *state_folder;                       /* options.state_folder, kept */
     struct ms_clock *clock;
     struct ms_group *group;
 
     struct ms_mutex mutex;
     struct ms_cond changed;
     bool ending, wake, stopped; /* guarded by mutex, as all below */
-    bool asked;                 /* for a run of: */
+    struct server_background_options wanted;
+    bool asked; /* for a run of: */
     enum server_work asked_work;
     char asked_by[SERVER_WHO], running_by[SERVER_WHO];
     struct ms_cancel *run_cancel; /* of the run under way; NULL: none */

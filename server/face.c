@@ -1,0 +1,185 @@
+/* Opening on demand: one thread opens, the others wait for it; none while the lock is held. */
+#include "server/face.h"
+
+#include "base/log.h"
+#include "base/pool.h"
+#include "base/sync.h"
+#include "store/permission_map.h"
+
+#include <stdlib.h>
+
+#define SECOND      UINT64_C(1000000000)
+#define RETRY_AFTER (3 * SECOND)
+
+struct server_face {
+    struct ms_store *store;
+    struct ms_mutex mutex;
+    struct ms_cond changed;
+    bool open, opening;      /* guarded by mutex, like the next */
+    struct ms_error trouble; /* of the last try; code 0: none failed */
+    uint64_t tried_ns;
+    struct server_background_options options;
+    struct server_background *background;
+    struct ms_group *openers; /* tasks of server_faces_follow */
+    void *more;
+    void (*free_more)(void *more);
+};
+
+/* ---- life ---- */
+
+static int begin(struct server_served *s, struct ms_error *err)
+{
+    struct server_face *f = calloc(1, sizeof *f);
+    if (!f)
+        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for the store %s", s->name);
+    int code = server_served_store(s, &f->store, err);
+    if (!code)
+        code = ms_group_new(&f->openers, err);
+    if (code) {
+        ms_store_free(f->store);
+        free(f);
+        return code;
+    }
+    ms_mutex_init(&f->mutex);
+    ms_cond_init(&f->changed);
+    s->face = f;
+    return 0;
+}
+
+static void end(struct server_served *s)
+{
+    struct server_face *f = s->face;
+    struct ms_join join;
+    if (!f)
+        return;
+    ms_group_cancel(f->openers);
+    ms_group_join_all(f->openers, &join);
+    ms_group_release(f->openers);
+    server_background_free(f->background);
+    if (f->free_more)
+        f->free_more(f->more);
+    ms_store_free(f->store);
+    ms_mutex_fini(&f->mutex);
+    ms_cond_fini(&f->changed);
+    free(f);
+    s->face = NULL;
+}
+
+const struct server_faces server_faces_usual = {begin, end};
+
+/* ---- opening ---- */
+
+/* True: the caller is to open. Waits while another does. */
+static bool is_mine_to_open(struct server_face *f)
+{
+    MS_HOLD(&f->mutex);
+    while (f->opening)
+        ms_cond_wait(&f->changed, &f->mutex);
+    uint64_t now = ms_clock_now(ms_clock_real());
+    if (f->open || (f->trouble.code && now - f->tried_ns < RETRY_AFTER))
+        return false;
+    f->opening = true;
+    f->tried_ns = now;
+    return true;
+}
+
+static void open_it(struct server_served *s, struct server_face *f)
+{
+    struct ms_error err = {0};
+    struct server_background *background = NULL;
+    int code = ms_store_open(f->store, &err);
+    if (!code) {
+        code = server_background_new(s->name, f->store, &f->options, &background, &err);
+        if (code && ms_store_close(f->store, NULL))
+            ms_log(MS_LOG_WARN, "%s: it does not close", s->name);
+    }
+    if (code)
+        ms_log(MS_LOG_WARN, "%s: %s", s->name, err.text);
+    MS_HOLD(&f->mutex);
+    f->opening = false;
+    f->open = code == 0;
+    f->trouble = err;
+    f->trouble.code = code;
+    f->background = background;
+    ms_cond_broadcast(&f->changed);
+}
+
+int server_face_store(struct server_served *s, struct ms_store **out, struct ms_error *err)
+{
+    struct server_face *f = s->face;
+    if (is_mine_to_open(f))
+        open_it(s, f);
+    MS_HOLD(&f->mutex);
+    if (!f->open)
+        return ms_error_set(err, f->trouble.code, "%s", f->trouble.text);
+    *out = f->store;
+    return 0;
+}
+
+bool server_face_is_mstore(const struct server_served *s)
+{
+    return ms_store_is_mstore(((const struct server_face *)s->face)->store);
+}
+
+struct server_background *server_face_background(struct server_served *s)
+{
+    struct server_face *f = s->face;
+    MS_HOLD(&f->mutex);
+    return f->background;
+}
+
+/* ---- following a configuration ---- */
+
+static int open_soon(void *arg)
+{
+    struct server_served *s = arg;
+    struct ms_store *store;
+    return server_face_store(s, &store, NULL);
+}
+
+void server_faces_follow(struct server_site *site)
+{
+    const struct server_conf *conf = server_site_conf(site);
+    struct server_background_options options = {
+        .scrub_every_ns = conf->scrub_interval_ns,
+        .bytes_per_second = conf->upkeep_bandwidth_bps / 8,
+        .heal = !conf->no_heal,
+    };
+    struct server_served *s;
+    for (size_t i = 0; (s = server_site_at(site, i)); i++) {
+        struct server_face *f = s->face;
+        ms_mutex_lock(&f->mutex);
+        f->options = options;
+        struct server_background *background = f->background;
+        ms_mutex_unlock(&f->mutex);
+        if (background)
+            server_background_set(background, &options);
+        else
+            (void)!ms_group_fork(f->openers, open_soon, NULL, s, NULL);
+    }
+}
+
+/* ---- rights, and what others keep ---- */
+
+unsigned server_served_granted(const struct server_served *s, struct ms_view path)
+{
+    if (!s->map)
+        return MS_MAY_ALL;
+    const struct ms_permission_entry *e = ms_permission_map_find(s->map, path);
+    return e ? e->granted : 0;
+}
+
+void *server_face_more(const struct server_served *s)
+{
+    struct server_face *f = s->face;
+    MS_HOLD(&f->mutex);
+    return f->more;
+}
+
+void server_face_set_more(struct server_served *s, void *more, void (*free_more)(void *more))
+{
+    struct server_face *f = s->face;
+    MS_HOLD(&f->mutex);
+    f->more = more;
+    f->free_more = free_more;
+}

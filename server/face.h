@@ -1,0 +1,41 @@
+/* server/face.h - a served store in use: the handle that pages, background work and, for an MStore,
+ * the REST protocol share.
+ *
+ * The store is opened when it is first wanted, and again tried when that failed, at most every few
+ * seconds: a store that is made later, or whose storage is away when the server starts, is served
+ * as soon as it is there. Background work begins with the opening. Any thread, but begin and end.
+ */
+#ifndef SERVER_FACE_H
+#define SERVER_FACE_H
+
+#include "server/background.h"
+#include "server/served.h"
+
+/* The calls that a site needs: s->face becomes a struct server_face. begin touches no storage. */
+extern const struct server_faces server_faces_usual;
+
+struct server_face;
+
+/* The open store, with its own settings but without `permissions` and `quota` of the [serve]
+ * section: whoever uses it asks server_served_may first. Borrowed, as long as the served is.
+ * Fails as opening did. */
+int server_face_store(struct server_served *s, struct ms_store **out,
+                      struct ms_error *err) MS_MUST_CHECK;
+/* Whether it is an MStore, open or not. */
+bool server_face_is_mstore(const struct server_served *s);
+/* NULL: the store is not open yet. Borrowed likewise. */
+struct server_background *server_face_background(struct server_served *s);
+/* Applies what the site's configuration says of background work to all its stores, and tries to
+ * open them in the background. When the server begins, and after each reload. */
+void server_faces_follow(struct server_site *site);
+
+/* The letters of enum ms_permission that the [serve] section grants at a path
+ * ("namespace/key", "" the root). */
+unsigned server_served_granted(const struct server_served *s, struct ms_view path);
+
+/* For whoever has more to keep with a store, such as the REST protocol: what belongs to it is freed
+ * before the store is. NULL at first; set once. */
+void *server_face_more(const struct server_served *s);
+void server_face_set_more(struct server_served *s, void *more, void (*free_more)(void *more));
+
+#endif
