@@ -131,13 +131,13 @@ static bool has_calls(const struct ms_entity_stats *e)
 static void write_group(FILE *file, const struct group *g)
 {
     fputs("<section><h2>Store ", file);
-    put_text(file, *g->store ? g->store : "(others)", true);
+    ms_put_text(file, *g->store ? g->store : "(others)", true);
     fputs("</h2>\n", file);
     write_table(file, g->total);
     write_notes(file, g->total);
     for (size_t i = 0; i < g->member_count; i++) {
-        fprintf(file, "<h3>%s ", kind_name(g->members[i]->kind));
-        put_text(file, g->members[i]->name, true);
+        fprintf(file, "<h3>%s ", ms_stats_kind_name(g->members[i]->kind));
+        ms_put_text(file, g->members[i]->name, true);
         fputs("</h3>\n", file);
         if (has_calls(g->members[i]))
             write_table(file, g->members[i]);
@@ -155,9 +155,9 @@ void html_write(FILE *file, const struct view *view)
         "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
         "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>mstore: ",
         file);
-    put_text(file, s->program, true);
+    ms_put_text(file, s->program, true);
     fprintf(file, "</title>\n<style>%s</style></head><body>\n<h1>", style);
-    put_text(file, s->program, true);
+    ms_put_text(file, s->program, true);
     fprintf(file, "</h1>\n<p class=\"soft\">process %" PRId64 ", over %s</p>\n", s->pid,
             ms_format_duration(covered, sizeof covered, (uint64_t)(view_seconds(s) * 1e9)));
     fputs("<figure><figcaption>Throughput over time</figcaption>\n", file);

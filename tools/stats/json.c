@@ -131,7 +131,7 @@ static void write_group(struct ms_json *j, const struct group *g)
     for (size_t i = 0; i < g->member_count; i++) {
         ms_json_object(j);
         ms_json_key(j, "kind");
-        ms_json_text(j, kind_name(g->members[i]->kind));
+        ms_json_text(j, ms_stats_kind_name(g->members[i]->kind));
         ms_json_key(j, "name");
         ms_json_text(j, g->members[i]->name);
         write_entity(j, g->members[i], false);

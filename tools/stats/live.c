@@ -50,8 +50,8 @@ static void write_verb(FILE *file, const char *name, const struct ms_verb_stats 
 
 static void write_entity(FILE *file, const struct ms_entity_stats *e, double time)
 {
-    fprintf(file, "  %s ", kind_name(e->kind));
-    put_text(file, e->name, false);
+    fprintf(file, "  %s ", ms_stats_kind_name(e->kind));
+    ms_put_text(file, e->name, false);
     if (cache_ratio(e) >= 0)
         fprintf(file, "  cache hits %.1f %%", 100 * cache_ratio(e));
     fputc('\n', file);
@@ -65,7 +65,7 @@ static void write_picture(FILE *file, const struct ms_stats_snapshot *now,
 {
     double time = view_seconds(difference->snapshot);
     char since[CELL];
-    put_text(file, now->program, false);
+    ms_put_text(file, now->program, false);
     fprintf(file, "  pid %" PRId64 "  running %s  calls %" PRIu64 "  errors %" PRIu64 "\n",
             now->pid, ms_format_duration(since, sizeof since, (uint64_t)(view_seconds(now) * 1e9)),
             now->samples[now->sample_count - 1].calls, now->samples[now->sample_count - 1].errors);
@@ -74,7 +74,7 @@ static void write_picture(FILE *file, const struct ms_stats_snapshot *now,
     for (size_t i = 0; i < difference->count; i++) {
         const struct group *g = &difference->groups[i];
         fputs("store ", file);
-        put_text(file, *g->store ? g->store : "(others)", false);
+        ms_put_text(file, *g->store ? g->store : "(others)", false);
         fputc('\n', file);
         for (size_t k = 0; k < g->member_count; k++)
             write_entity(file, g->members[k], time);

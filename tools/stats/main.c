@@ -89,6 +89,11 @@ int write_html_file(const char *path, const struct ms_stats_snapshot *snapshot)
     return exit;
 }
 
+static void prometheus_write(FILE *file, const struct view *view)
+{
+    ms_prometheus_stats(file, view->snapshot);
+}
+
 int output(const struct request *request, const struct ms_stats_snapshot *snapshot)
 {
     struct ms_error err = {0};

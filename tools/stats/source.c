@@ -50,7 +50,7 @@ static void list(const int64_t *pids, size_t count)
             continue; /* it ended meanwhile */
         ms_format_duration(since, sizeof since, (uint64_t)(view_seconds(s) * 1e9));
         printf("%10s  ", name);
-        put_text(stdout, s->program, false);
+        ms_put_text(stdout, s->program, false);
         for (size_t n = strlen(s->program); n < 20; n++)
             putchar(' ');
         printf(" %12s %12" PRIu64 "\n", since, s->samples[s->sample_count - 1].calls);

@@ -91,17 +91,17 @@ static void write_group(FILE *file, const struct group *g)
     for (size_t i = 0; i < g->member_count; i++)
         namespaces += g->members[i]->kind == MS_STATS_NAMESPACE;
     fputs("\nstore ", file);
-    put_text(file, *g->store ? g->store : "(others)", false);
+    ms_put_text(file, *g->store ? g->store : "(others)", false);
     fputc('\n', file);
     write_head(file);
     if (namespaces > 1) /* else its only namespace says the same */
         write_entity(file, g->total);
     for (size_t i = 0; i < g->member_count; i++) {
         bool quoted = g->members[i]->kind == MS_STATS_NAMESPACE; /* the root's name is empty */
-        fprintf(file, " %s%s", kind_name(g->members[i]->kind), quoted ? " \"" : "");
+        fprintf(file, " %s%s", ms_stats_kind_name(g->members[i]->kind), quoted ? " \"" : "");
         if (!quoted && *g->members[i]->name)
             fputc(' ', file);
-        put_text(file, g->members[i]->name, false);
+        ms_put_text(file, g->members[i]->name, false);
         fputs(quoted ? "\"\n" : "\n", file);
         write_entity(file, g->members[i]);
     }
@@ -110,7 +110,7 @@ static void write_group(FILE *file, const struct group *g)
 void table_write(FILE *file, const struct view *view)
 {
     char covered[CELL];
-    put_text(file, view->snapshot->program, false);
+    ms_put_text(file, view->snapshot->program, false);
     fprintf(file, " (pid %" PRId64 "), over %s\n", view->snapshot->pid,
             ms_format_duration(covered, sizeof covered,
                                (uint64_t)(view_seconds(view->snapshot) * 1e9)));

@@ -3,6 +3,9 @@
 #ifndef TOOLS_STATS_VIEW_H
 #define TOOLS_STATS_VIEW_H
 
+#include "base/prometheus.h"
+#include "base/put_text.h"
+
 #include <mstore/stats.h>
 
 #include <stdio.h>
@@ -27,7 +30,6 @@ int view_new(const struct ms_stats_snapshot *snapshot, struct view **out,
              struct ms_error *err) MS_MUST_CHECK;
 void view_free(struct view *view);
 
-const char *kind_name(enum ms_stats_kind kind); /* "namespace" */
 bool verb_used(const struct ms_verb_stats *verb);
 double seconds(uint64_t ns);
 double verb_throughput(const struct ms_verb_stats *verb); /* bytes per second of call time */
@@ -41,14 +43,9 @@ double cache_ratio(const struct ms_entity_stats *entity); /* 0..1; -1: the cache
 /* Seconds that a snapshot covers. */
 double view_seconds(const struct ms_stats_snapshot *snapshot);
 
-/* Text for people, from anywhere: UTF-8 as it is, control characters and other bytes as \xNN. With
- * html: also & < > " ' as entities. */
-void put_text(FILE *file, const char *text, bool html);
-
 /* The outputs. Errors stay in the FILE. */
 void table_write(FILE *file, const struct view *view);
 void json_write(FILE *file, const struct view *view);
-void prometheus_write(FILE *file, const struct view *view);
 void html_write(FILE *file, const struct view *view);
 
 #endif

@@ -1,6 +1,8 @@
 /* The figures in Prometheus' text format (version 0.0.4): one family after the other, each with
  * HELP and TYPE; histograms cumulative over powers of two of nanoseconds, `le` in seconds. */
-#include "tools/stats/view.h"
+#include "base/prometheus.h"
+
+#include "base/put_text.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -8,16 +10,30 @@
 #define LE_FIRST 10 /* 2^10 ns: 1 µs */
 #define LE_LAST  36 /* 2^36 ns: 69 s */
 
+static double seconds(uint64_t ns)
+{
+    return (double)ns / 1e9;
+}
+
+const char *ms_stats_kind_name(enum ms_stats_kind kind)
+{
+    static const char *const names[] = {[MS_STATS_BACKEND] = "backend",
+                                        [MS_STATS_NAMESPACE] = "namespace",
+                                        [MS_STATS_CACHE] = "cache",
+                                        [MS_STATS_MEMBER] = "member"};
+    return names[kind];
+}
+
 /* A label's value: backslash, quote and newline escaped. The format is UTF-8; other bytes are shown
  * as \xNN, so their backslash is doubled too. */
-static void put_label(FILE *file, const char *name, const char *value)
+void ms_prometheus_label(FILE *file, const char *name, const char *value)
 {
     fprintf(file, "%s=\"", name);
     char *shown = NULL;
     size_t size;
     FILE *memory = open_memstream(&shown, &size);
     if (memory) {
-        put_text(memory, value, false);
+        ms_put_text(memory, value, false);
         fclose(memory);
         for (const char *p = shown; p && *p; p++) {
             if (*p == '\\' || *p == '"')
@@ -33,18 +49,18 @@ static void put_labels(FILE *file, const struct ms_entity_stats *e, const char *
                        const char *value)
 {
     fputc('{', file);
-    put_label(file, "kind", kind_name(e->kind));
+    ms_prometheus_label(file, "kind", ms_stats_kind_name(e->kind));
     fputc(',', file);
-    put_label(file, "store", e->store);
+    ms_prometheus_label(file, "store", e->store);
     fputc(',', file);
-    put_label(file, "namespace", e->name);
+    ms_prometheus_label(file, "namespace", e->name);
     if (more) {
         fputc(',', file);
-        put_label(file, more, value);
+        ms_prometheus_label(file, more, value);
     }
 }
 
-static void family(FILE *file, const char *name, const char *type, const char *help)
+void ms_prometheus_family(FILE *file, const char *name, const char *type, const char *help)
 {
     fprintf(file, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
@@ -80,11 +96,11 @@ static void put_field(FILE *file, enum field field, const struct ms_verb_stats *
 static void verb_family(FILE *file, const struct ms_stats_snapshot *s, const char *name,
                         const char *type, const char *help, enum field field)
 {
-    family(file, name, type, help);
+    ms_prometheus_family(file, name, type, help);
     for (size_t i = 0; i < s->count; i++)
         for (int v = 0; v < MS_VERB_COUNT; v++) {
             const struct ms_verb_stats *verb = &s->entities[i].verbs[v];
-            if (!verb_used(verb))
+            if (!(verb->calls || verb->retries || verb->errors))
                 continue;
             fputs(name, file);
             put_labels(file, &s->entities[i], "verb", ms_verb_name(v));
@@ -119,7 +135,8 @@ static void put_histogram(FILE *file, const struct ms_entity_stats *e, int verb)
 
 static void write_codes(FILE *file, const struct ms_stats_snapshot *s)
 {
-    family(file, "mstore_error_codes_total", "counter", "Calls that ended in an error, by code.");
+    ms_prometheus_family(file, "mstore_error_codes_total", "counter",
+                         "Calls that ended in an error, by code.");
     for (size_t i = 0; i < s->count; i++)
         for (int c = 0; c < MS_ERROR_SLOTS; c++) {
             if (!s->entities[i].errors[c])
@@ -133,7 +150,8 @@ static void write_codes(FILE *file, const struct ms_stats_snapshot *s)
 static void write_moved(FILE *file, const struct ms_stats_snapshot *s)
 {
     static const char name[] = "mstore_moved_bytes_total";
-    family(file, name, "counter", "Bytes really read from (in) and written to (out) the storage.");
+    ms_prometheus_family(file, name, "counter",
+                         "Bytes really read from (in) and written to (out) the storage.");
     for (size_t i = 0; i < s->count; i++) {
         if (s->entities[i].kind == MS_STATS_NAMESPACE || s->entities[i].kind == MS_STATS_MEMBER)
             continue;
@@ -148,7 +166,7 @@ static void write_moved(FILE *file, const struct ms_stats_snapshot *s)
 static void write_cache(FILE *file, const struct ms_stats_snapshot *s)
 {
     static const char name[] = "mstore_cache_events_total";
-    family(file, name, "counter", "What the cache did.");
+    ms_prometheus_family(file, name, "counter", "What the cache did.");
     for (size_t i = 0; i < s->count; i++) {
         const struct ms_entity_stats *e = &s->entities[i];
         const struct {
@@ -158,7 +176,7 @@ static void write_cache(FILE *file, const struct ms_stats_snapshot *s)
                       {"miss", e->cache_misses},
                       {"error", e->cache_errors},
                       {"eviction", e->cache_evictions}};
-        if (cache_ratio(e) < 0 && !e->cache_errors && !e->cache_evictions)
+        if (!(e->cache_hits || e->cache_misses || e->cache_errors || e->cache_evictions))
             continue;
         for (size_t k = 0; k < sizeof events / sizeof *events; k++) {
             fputs(name, file);
@@ -170,7 +188,8 @@ static void write_cache(FILE *file, const struct ms_stats_snapshot *s)
 
 static void write_events(FILE *file, const struct ms_stats_snapshot *s)
 {
-    family(file, "mstore_events_total", "counter", "What happened in a store of many members.");
+    ms_prometheus_family(file, "mstore_events_total", "counter",
+                         "What happened in a store of many members.");
     for (size_t i = 0; i < s->count; i++)
         for (int k = 0; k < MS_EVENT_COUNT; k++) {
             if (!s->entities[i].events[k])
@@ -181,13 +200,12 @@ static void write_events(FILE *file, const struct ms_stats_snapshot *s)
         }
 }
 
-void prometheus_write(FILE *file, const struct view *view)
+void ms_prometheus_stats(FILE *file, const struct ms_stats_snapshot *s)
 {
-    const struct ms_stats_snapshot *s = view->snapshot;
-    family(file, "mstore_start_time_seconds", "gauge",
-           "Since when is counted, seconds since 1970.");
+    ms_prometheus_family(file, "mstore_start_time_seconds", "gauge",
+                         "Since when is counted, seconds since 1970.");
     fputs("mstore_start_time_seconds{", file);
-    put_label(file, "program", s->program);
+    ms_prometheus_label(file, "program", s->program);
     fprintf(file, ",pid=\"%" PRId64 "\"} %.3f\n", s->pid, (double)s->started_wall_ns / 1e9);
     verb_family(file, s, "mstore_calls_total", "counter", "Calls that ended.", CALLS);
     verb_family(file, s, "mstore_errors_total", "counter", "Calls that ended in an error.", ERRORS);
@@ -197,8 +215,8 @@ void prometheus_write(FILE *file, const struct view *view)
     verb_family(file, s, "mstore_emulated_delay_seconds_total", "counter",
                 "Time that the emulator added.", EMULATED);
     verb_family(file, s, "mstore_call_duration_max_seconds", "gauge", "The longest call.", MAX);
-    family(file, "mstore_call_duration_seconds", "histogram",
-           "Time of calls, emulated delay included.");
+    ms_prometheus_family(file, "mstore_call_duration_seconds", "histogram",
+                         "Time of calls, emulated delay included.");
     for (size_t i = 0; i < s->count; i++)
         for (int v = 0; v < MS_VERB_COUNT; v++)
             if (s->entities[i].verbs[v].calls)
