@@ -2,6 +2,8 @@
 #ifndef SERVER_SERVE_H
 #define SERVER_SERVE_H
 
+#include "server/users.h" /* what `mstore passwd` makes lines with */
+
 #include <mstore/base.h>
 
 /* As a line of the configuration file: section "server" or "serve" (server/serve_conf.h). */

@@ -54,6 +54,7 @@ struct server_conf {
     char *tls_cert, *tls_key;     /* both or none */
     char *users_file;             /* NULL: none */
     char *user, *password_file;   /* the single user; NULL: none */
+    char *password;               /* of the environment, instead of the file; wiped when freed */
     struct server_words managers; /* "*": all users */
     char *audit_log;              /* a path, "stderr" or "none"; NULL: stderr */
     bool audit_json;

@@ -40,9 +40,10 @@ struct server_faces {
 
 struct server_site;
 
-/* Checks everything that can be checked without a request: users, managers, permissions, paths,
- * targets. What `old` (NULL: none) serves in the same way is taken from it. */
-int server_site_new(const struct server_conf *conf, const struct server_site *old,
+/* Takes conf, also on failure. Checks everything that can be checked without a request: users,
+ * managers, permissions, paths, targets. What `old` (NULL: none) serves in the same way is taken
+ * from it. */
+int server_site_new(struct server_conf *conf, const struct server_site *old,
                     const struct server_faces *faces, struct server_site **out,
                     struct ms_error *err) MS_MUST_CHECK;
 struct server_site *server_site_ref(struct server_site *site);
@@ -58,6 +59,7 @@ const struct server_conf *server_site_conf(const struct server_site *site);
 bool server_site_manages(const struct server_site *site, const char *user);
 /* Whether that user may use the store. */
 bool server_served_admits(const struct server_served *s, const char *user);
+/* For whoever needs it for longer than the site. */
 void server_served_ref(struct server_served *s);
 void server_served_unref(struct server_served *s);
 

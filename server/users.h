@@ -3,7 +3,7 @@
  * A file of lines (docs/formats.md); blank lines and those with '#' first are passed over:
  *
  *     alice:$scrypt$ln=15,r=8,p=1$SALT$HASH      a password; base64 without '=' (16 and 32 bytes)
- *     alice:$token$HASH                          SHA-256 of a token's 32 random bytes, base64
+ *     alice:$token$HASH                          a token: SHA-256 of its text, base64 without '='
  *
  * A name has one password at most and any number of tokens. Neither can be found from the file, but
  * whoever reads it can try passwords: a file that others can read is refused. Immutable once
@@ -15,9 +15,10 @@
 #include <mstore/base.h>
 
 #define SERVER_USER_MAX     64   /* bytes of a name */
+#define SERVER_USERS_MAX    4096 /* names */
 #define SERVER_PASSWORD_MAX 1024 /* bytes of a password */
 #define SERVER_LINE_MAX     512  /* bytes of a line of the file, with the NUL */
-#define SERVER_TOKEN_TEXT   49   /* "mst_", 43 characters of base64url, and the NUL, rounded up */
+#define SERVER_TOKEN_TEXT   48   /* "mst_", 43 characters of base64url, and the NUL */
 #define SERVER_SALT_BYTES   16
 #define SERVER_HASH_BYTES   32
 
@@ -43,6 +44,8 @@ int server_users_one(const char *name, struct ms_view password, struct server_us
 struct server_users *server_users_ref(struct server_users *users);
 void server_users_unref(struct server_users *users);
 size_t server_users_count(const struct server_users *users); /* names */
+/* SHA-256 of the text they came from: others with the same are the same users. */
+const uint8_t *server_users_fingerprint(const struct server_users *users);
 /* NULL: there is none of that name. */
 const char *server_users_find(const struct server_users *users, struct ms_view name);
 

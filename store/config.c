@@ -308,9 +308,12 @@ static int one_entry(void *ctx, const struct ms_ini_entry *e, struct ms_error *e
     struct ms_error own = {0};
     int code;
     bool store = strcmp(e->section, "store") == 0;
+    if (strcmp(e->section, "server") == 0 || strcmp(e->section, "serve") == 0)
+        return 0; /* of `mstore serve`, which reads them itself */
     if (!store && strcmp(e->section, "namespace") != 0)
         code = ms_error_set(&own, MS_ERR_CONFIG,
-                            "there is no section [%s]; there are [store NAME] and [namespace NAME]",
+                            "there is no section [%s]; there are [store NAME], [namespace NAME], "
+                            "[server] and [serve NAME]",
                             MS_SHOW(ms_str(e->section)));
     else if (!e->key)
         code = store ? begin_store(c, e, &own) : begin_namespace(c, e, &own);
