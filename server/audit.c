@@ -63,19 +63,17 @@ void server_audit_free(struct server_audit *a)
     free(a);
 }
 
-int server_audit_reopen(struct server_audit *a, const char *path, bool json, struct ms_error *err)
+void server_audit_replace(struct server_audit *a, struct server_audit *next)
 {
-    int fd;
-    int code = open_log(path, &fd, err);
-    if (code)
-        return code;
-    MS_HOLD(&a->mutex);
-    if (a->fd >= 0)
-        close(a->fd);
-    a->fd = fd;
-    a->json = json;
-    a->failing = false;
-    return 0;
+    {
+        MS_HOLD(&a->mutex);
+        int old = a->fd;
+        a->fd = next->fd;
+        a->json = next->json;
+        a->failing = false;
+        next->fd = old;
+    }
+    server_audit_free(next);
 }
 
 /* ---- a line ---- */

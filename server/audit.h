@@ -28,9 +28,8 @@ struct server_audit_line {
 int server_audit_new(const char *path, bool json, struct server_audit **out,
                      struct ms_error *err) MS_MUST_CHECK;
 void server_audit_free(struct server_audit *audit);
-/* Opens the file (maybe another) anew: after it was moved away. On failure the old one stays. */
-int server_audit_reopen(struct server_audit *audit, const char *path, bool json,
-                        struct ms_error *err) MS_MUST_CHECK;
+/* Goes on in the file of `next`, opened anew after the old one was moved away; frees next. */
+void server_audit_replace(struct server_audit *audit, struct server_audit *next);
 /* What cannot be written is said once on the log, until it works again. */
 void server_audit_write(struct server_audit *audit, const struct server_audit_line *line);
 

@@ -386,8 +386,6 @@ int server_conf_parse(struct ms_view text, const char *source, struct server_con
     int code = server_conf_new(source, &conf, err);
     if (!code)
         code = ms_ini_parse(text, source, one_entry, conf, err);
-    if (!code)
-        code = server_conf_check(conf, err);
     if (code) {
         server_conf_free(conf);
         return code;

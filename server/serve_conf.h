@@ -85,8 +85,9 @@ int server_conf_set(struct server_conf *conf, const char *section, const char *k
                     const char *value, struct ms_error *err) MS_MUST_CHECK;
 int server_conf_serve_begin(struct server_conf *conf, const char *name,
                             struct ms_error *err) MS_MUST_CHECK;
-/* What can only be said when all is there: at least one store, paths that differ, a certificate
- * with its key, users that are asked for exist, nobody listens to the world unprotected. */
+/* For the caller of the above, when all is there: at least one store, paths that differ, a
+ * certificate with its key, users that are asked for exist, nobody listens to the world
+ * unprotected. */
 int server_conf_check(const struct server_conf *conf, struct ms_error *err) MS_MUST_CHECK;
 
 #endif

@@ -151,7 +151,7 @@ static int check_secrets(const struct server_conf *conf, const struct ms_private
 {
     int code = 0;
     for (size_t i = 0; i < conf->serve_count && !code; i++) {
-        char *copy = strdup(conf->serves[i].store);
+        char *copy = strdup(conf->serves[i].store ? conf->serves[i].store : "");
         if (!copy)
             return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for the configuration");
         if (ms_secret_mask(copy))
