@@ -149,8 +149,10 @@ int ms_newest_of(const struct ms_site *site, const struct ms_want *want, struct 
 
 void ms_version_tag(const struct ms_version *version, struct ms_tag *tag)
 {
-    snprintf(tag->text, sizeof tag->text, "%016" PRIx64 "-%016" PRIx64, version->id.counter,
-             version->id.writer);
+    int n = snprintf(tag->text, sizeof tag->text, "%016" PRIx64 "-%016" PRIx64, version->id.counter,
+                     version->id.writer);
+    if (n > 0 && version->id.next)
+        snprintf(tag->text + n, sizeof tag->text - (size_t)n, "_%016" PRIx64, version->id.next);
 }
 
 void ms_newest_info(const struct ms_newest *n, struct ms_item_info *out)

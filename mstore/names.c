@@ -21,7 +21,9 @@ int ms_write_id_compare(const struct ms_write_id *a, const struct ms_write_id *b
 {
     if (a->counter != b->counter)
         return a->counter < b->counter ? -1 : 1;
-    return a->writer < b->writer ? -1 : a->writer > b->writer;
+    if (a->writer != b->writer)
+        return a->writer < b->writer ? -1 : 1;
+    return a->next < b->next ? -1 : a->next > b->next;
 }
 
 bool ms_own_reserved(struct ms_view name, const struct ms_uuid *store)
@@ -100,7 +102,18 @@ static bool add_key(struct ms_name *o, const struct ms_own_name *n, bool with_re
 static bool add_id(struct ms_name *o, const struct ms_write_id *id)
 {
     return add(o, "%016llx-%016llx", (unsigned long long)id->counter,
-               (unsigned long long)id->writer);
+               (unsigned long long)id->writer) &&
+           (!id->next || add(o, "_%016llx", (unsigned long long)id->next));
+}
+
+size_t ms_own_about(const struct ms_write_id *id, char out[MS_OWN_ABOUT_MAX])
+{
+    struct ms_name text;
+    text.size = 0;
+    if (!add_id(&text, id) || !add(&text, "."))
+        return 0;
+    memcpy(out, text.text, text.size);
+    return text.size;
 }
 
 static bool add_object(struct ms_name *o, const struct ms_own_name *n)
@@ -129,7 +142,8 @@ static bool add_last(struct ms_name *o, const struct ms_own_name *n)
     case MS_OWN_INTENT:
         return add_id(o, &n->id) && add(o, ".%c", ops[n->op]);
     case MS_OWN_BLOCK:
-        return add(o, "%016llx", (unsigned long long)n->id.writer);
+        return (!n->of_version || (add_id(o, &n->id) && add(o, "."))) &&
+               add(o, "%016llx", (unsigned long long)n->number);
     case MS_OWN_TRASH:
         return add(o, "%016llx.", (unsigned long long)n->time) && add_object(o, n);
     case MS_OWN_OBJECT:
@@ -343,7 +357,8 @@ static bool take_uuid(struct ms_view *text, struct ms_uuid *out)
 
 static bool take_id(struct ms_view *text, struct ms_write_id *out)
 {
-    return take_hex(text, 16, &out->counter) && take(text, "-") && take_hex(text, 16, &out->writer);
+    return take_hex(text, 16, &out->counter) && take(text, "-") &&
+           take_hex(text, 16, &out->writer) && (!take(text, "_") || take_hex(text, 16, &out->next));
 }
 
 static bool take_object(struct ms_view *text, struct ms_own_name *n)
@@ -386,7 +401,9 @@ static bool take_last(struct ms_view text, struct ms_own_name *n)
         n->op = (enum ms_own_op)letter;
         break;
     case MS_OWN_BLOCK:
-        good = take_hex(&text, 16, &n->id.writer);
+        n->of_version = text.size > 16;
+        good = (!n->of_version || (take_id(&text, &n->id) && take(&text, "."))) &&
+               take_hex(&text, 16, &n->number);
         break;
     case MS_OWN_TRASH:
         good = take_hex(&text, 16, &n->time) && take(&text, ".") && take_object(&text, n);

@@ -9,6 +9,7 @@
  *     mstore-UUID/hint/MEMBER/KEYPATH/ID                   MEMBER lacks the write ID
  *     mstore-UUID/intent/KEYPATH/ID.OP                     an operation under way
  *     mstore-UUID/block/KEYPATH/NUMBER                     a block of Disk Paxos
+ *     mstore-UUID/block/KEYPATH/ID.NUMBER                  likewise, about what follows a version
  *     mstore-UUID/trash/KEYPATH/TIME.ID.SIZE.MARK.KKMMII   set aside at TIME
  *
  *     KEYPATH  n.NAMESPACE! / k.CHUNK, / k.PIECE+ / k.REST!   namespace and key escaped as in
@@ -16,14 +17,15 @@
  *              characters while more than 120 are left
  *     FLATPATH the same, with pieces of 80 characters, and the object's own part right behind the
  *              last '!' instead of in a folder: one listing of a chunk's folder tells all its keys
- *     ID       COUNTER-WRITER, 16 lower-case hex digits each
+ *     ID       COUNTER-WRITER, 16 lower-case hex digits each; COUNTER-WRITER_NEXT, 16 more, for the
+ *              NEXT-th of those that follow it directly
  *     SIZE     the value's, 16 hex digits, or 16 '-' where the name must follow from the key alone
  *     MARK     l live, d deleted, s soft-deleted
  *     KKMMII   K, M and the shard's index, two hex digits each
  *     OP       d delete, s soft delete, u undelete, r rename
  *
  * '!' < '+' < ',' < every character of an escaped key: below one level count, names sort as the
- * namespaces and keys do, and below a key as counters and then writers do: the last name is the
+ * namespaces and keys do, and below a key as IDs do: the last name is the
  * newest version. No part has more than 143 bytes (what eCryptfs holds), fewer than three (which a
  * Store takes for nesting), or ends in .tmp, .hid, .del; all obey BorgStore's rule for characters
  * (not for length). Pure: any thread.
@@ -53,21 +55,24 @@ enum ms_own_kind {
 enum ms_own_mark { MS_OWN_LIVE, MS_OWN_DELETED, MS_OWN_SOFT_DELETED };
 enum ms_own_op { MS_OWN_DELETE, MS_OWN_SOFT_DELETE, MS_OWN_UNDELETE, MS_OWN_RENAME };
 
-struct ms_write_id { /* order: counter, then writer */
+struct ms_write_id { /* order: counter, then writer, then next */
     uint64_t counter, writer;
+    uint64_t next; /* of mutable keys: how many stores with a condition came directly after it */
 };
 struct ms_own_name {
     enum ms_own_kind kind;
     struct ms_uuid store;
     struct ms_view space, key; /* of all but member and layout; key not empty */
     unsigned level;
-    struct ms_write_id id; /* block: writer is its number */
+    struct ms_write_id id; /* block: the version it is about, with of_version */
     uint64_t size;         /* object, value, tombstone, trash; MS_OWN_SIZE_UNKNOWN */
     enum ms_own_mark mark;
     unsigned k, m, index;  /* object, trash, value; k 0: no shard (not of a value) */
     struct ms_uuid member; /* hint */
     enum ms_own_op op;     /* intent */
     uint64_t time;         /* trash, seconds since 1970 */
+    uint64_t number;       /* block */
+    bool of_version;       /* block; an id of zeros: about the first version */
     uint64_t epoch;        /* layout */
     bool final;            /* layout */
 };
@@ -95,6 +100,10 @@ int ms_own_begin(const struct ms_own_name *name, char out[MS_OWN_BEGIN_MAX], siz
                  struct ms_error *err) MS_MUST_CHECK;
 /* Characters of a piece of a key. */
 size_t ms_own_piece(enum ms_own_kind kind);
+/* Blocks about the version id: how their last parts begin ("ID."); listed after this text they come
+ * first. */
+#define MS_OWN_ABOUT_MAX 52
+size_t ms_own_about(const struct ms_write_id *id, char out[MS_OWN_ABOUT_MAX]);
 /* False: not what ms_own_format writes (somebody else's, or a later version's). */
 bool ms_own_parse(struct ms_view text, struct ms_own_parsed *out) MS_MUST_CHECK;
 /* Begins like the name of an object of this MStore's own: no user's key may. Other MStores' may,

@@ -149,34 +149,37 @@ static int name_block(const struct ms_own_name *own, uint64_t number, struct ms_
                       struct ms_error *err)
 {
     struct ms_own_name one = *own;
-    one.id.writer = number;
+    one.number = number;
     return ms_own_format(&one, 0, out, err);
 }
 
 struct listing {
     const struct round *round;
     struct ms_name folder;
+    char about[MS_OWN_ABOUT_MAX]; /* how names of this agreement begin */
+    size_t about_size;
     uint64_t *numbers;
     size_t count;
     bool own; /* ours was among them */
 };
 
-/* Names that are no blocks are somebody else's. */
+/* Names that are no blocks of this agreement are others'. */
 static int note_number(void *ctx, const struct ms_entry *entry, struct ms_error *err)
 {
     struct listing *l = ctx;
     uint8_t bytes[8];
     char hex[17];
-    if (entry->info.directory || entry->name.size != 16)
+    if (entry->info.directory || entry->name.size != l->about_size + 16 ||
+        memcmp(entry->name.data, l->about, l->about_size) != 0)
         return 0;
-    memcpy(hex, entry->name.data, 16);
+    memcpy(hex, entry->name.data + l->about_size, 16);
     hex[16] = 0;
     if (ms_hex_decode(bytes, sizeof bytes, hex))
         return 0;
     uint64_t number = 0;
     for (unsigned i = 0; i < sizeof bytes; i++)
         number = number << 8 | bytes[i];
-    l->own = l->own || number == l->round->own.id.writer;
+    l->own = l->own || number == l->round->own.number;
     if (has_seen(&l->round->known, number))
         return 0;
     if (l->count == BLOCKS_MAX)
@@ -212,10 +215,13 @@ static int read_blocks(const struct round *r, struct round_leg *leg, struct ms_e
     if (!numbers)
         return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for blocks");
     l.numbers = numbers;
+    if (r->own.of_version)
+        l.about_size = ms_own_about(&r->own.id, l.about);
+    struct ms_list_request request = {.start_after = ms_view(l.about, l.about_size),
+                                      .names_only = true};
     int code = ms_own_folder(&r->own, MS_OWN_OF_KEY, 0, &l.folder, err);
     if (!code)
-        code = ms_member_list(leg->member, ms_name_view(&l.folder),
-                              &(struct ms_list_request){.names_only = true}, note_number, &l, err);
+        code = ms_member_list(leg->member, ms_name_view(&l.folder), &request, note_number, &l, err);
     if (!code && !l.own)
         code = ms_error_set(err, MS_ERR_UNSUPPORTED,
                             "member %s does not list what it has just been given: nothing can be "
@@ -232,7 +238,7 @@ static int round_leg(void *shared, unsigned i, struct ms_error *err)
     struct ms_name name;
     if (!r->leg[i].member)
         return ms_error_set(err, MS_ERR_CONFIG, "a member has no url in the configuration");
-    int code = name_block(&r->own, r->own.id.writer, &name, err);
+    int code = name_block(&r->own, r->own.number, &name, err);
     if (!code)
         code = ms_member_store(r->leg[i].member, ms_name_view(&name), r->block, NULL, NULL, err);
     return code ? code : read_blocks(r, &r->leg[i], err);
@@ -254,7 +260,11 @@ static int round_new(const struct ms_paxos *x, const struct ms_paxos_block *bloc
                                   .space = ms_view(to, x->space.size),
                                   .key = ms_view(to + x->space.size, x->key.size),
                                   .level = x->level,
-                                  .id.writer = block->number};
+                                  .number = block->number};
+    if (x->about) {
+        r->own.id = *x->about;
+        r->own.of_version = true;
+    }
     r->seal = *x->seal;
     for (; r->count < x->count; r->count++)
         r->leg[r->count].member = x->members[r->count] ? ms_member_ref(x->members[r->count]) : NULL;
@@ -270,14 +280,45 @@ static int round_new(const struct ms_paxos *x, const struct ms_paxos_block *bloc
     return code;
 }
 
-static int refuse(const struct ms_paxos *x, unsigned answered, const struct ms_error *why,
+struct tally { /* who has answered, by set */
+    unsigned of[2], all;
+};
+
+static unsigned sets_of(const struct ms_paxos *x, unsigned i)
+{
+    return x->sets ? x->sets[i] : 1;
+}
+
+static void count_in(struct tally *t, unsigned sets)
+{
+    t->all++;
+    t->of[0] += sets & 1;
+    t->of[1] += sets >> 1 & 1;
+}
+
+static struct tally everybody(const struct ms_paxos *x)
+{
+    struct tally all = {0};
+    for (unsigned i = 0; i < x->count; i++)
+        count_in(&all, sets_of(x, i));
+    return all;
+}
+
+/* A majority of each set that anybody belongs to. */
+static bool are_most(const struct tally *t, const struct tally *all)
+{
+    return t->of[0] > all->of[0] / 2 && (!all->of[1] || t->of[1] > all->of[1] / 2);
+}
+
+static int refuse(const struct tally *t, const struct tally *all, const struct ms_error *why,
                   struct ms_error *err)
 {
     if (ms_check_cancelled(err))
         return MS_ERR_CANCELLED;
+    unsigned most = all->of[0] > all->of[1] ? all->of[0] : all->of[1];
     return ms_error_set(err, why->code ? why->code : MS_ERR_CONNECTION,
-                        "%u of %u members took part in an agreement and %u are needed: %s",
-                        answered, x->count, x->count / 2 + 1, why->text);
+                        "%u of %u members took part in an agreement and %u are needed: %s", t->all,
+                        all->all, most / 2 + 1, why->text);
 }
 
 /* Puts the block and adds to `seen` all that a majority has beside it. */
@@ -287,7 +328,8 @@ static int run_round(const struct ms_paxos *x, const struct ms_paxos_block *bloc
     struct round *r = NULL;
     struct ms_fan *fan;
     struct ms_error why = {0};
-    unsigned answered = 0, leg;
+    struct tally answered = {0}, all = everybody(x);
+    unsigned leg;
     int code = round_new(x, block, seen, &r, err);
     if (code)
         return code;
@@ -298,16 +340,16 @@ static int run_round(const struct ms_paxos *x, const struct ms_paxos_block *bloc
     }
     for (unsigned i = 0; i < x->count; i++)
         ms_fan_start(fan, i);
-    while (!code && answered <= x->count / 2 && ms_fan_next(fan, x->clock, UINT64_MAX, &leg)) {
+    while (!code && !are_most(&answered, &all) && ms_fan_next(fan, x->clock, UINT64_MAX, &leg)) {
         if (ms_fan_code(fan, leg)) {
             why = *ms_fan_error(fan, leg);
             continue;
         }
-        answered++;
+        count_in(&answered, sets_of(x, leg));
         code = seen_add_all(seen, &r->leg[leg].found, err);
     }
     ms_fan_release(fan);
-    return code || answered > x->count / 2 ? code : refuse(x, answered, &why, err);
+    return code || are_most(&answered, &all) ? code : refuse(&answered, &all, &why, err);
 }
 
 /* ---- the two phases ---- */
@@ -342,7 +384,9 @@ static int attempt(const struct ms_paxos *x, struct seen *seen, struct attempt *
         return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for what is agreed on");
     block.number |= 1;
     block.value = ms_buf_view(value);
-    code = run_round(x, &block, seen, err);
+    code = x->may ? x->may(x->ctx, err) : 0;
+    if (!code)
+        code = run_round(x, &block, seen, err);
     a->beaten = !code && beaten(seen, &ballot);
     if (!code && !a->beaten)
         *a->decided = MS_TAKE(value);

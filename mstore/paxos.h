@@ -4,9 +4,9 @@
  * A proposer draws a number for each attempt, and so is a new processor each time: it puts a block
  * of phase 1 (its ballot) and one of phase 2 (its ballot and a value), each under a name of its
  * own, and reads all blocks beside it after each. Others are found by listing (Chockler and Malkhi,
- * "Active Disk Paxos with infinitely many processes", 2002). No block is ever overwritten or
- * deleted, so one that arrives late takes nothing back. docs/mstore.md says why there is one
- * decision only.
+ * "Active Disk Paxos with infinitely many processes", 2002). No block is ever overwritten, nor
+ * deleted while anybody could still take part, so one that arrives late takes nothing back.
+ * docs/mstore.md says why there is one decision only.
  *
  *     phase 1   puts its block at all members; at a majority: done, then listed and read. A higher
  *               ballot there: beaten. The value of the highest block of phase 2 becomes its own.
@@ -21,15 +21,22 @@
 #include "mstore/member.h"
 #include "mstore/names.h"
 
-#define MS_PAXOS_VALUE_MAX (1u << 20)
+#define MS_PAXOS_VALUE_MAX ((8u << 20) + 64)
 
 struct ms_paxos { /* a register; all borrowed */
     struct ms_uuid store;
     struct ms_view space, key; /* which; of the name of its blocks */
     unsigned level;
+    const struct ms_write_id *about; /* which version; NULL: the key as such */
     const struct ms_seal_key *seal;
     struct ms_member *const *members; /* all who have a vote; NULL: not to be had */
     unsigned count;
+    /* A bit for each set that a member belongs to, of two, each with a majority of its own, both of
+     * which are needed; NULL: there is one set. */
+    const uint8_t *sets;
+    /* Asked before each block of phase 2; otherwise than 0 nothing more is put. NULL: one may. */
+    int (*may)(void *ctx, struct ms_error *err);
+    void *ctx;
     struct ms_clock *clock;
     struct ms_ids *ids;
 };

@@ -7,9 +7,10 @@
 
 void ms_value_id_of_name(struct ms_value_shape *shape)
 {
+    uint64_t writer = shape->id.writer ^ shape->id.next * UINT64_C(0x9e3779b97f4a7c15);
     for (unsigned i = 0; i < 8; i++) {
         shape->write_id[i] = (uint8_t)(shape->id.counter >> (56 - 8 * i));
-        shape->write_id[8 + i] = (uint8_t)(shape->id.writer >> (56 - 8 * i));
+        shape->write_id[8 + i] = (uint8_t)(writer >> (56 - 8 * i));
     }
     shape->has_write_id = true;
 }

@@ -14,7 +14,7 @@ static struct ms_own_name object(const char *space, const char *key)
         .store = {{0x5d, 0x8e, 1, 2, 3, 4, 0x45, 6, 0x87, 8, 9, 10, 11, 12, 13, 14}},
         .space = ms_str(space),
         .key = ms_str(key),
-        .id = {5, 0x8af3},
+        .id = {.counter = 5, .writer = 0x8af3},
         .size = 4096,
     };
 }
@@ -39,6 +39,7 @@ static void check_same(const struct ms_own_name *a, const struct ms_own_name *b)
     assert_int_equal(a->level, b->level);
     assert_int_equal(ms_write_id_compare(&a->id, &b->id), 0);
     assert_true(a->size == b->size && a->time == b->time && a->epoch == b->epoch);
+    assert_true(a->number == b->number && a->of_version == b->of_version);
     assert_int_equal(a->mark, b->mark);
     assert_int_equal(a->k, b->k);
     assert_int_equal(a->m, b->m);
@@ -48,7 +49,7 @@ static void check_same(const struct ms_own_name *a, const struct ms_own_name *b)
     assert_int_equal(a->final, b->final);
 }
 
-#define GOLDEN_COUNT 19
+#define GOLDEN_COUNT 21
 
 /* One of each kind, in the order of tests/data/mstore/names. */
 static unsigned examples(struct ms_own_name *n)
@@ -73,12 +74,16 @@ static unsigned examples(struct ms_own_name *n)
     n[i].kind = MS_OWN_TOMBSTONE, n[i].size = 0, n[i++].mark = MS_OWN_DELETED;
     n[i].kind = MS_OWN_HINT, n[i].size = 0, memset(n[i].member.bytes, 0x11, 16), i++;
     n[i].kind = MS_OWN_INTENT, n[i].size = 0, n[i++].op = MS_OWN_RENAME;
-    n[i].kind = MS_OWN_BLOCK, n[i].size = 0, n[i++].id.counter = 0;
+    n[i].kind = MS_OWN_BLOCK, n[i].size = 0, n[i].id.counter = n[i].id.writer = 0;
+    n[i++].number = 0x8af3;
     n[i].kind = MS_OWN_TRASH, n[i].time = 1700000000, n[i].k = 255, n[i++].index = 254;
     n[i].kind = MS_OWN_VALUE, n[i].k = 4, n[i].m = 2, n[i++].level = 2;
     n[i] = object("x", long_key), n[i].kind = MS_OWN_VALUE, n[i].size = MS_OWN_SIZE_UNKNOWN;
     n[i].id = (struct ms_write_id){0}, n[i++].k = 1;
     n[i] = object("", "a"), n[i].kind = MS_OWN_VALUE, n[i].k = 1, n[i++].mark = MS_OWN_SOFT_DELETED;
+    n[i].k = 1, n[i++].id.next = 3;
+    n[i].kind = MS_OWN_BLOCK, n[i].size = 0, n[i].id.next = 3, n[i].of_version = true;
+    n[i++].number = 0x8af2;
     return i;
 }
 
@@ -172,10 +177,13 @@ static void names_sort_as_versions_do(void **state)
         static struct ms_name x, y;
         struct ms_error err = {0};
         a.id = (struct ms_write_id){ms_random_u64(&random) >> ms_random_below(&random, 64),
-                                    ms_random_u64(&random)};
-        b.id = (struct ms_write_id){ms_random_below(&random, 3) ? a.id.counter
-                                                                : ms_random_u64(&random),
-                                    ms_random_u64(&random)};
+                                    ms_random_u64(&random), ms_random_below(&random, 3)};
+        b.id = (struct ms_write_id){
+            ms_random_below(&random, 3) ? a.id.counter : ms_random_u64(&random),
+            ms_random_below(&random, 3) ? a.id.writer : ms_random_u64(&random),
+            ms_random_below(&random, 3)};
+        if (ms_write_id_compare(&a.id, &b.id) == 0)
+            continue;
         a.mark = (enum ms_own_mark)ms_random_below(&random, 3);
         b.size = ms_random_u64(&random);
         check_ok(ms_own_format(&a, 143, &x, &err), err);
@@ -240,10 +248,16 @@ static void random_names_come_back(void **state)
         n.key = ms_view(bytes + MS_OWN_SPACE_MAX,
                         1 + ms_random_below(&random, i % 7 ? 20 : MS_BYTES_KEY_MAX));
         n.level = (unsigned)ms_random_below(&random, MS_OWN_LEVELS_MAX + 1);
-        n.id = (struct ms_write_id){ms_random_u64(&random), ms_random_u64(&random)};
+        n.id = (struct ms_write_id){ms_random_u64(&random), ms_random_u64(&random),
+                                    ms_random_below(&random, 2) ? ms_random_u64(&random) : 0};
         n.size = n.time = n.epoch = 0;
-        if (n.kind == MS_OWN_BLOCK)
-            n.id.counter = 0;
+        if (n.kind == MS_OWN_VALUE)
+            n.id.next = 0; /* of mutable keys alone */
+        if (n.kind == MS_OWN_BLOCK) {
+            n.number = ms_random_u64(&random);
+            n.of_version = ms_random_below(&random, 2);
+            n.id = n.of_version ? n.id : (struct ms_write_id){0};
+        }
         if (n.kind == MS_OWN_HINT)
             ms_uuid_new(&random, &n.member);
         if (n.kind == MS_OWN_INTENT)

@@ -28,7 +28,7 @@ static struct ms_name name_of(uint64_t number)
                                     .store = uuid,
                                     .space = ms_str("mstore-layout"),
                                     .key = ms_str("0000000000000002"),
-                                    .id.writer = number};
+                                    .number = number};
     struct ms_name name;
     struct ms_error err = {0};
     check_ok(ms_own_format(&own, 143, &name, &err), err);
