@@ -9,6 +9,15 @@ if(NOT TARGET OpenSSL::SSL)
   return()
 endif()
 file(GLOB server_sources CONFIGURE_DEPENDS server/*.c)
-add_library(msserver STATIC ${server_sources})
+
+# The dashboard's files become part of the program.
+file(GLOB ui_files CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR}/server/ui server/ui/*)
+list(TRANSFORM ui_files PREPEND ${PROJECT_SOURCE_DIR}/server/ui/ OUTPUT_VARIABLE ui_paths)
+add_custom_command(OUTPUT ${PROJECT_BINARY_DIR}/server_ui.c
+  COMMAND ${CMAKE_COMMAND} -DOUT=${PROJECT_BINARY_DIR}/server_ui.c -DROOT=${PROJECT_SOURCE_DIR}/server/ui
+    "-DFILES=${ui_files}" -P ${PROJECT_SOURCE_DIR}/cmake/EmbedFiles.cmake
+  DEPENDS ${ui_paths} ${PROJECT_SOURCE_DIR}/cmake/EmbedFiles.cmake VERBATIM)
+
+add_library(msserver STATIC ${server_sources} ${PROJECT_BINARY_DIR}/server_ui.c)
 target_link_libraries(msserver PUBLIC mstore_internal OpenSSL::SSL)
 mstore_flags(msserver)

@@ -137,6 +137,17 @@ static int open_soon(void *arg)
     return server_face_store(s, &store, NULL);
 }
 
+void server_face_try(struct server_served *s)
+{
+    struct server_face *f = s->face;
+    ms_mutex_lock(&f->mutex);
+    bool soon = ms_clock_now(ms_clock_real()) - f->tried_ns >= RETRY_AFTER;
+    bool wanted = !f->open && !f->opening && (soon || !f->tried_ns);
+    ms_mutex_unlock(&f->mutex);
+    if (wanted)
+        (void)!ms_group_fork(f->openers, open_soon, NULL, s, NULL);
+}
+
 void server_faces_follow(struct server_site *site)
 {
     const struct server_conf *conf = server_site_conf(site);
@@ -155,7 +166,7 @@ void server_faces_follow(struct server_site *site)
         if (background)
             server_background_set(background, &options);
         else
-            (void)!ms_group_fork(f->openers, open_soon, NULL, s, NULL);
+            server_face_try(s);
     }
 }
 

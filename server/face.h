@@ -21,6 +21,8 @@ struct server_face;
  * Fails as opening did. */
 int server_face_store(struct server_served *s, struct ms_store **out,
                       struct ms_error *err) MS_MUST_CHECK;
+/* Tries that in the background, when it is not open. */
+void server_face_try(struct server_served *s);
 /* Whether it is an MStore, open or not. */
 bool server_face_is_mstore(const struct server_served *s);
 /* NULL: the store is not open yet. Borrowed likewise. */

@@ -33,6 +33,7 @@ static const struct key server_keys[] = {
     {"users", TEXT, S(users_file)},
     {"user", TEXT, S(user)},
     {"password-file", TEXT, S(password_file)},
+    {"host-names", WORDS, S(host_names)},
     {"managers", WORDS, S(managers)},
     {"audit-log", TEXT, S(audit_log)},
     {"audit-format", CHOICE, S(audit_json), .choices = {"text", "json"}},
@@ -366,6 +367,7 @@ void server_conf_free(struct server_conf *conf)
     }
     free(conf->serves);
     free_words(&conf->listen);
+    free_words(&conf->host_names);
     free_words(&conf->managers);
     free(conf->source);
     free(conf->tls_cert);

@@ -49,14 +49,15 @@ struct server_conf_limits {
 };
 
 struct server_conf {
-    char *source;                 /* "FILE", or "the command line" */
-    struct server_words listen;   /* "127.0.0.1:5618" "[::1]:5618" "unix:/run/mstore.sock" */
-    char *tls_cert, *tls_key;     /* both or none */
-    char *users_file;             /* NULL: none */
-    char *user, *password_file;   /* the single user; NULL: none */
-    char *password;               /* of the environment, instead of the file; wiped when freed */
-    struct server_words managers; /* "*": all users */
-    char *audit_log;              /* a path, "stderr" or "none"; NULL: stderr */
+    char *source;                   /* "FILE", or "the command line" */
+    struct server_words listen;     /* "127.0.0.1:5618" "[::1]:5618" "unix:/run/mstore.sock" */
+    char *tls_cert, *tls_key;       /* both or none */
+    char *users_file;               /* NULL: none */
+    char *user, *password_file;     /* the single user; NULL: none */
+    char *password;                 /* of the environment, instead of the file; wiped when freed */
+    struct server_words host_names; /* by which browsers may name it beside its addresses */
+    struct server_words managers;   /* "*": all users */
+    char *audit_log;                /* a path, "stderr" or "none"; NULL: stderr */
     bool audit_json;
     bool insecure; /* others than this machine may come without TLS or users */
     enum server_metrics metrics;
