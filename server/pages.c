@@ -207,6 +207,11 @@ static void reply_done(struct exchange *x, int code, const struct ms_error *err)
         exchange_reply(x, 200, JSON_TYPE, "{}", 2);
 }
 
+static const char *who_asks(struct exchange *x)
+{
+    return page_of(x)->user.name[0] ? page_of(x)->user.name : "-";
+}
+
 static void page_start(struct exchange *x)
 {
     const char *name = exchange_query(x, "work");
@@ -218,7 +223,7 @@ static void page_start(struct exchange *x)
     if (work == SERVER_WORK_COUNT)
         page_fail(x, 400, "work is scrub or heal");
     else
-        reply_done(x, server_background_start(b, work, page_of(x)->user.name, &err), &err);
+        reply_done(x, server_background_start(b, work, who_asks(x), &err), &err);
 }
 
 static void page_stop(struct exchange *x)
