@@ -116,7 +116,12 @@ static int fill(struct server_site *site, const struct server_site *old,
         code = ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for the stores to serve");
     for (size_t i = 0; i < conf->serve_count && !code; i++)
         code = add_served(site, &conf->serves[i], old, faces, err);
-    return code == MS_ERR_NOT_FOUND ? MS_ERR_CONFIG : code; /* a file, not an item */
+    if (code == MS_ERR_NOT_FOUND) { /* a file, not an item */
+        code = MS_ERR_CONFIG;
+        if (err)
+            err->code = code;
+    }
+    return code;
 }
 
 int server_site_new(struct server_conf *conf, const struct server_site *old,
