@@ -2,9 +2,9 @@
  * generic fallbacks over the others. */
 #include "mstore/store_backend.h"
 
-#include "backends/range.h"
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "store/store_face.h"
 #include "store/store.h"
 
 #include <stdlib.h>
@@ -233,15 +233,6 @@ static int nested_list(struct ms_backend *b, struct ms_view name,
 
 /* ---- values ---- */
 
-static struct ms_info info_of(const struct ms_item_info *item)
-{
-    return (struct ms_info){.exists = item->exists,
-                            .size_bytes = item->size_bytes,
-                            .mtime_ns = item->mtime_ns,
-                            .atime_ns = item->atime_ns,
-                            .tag = item->tag};
-}
-
 /* Whether anything lies below the name. */
 static int is_directory(struct ms_backend *b, struct ms_view name, bool *out, struct ms_error *err)
 {
@@ -264,7 +255,7 @@ static int nested_info(struct ms_backend *b, struct ms_view name, struct ms_info
         code = ms_store_info(store_of(b), key_view(&key), false, &item, err);
     if (code)
         return code;
-    *out = info_of(&item);
+    *out = ms_face_info(&item);
     if (item.exists)
         return 0;
     code = is_directory(b, name, &out->directory, err);
@@ -272,46 +263,13 @@ static int nested_info(struct ms_backend *b, struct ms_view name, struct ms_info
     return code;
 }
 
-/* A part of the version that *info is about. */
-static int load_with_info(struct ms_store *s, struct ms_view key, int64_t offset, uint64_t size,
-                          struct ms_buf **out, struct ms_info *info, struct ms_error *err)
-{
-    struct ms_store_reader *r = NULL;
-    uint64_t start, count;
-    size_t got = 0;
-    int code = ms_store_read(s, key, false, &r, err);
-    if (code)
-        return code;
-    *info = info_of(ms_store_reader_info(r));
-    ms_range_clip(info->size_bytes, offset, size, &start, &count);
-    struct ms_buf *value = ms_buf_new((size_t)count);
-    if (!value)
-        code = ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a value");
-    if (!code && count)
-        code = ms_store_reader_read(r, start, ms_buf_data(value), (size_t)count, &got, err);
-    if (!code && got < count)
-        code = ms_error_set(err, MS_ERR_CONFLICT, "it has got shorter while it was read");
-    ms_store_reader_close(r);
-    if (code)
-        ms_buf_unref(value);
-    else
-        *out = value;
-    return code;
-}
-
 static int nested_load(struct ms_backend *b, struct ms_view name, int64_t offset, uint64_t size,
                        struct ms_buf **out, struct ms_info *info, struct ms_error *err)
 {
-    struct ms_load_options o = MS_LOAD_OPTIONS_INIT;
     struct key key;
     int code = key_of(b, name, &key, err);
-    if (code)
-        return code;
-    if (info)
-        return load_with_info(store_of(b), key_view(&key), offset, size, out, info, err);
-    o.offset = offset;
-    o.size = size;
-    return ms_store_load(store_of(b), key_view(&key), &o, out, err);
+    return code ? code
+                : ms_face_load(store_of(b), key_view(&key), false, offset, size, out, info, err);
 }
 
 static int no_condition(struct ms_backend *b, const struct ms_precondition *pre,
@@ -365,97 +323,23 @@ static int nested_hash(struct ms_backend *b, struct ms_view name, const char *al
 
 /* ---- streams ---- */
 
-struct nested_writer {
-    struct ms_writer base;
-    struct ms_store_writer *inner;
-};
-
-static int writer_append(struct ms_writer *w, struct ms_view bytes, struct ms_error *err)
-{
-    return ms_store_writer_append(((struct nested_writer *)w)->inner, bytes, err);
-}
-
-static int writer_commit(struct ms_writer *w, struct ms_tag *tag, struct ms_error *err)
-{
-    int code = ms_store_writer_commit(((struct nested_writer *)w)->inner, tag, err);
-    free(w);
-    return code;
-}
-
-static void writer_abort(struct ms_writer *w)
-{
-    ms_store_writer_abort(((struct nested_writer *)w)->inner);
-    free(w);
-}
-
 static int nested_write(struct ms_backend *b, struct ms_view name, uint64_t size_hint,
                         const struct ms_precondition *pre, struct ms_writer **out,
                         struct ms_error *err)
 {
-    static const struct ms_writer_ops ops = {
-        .append = writer_append, .commit = writer_commit, .abort = writer_abort};
     struct key key;
     int code = no_condition(b, pre, err);
     if (!code)
         code = key_of(b, name, &key, err);
-    if (code)
-        return code;
-    struct nested_writer *w = calloc(1, sizeof *w);
-    if (!w)
-        return ms_error_set(err, MS_ERR_NO_MEMORY, "%s: no memory for a writer", b->url);
-    code = ms_store_write(store_of(b), key_view(&key), size_hint, NULL, &w->inner, err);
-    if (code) {
-        free(w);
-        return code;
-    }
-    w->base = (struct ms_writer){.ops = &ops, .backend = b};
-    *out = &w->base;
-    return 0;
-}
-
-struct nested_reader {
-    struct ms_reader base;
-    struct ms_store_reader *inner;
-};
-
-static int reader_read(struct ms_reader *r, uint64_t offset, uint8_t *into, size_t size,
-                       struct ms_error *err)
-{
-    size_t got = 0;
-    int code =
-        ms_store_reader_read(((struct nested_reader *)r)->inner, offset, into, size, &got, err);
-    if (!code && got < size)
-        code = ms_error_set(err, MS_ERR_CONFLICT, "%s: it has got shorter while it was read",
-                            r->backend->url);
-    return code;
-}
-
-static void reader_close(struct ms_reader *r)
-{
-    ms_store_reader_close(((struct nested_reader *)r)->inner);
-    free(r);
+    return code ? code : ms_face_write(b, store_of(b), key_view(&key), size_hint, NULL, out, err);
 }
 
 static int nested_read(struct ms_backend *b, struct ms_view name, struct ms_reader **out,
                        struct ms_error *err)
 {
-    static const struct ms_reader_ops ops = {.read = reader_read, .close = reader_close};
     struct key key;
     int code = key_of(b, name, &key, err);
-    if (code)
-        return code;
-    struct nested_reader *r = calloc(1, sizeof *r);
-    if (!r)
-        return ms_error_set(err, MS_ERR_NO_MEMORY, "%s: no memory for a reader", b->url);
-    code = ms_store_read(store_of(b), key_view(&key), false, &r->inner, err);
-    if (code) {
-        free(r);
-        return code;
-    }
-    r->base = (struct ms_reader){
-        .ops = &ops, .backend = b, .info = info_of(ms_store_reader_info(r->inner))};
-    *out = &r->base;
-    return 0;
+    return code ? code : ms_face_read(b, store_of(b), key_view(&key), false, out, err);
 }
 
 /* ---- the whole ---- */

@@ -1,6 +1,7 @@
 /* Opening on demand: one thread opens, the others wait for it; none while the lock is held. */
 #include "server/face.h"
 
+#include "base/cleanup.h"
 #include "base/log.h"
 #include "base/pool.h"
 #include "base/sync.h"
@@ -15,7 +16,9 @@ struct server_face {
     struct ms_store *store;
     struct ms_mutex mutex;
     struct ms_cond changed;
-    bool open, opening;      /* guarded by mutex, like the next */
+    bool open, opening; /* guarded by mutex, like the next */
+    bool alone;         /* somebody ends it, or waits to */
+    unsigned held;
     struct ms_error trouble; /* of the last try; code 0: none failed */
     uint64_t tried_ns;
     struct server_background_options options;
@@ -73,7 +76,7 @@ const struct server_faces server_faces_usual = {begin, end};
 static bool is_mine_to_open(struct server_face *f)
 {
     MS_HOLD(&f->mutex);
-    while (f->opening)
+    while (f->opening || (f->alone && !f->held))
         ms_cond_wait(&f->changed, &f->mutex);
     uint64_t now = ms_clock_now(ms_clock_real());
     if (f->open || (f->trouble.code && now - f->tried_ns < RETRY_AFTER))
@@ -114,6 +117,62 @@ int server_face_store(struct server_served *s, struct ms_store **out, struct ms_
         return ms_error_set(err, f->trouble.code, "%s", f->trouble.text);
     *out = f->store;
     return 0;
+}
+
+/* ---- ending it for a while ---- */
+
+void server_face_hold(struct server_served *s)
+{
+    struct server_face *f = s->face;
+    MS_HOLD(&f->mutex);
+    while (f->alone)
+        ms_cond_wait(&f->changed, &f->mutex);
+    f->held++;
+}
+
+void server_face_drop(struct server_served *s)
+{
+    struct server_face *f = s->face;
+    MS_HOLD(&f->mutex);
+    if (--f->held == 0)
+        ms_cond_broadcast(&f->changed);
+}
+
+/* Waits until the caller is alone. The background work is its to end then; *open: the store is. */
+static struct server_background *begin_alone(struct server_face *f, bool *open)
+{
+    MS_HOLD(&f->mutex);
+    while (f->alone || f->opening)
+        ms_cond_wait(&f->changed, &f->mutex);
+    f->alone = true;
+    while (f->held)
+        ms_cond_wait(&f->changed, &f->mutex);
+    *open = f->open;
+    f->open = false;
+    return MS_TAKE(f->background);
+}
+
+static void end_alone(struct server_face *f)
+{
+    MS_HOLD(&f->mutex);
+    f->alone = false;
+    f->trouble = (struct ms_error){0};
+    f->tried_ns = 0;
+    ms_cond_broadcast(&f->changed);
+}
+
+int server_face_alone(struct server_served *s,
+                      int (*act)(void *ctx, struct ms_store *closed, struct ms_error *err),
+                      void *ctx, struct ms_error *err)
+{
+    struct server_face *f = s->face;
+    bool open;
+    server_background_free(begin_alone(f, &open));
+    int code = open ? ms_store_close(f->store, err) : 0;
+    if (!code)
+        code = act(ctx, f->store, err);
+    end_alone(f);
+    return code;
 }
 
 bool server_face_is_mstore(const struct server_served *s)

@@ -23,6 +23,15 @@ int server_face_store(struct server_served *s, struct ms_store **out,
                       struct ms_error *err) MS_MUST_CHECK;
 /* Tries that in the background, when it is not open. */
 void server_face_try(struct server_served *s);
+/* Whoever uses the store for as long as others might end it (server_face_alone) holds it meanwhile;
+ * waits while it is being ended. Holding opens nothing. */
+void server_face_hold(struct server_served *s);
+void server_face_drop(struct server_served *s);
+/* Runs `act` on the closed store when nobody holds it and no background work is under way: creating
+ * and destroying. What wants the store afterwards opens it anew. */
+int server_face_alone(struct server_served *s,
+                      int (*act)(void *ctx, struct ms_store *closed, struct ms_error *err),
+                      void *ctx, struct ms_error *err) MS_MUST_CHECK;
 /* Whether it is an MStore, open or not. */
 bool server_face_is_mstore(const struct server_served *s);
 /* NULL: the store is not open yet. Borrowed likewise. */
