@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "mstore/lease.h"
+#include "mstore/notice.h"
 
 #include <stdlib.h>
 
@@ -185,6 +186,7 @@ static int adopt(struct ms_self *self, struct ms_layouts *found, struct ms_error
         return code;
     ms_roster_count_as(roster, self->base.url);
     ms_lease_configure(roster->lease, ms_ids_draw(self->ids), self->lease_ns);
+    roster->notice = ms_notice_ref(self->notice);
     if (!gap)
         tell_lease(roster, found);
     ms_mutex_lock(&self->mutex);

@@ -78,10 +78,13 @@ static int make_storages(const struct ms_roster *r, struct ms_error *err)
 }
 
 /* Nobody is left who knows only what was before now. */
-static int outlast(struct ms_self *self, struct ms_error *err)
+static int outlast(struct ms_self *self, const struct ms_layout *l, struct ms_error *err)
 {
     MS_AUTO_ROSTER struct ms_roster *r = ms_self_roster(self);
-    return ms_lease_outlast(r, ms_lease_now(r), err);
+    char what[120];
+    snprintf(what, sizeof what, "waiting until all clients have heard that layout %llu is %s",
+             (unsigned long long)l->epoch, l->phase == MS_LAYOUT_FINAL ? "in force" : "proposed");
+    return ms_lease_outlast(r, ms_lease_now(r), what, err);
 }
 
 static int adopt_final(struct ms_self *self, const struct ms_layout *final, struct ms_error *err)
@@ -101,11 +104,12 @@ static int finish(struct ms_self *self, struct ms_roster *r, struct ms_error *er
     if (!final)
         return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a layout");
     final->phase = MS_LAYOUT_FINAL;
+    bool in_force = false;
     int code = make_storages(r, err);
     if (!code)
         code = publish(self, r, r->next, err);
     if (!code)
-        code = outlast(self, err);
+        code = outlast(self, r->next, err);
     if (!code)
         code = ms_lease_pass_on(r, err);
     if (!code)
@@ -114,12 +118,15 @@ static int finish(struct ms_self *self, struct ms_roster *r, struct ms_error *er
         code = publish(self, r, final, err);
     if (!code)
         code = adopt_final(self, final, err);
+    in_force = !code;
     if (!code)
-        code = outlast(self, err);
+        code = outlast(self, final, err);
     ms_layout_free(final);
-    return code ? ms_error_prefix(err, code, "layout %llu is proposed but not in force yet",
-                                  (unsigned long long)r->next->epoch)
-                : 0;
+    return code
+               ? ms_error_prefix(err, code, "layout %llu is %s", (unsigned long long)r->next->epoch,
+                                 in_force ? "in force, though not all clients know it yet"
+                                          : "proposed but not in force yet")
+               : 0;
 }
 
 /* ---- deciding what comes next ---- */

@@ -248,6 +248,8 @@ static int new_from_file(const char *path, const struct chain *above,
                                    .name = path,
                                    .state_folder = o->state_folder,
                                    .lease_ns = lease_ns,
+                                   .waiting = o->waiting,
+                                   .waiting_ctx = o->waiting_ctx,
                                    .find_member = find_member,
                                    .find_ctx = finder,
                                    .find_free = finder_free};

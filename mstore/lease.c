@@ -4,7 +4,9 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "mstore/notice.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
 
@@ -239,14 +241,15 @@ void ms_lease_heard(struct ms_roster *r, uint64_t began_ns, uint64_t epoch, bool
 
 /* In slices, so that what makes the wait needless is seen, marks stay known, and a machine that
  * slept has waited. */
-static int wait_until(struct ms_roster *r, uint64_t until_ns, bool (*done)(void *ctx), void *ctx,
-                      struct ms_error *err)
+static int wait_in_slices(struct ms_roster *r, uint64_t until_ns, const char *what,
+                          bool (*done)(void *ctx), void *ctx, struct ms_error *err)
 {
-    uint64_t most = r->lease->term_ns / 64 + 1;
+    uint64_t most = r->lease->term_ns / 64 + 1, began = ms_lease_now(r);
     for (;;) {
         uint64_t now = ms_lease_now(r), left = until_ns - now;
         if (now >= until_ns || (done && done(ctx)))
             return 0;
+        ms_notice_waiting(r->notice, what, now - began, left);
         int code = ms_sleep(r->clock, left < most ? left : most, err);
         if (!code)
             code = trust(r, MS_NEWS_AWAY, true, err);
@@ -255,9 +258,18 @@ static int wait_until(struct ms_roster *r, uint64_t until_ns, bool (*done)(void 
     }
 }
 
-int ms_lease_outlast(struct ms_roster *r, uint64_t since_ns, struct ms_error *err)
+static int wait_until(struct ms_roster *r, uint64_t until_ns, const char *what,
+                      bool (*done)(void *ctx), void *ctx, struct ms_error *err)
 {
-    return wait_until(r, since_ns + ms_lease_wait_ns(r->lease), NULL, NULL, err);
+    uint64_t began = ms_lease_now(r);
+    int code = wait_in_slices(r, until_ns, what, done, ctx, err);
+    ms_notice_waiting(r->notice, what, ms_lease_now(r) - began, 0);
+    return code;
+}
+
+int ms_lease_outlast(struct ms_roster *r, uint64_t since_ns, const char *what, struct ms_error *err)
+{
+    return wait_until(r, since_ns + ms_lease_wait_ns(r->lease), what, NULL, NULL, err);
 }
 
 /* Who closes a mark gives it a second name. */
@@ -326,9 +338,28 @@ static int ask_all(struct ms_roster *r, const bool missed[], uint64_t *from, str
     return code;
 }
 
+/* "waiting until no client believes members a, b" */
+static void name_wait(struct ms_roster *r, const bool missed[], char text[200])
+{
+    const char *before = " ";
+    size_t count = 0;
+    for (size_t i = 0; i < r->layout->member_count; i++)
+        count += missed[i];
+    size_t used = (size_t)snprintf(text, 200, "waiting until no client believes member%s",
+                                   count == 1 ? "" : "s");
+    for (size_t i = 0; i < r->layout->member_count && used < 199; i++)
+        if (missed[i]) {
+            used += (size_t)snprintf(text + used, 200 - used, "%s%s", before,
+                                     r->layout->members[i].name);
+            before = ", ";
+        }
+}
+
 int ms_lease_disbelieve(struct ms_roster *r, const bool missed[], bool (*done)(void *ctx),
                         void *ctx, struct ms_error *err)
 {
+    char what[200];
+    name_wait(r, missed, what);
     for (unsigned round = 0; round < ROUNDS; round++) {
         int code = trust(r, MS_NEWS_AWAY, true, err);
         if (code)
@@ -343,7 +374,7 @@ int ms_lease_disbelieve(struct ms_roster *r, const bool missed[], bool (*done)(v
         if (!code && !from) /* they count from when they are seen on a majority */
             code = ask_all(r, missed, &from, err);
         if (!code && from)
-            code = wait_until(r, from, done, ctx, err);
+            code = wait_until(r, from, what, done, ctx, err);
         if (code || (from && done && done(ctx)))
             return code;
     }

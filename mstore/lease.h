@@ -54,9 +54,10 @@ void ms_lease_heard(struct ms_roster *r, uint64_t began_ns, uint64_t epoch, bool
 int ms_lease_pass_on(struct ms_roster *r, struct ms_error *err) MS_MUST_CHECK;
 
 /* The lease's time, and a wait until nobody believes any more what he heard before since_ns of it
- * (when word of the change was on a majority). MS_ERR_CANCELLED. */
+ * (when word of the change was on a majority). what: for who waits. MS_ERR_CANCELLED. */
 uint64_t ms_lease_now(struct ms_roster *r);
-int ms_lease_outlast(struct ms_roster *r, uint64_t since_ns, struct ms_error *err) MS_MUST_CHECK;
+int ms_lease_outlast(struct ms_roster *r, uint64_t since_ns, const char *what,
+                     struct ms_error *err) MS_MUST_CHECK;
 
 /* A change has missed members, or may still reach them late: when it returns 0 everybody knows not
  * to believe them without asking others, until they are settled (mstore/away.h). missed: by index

@@ -2,6 +2,7 @@
  * of the layout (mstore/change.h), and the moving of data between them (mstore/upkeep.h). */
 #include "mstore/change.h"
 #include "mstore/conf_edit.h"
+#include "mstore/lease.h"
 #include "mstore/roster.h"
 
 #include "base/log.h"
@@ -29,6 +30,7 @@ static void note_epoch(struct ms_self *self, struct ms_membership *result)
 {
     MS_AUTO_ROSTER struct ms_roster *r = ms_self_roster(self);
     result->epoch = r->layout->epoch;
+    result->proposed = r->next ? r->next->epoch : 0;
 }
 
 /* ---- the new member ---- */
@@ -125,6 +127,17 @@ static bool is_done(const struct ms_upkeep_report *r, const char *name)
     return done;
 }
 
+/* The change that made it draining may have been broken off before everybody knew: who does not
+ * could still put something there. */
+static int outlast_change(struct ms_self *self, const char *name, struct ms_error *err)
+{
+    MS_AUTO_ROSTER struct ms_roster *r = ms_self_roster(self);
+    char what[160];
+    snprintf(what, sizeof what, "waiting until all clients have heard that member %s is draining",
+             name);
+    return ms_lease_outlast(r, ms_lease_now(r), what, err);
+}
+
 /* It is draining: what it has moves to others, then it is gone. */
 static int empty(struct ms_self *self, const char *name, const struct ms_membership_options *o,
                  struct ms_membership *result, struct ms_error *err)
@@ -176,9 +189,12 @@ int ms_mstore_drain(struct ms_store *s, const char *name,
     if (code)
         return code;
     struct ms_self *self = ms_self_of(s);
-    bool witness = state_of(self, name) == MS_WITNESS;
+    enum ms_member_state state = state_of(self, name);
+    bool witness = state == MS_WITNESS;
     struct ms_change change = {.member = name, .state = witness ? MS_GONE : MS_DRAINING};
     code = o.dry_run ? plan(self, &change, result, err) : ms_change_run(self, &change, err);
+    if (!code && !o.dry_run && state == MS_DRAINING)
+        code = outlast_change(self, name, err);
     if (!code && !o.dry_run)
         code = retire(self, name, &o, result, err);
     note_epoch(self, result);
@@ -251,6 +267,8 @@ int ms_mstore_replace(struct ms_store *s, const char *name,
     struct ms_change change = {
         .add = &m, .member = name, .state = o.witness ? MS_GONE : MS_DRAINING};
     code = o.dry_run ? plan(self, &change, result, err) : run_change(self, &change, o.url, err);
+    if (!code && !o.dry_run && old.state == MS_DRAINING)
+        code = outlast_change(self, name, err);
     if (!code && !o.dry_run)
         code = retire(self, name, &o, result, err);
     note_epoch(self, result);

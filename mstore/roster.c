@@ -7,6 +7,7 @@
 #include "mstore/lease.h"
 #include "mstore/member_backend.h"
 #include "mstore/names.h"
+#include "mstore/notice.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -36,6 +37,7 @@ static void roster_free(struct ms_roster *r)
     ms_placement_free(r->next_placement);
     free(r->next_member);
     ms_lease_free(r->lease);
+    ms_notice_unref(r->notice);
     explicit_bzero(&r->key, sizeof r->key);
     free(r);
 }

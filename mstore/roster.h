@@ -12,6 +12,7 @@
 #include "store/namespaces.h"
 
 struct ms_lease;
+struct ms_notice;
 
 struct ms_roster {
     /* While a layout is proposed: ms_layout_join of the one in force and that one. */
@@ -22,8 +23,9 @@ struct ms_roster {
     struct ms_store **mirrors;      /* likewise: each member as a Store by itself, for kind plain;
                                        open; owned; NULL where the member is, and for witnesses */
     struct ms_clock *clock;
-    struct ms_hedge *hedge; /* owned: the budget of all calls that began with this roster */
-    struct ms_lease *lease; /* owned: what is known of others' doings (mstore/lease.h) */
+    struct ms_hedge *hedge;   /* owned: the budget of all calls that began with this roster */
+    struct ms_lease *lease;   /* owned: what is known of others' doings (mstore/lease.h) */
+    struct ms_notice *notice; /* owned reference; NULL: nobody is told of waits (mstore/notice.h) */
     struct ms_seal_key key;
     struct ms_entity **counts; /* by index of layout->spaces; NULL: not counted */
     /* What is proposed; NULL: nothing (mstore/change.h). */

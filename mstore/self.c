@@ -285,6 +285,8 @@ static void self_free(struct ms_store *s)
     ms_mutable_free(self->mutable);
     ms_state_free(self->state);
     free(self->state_folder);
+    ms_notice_stop(self->notice);
+    ms_notice_unref(self->notice);
     ms_mconf_free(self->conf);
     ms_cond_fini(&self->renewed);
     ms_mutex_fini(&self->mutex);

@@ -19,6 +19,7 @@
 #include "mstore/conf.h"
 #include "mstore/ids.h"
 #include "mstore/mutable.h"
+#include "mstore/notice.h"
 #include "mstore/roster.h"
 #include "mstore/state.h"
 #include "store/store.h"
@@ -42,8 +43,9 @@ struct ms_self {
     ms_self_find_fn find_member; /* NULL: none are found later */
     void *find_ctx;
     void (*find_free)(void *ctx);
-    uint64_t seed, lease_ns; /* 0: MS_LEASE_NS */
-    struct ms_mutex mutex;   /* of what follows, held for a pointer's copy only */
+    uint64_t seed, lease_ns;  /* 0: MS_LEASE_NS */
+    struct ms_notice *notice; /* owned reference; NULL: nobody wants to know */
+    struct ms_mutex mutex;    /* of what follows, held for a pointer's copy only */
     struct ms_cond renewed;
     bool renewing;            /* somebody is taking over another layout */
     struct ms_roster *roster; /* NULL: closed */
@@ -69,6 +71,8 @@ struct ms_self_options {
     const char *name;         /* for messages: the file's */
     const char *state_folder; /* NULL: the user's; "": none */
     uint64_t lease_ns;        /* 0: MS_LEASE_NS */
+    ms_notice_fn waiting;     /* NULL: nobody is told of waits */
+    void *waiting_ctx;
     ms_self_find_fn find_member;
     void *find_ctx;
     void (*find_free)(void *ctx); /* when the MStore goes, or was not made */

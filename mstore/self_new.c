@@ -60,6 +60,8 @@ int ms_self_new(struct ms_mconf *conf, struct ms_backend *backends[],
     ms_mutex_init(&self->mutex);
     ms_cond_init(&self->renewed);
     int code = make_members(self, backends, o, err);
+    if (!code && o->waiting)
+        code = ms_notice_new(o->waiting, o->waiting_ctx, &self->notice, err);
     if (!code)
         code = o->deterministic ? ms_ids_new_seeded(o->seed, &self->ids, err)
                                 : ms_ids_new(&self->ids, err);

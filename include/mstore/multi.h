@@ -11,6 +11,13 @@
 extern "C" {
 #endif
 
+/* A call waits until other clients have heard of what it is about to do (docs/mstore.md, Leases).
+ */
+struct ms_mstore_wait {
+    const char *what;            /* "waiting until no client believes member nas" */
+    uint64_t waited_ns, left_ns; /* left 0: this wait is over, or was given up */
+};
+
 /* Zero it, set struct_size (or MS_MSTORE_OPTIONS_INIT), fill in what is wanted. Copied. */
 struct ms_mstore_options {
     size_t struct_size;
@@ -20,6 +27,10 @@ struct ms_mstore_options {
     bool ignore_environment;  /* no MSTORE_LATENCY, MSTORE_BANDWIDTH */
     const char *state_folder; /* what outlives the process; NULL: the user's ($MSTORE_STATE_DIR,
                                  $XDG_STATE_HOME/mstore, ~/.local/state/mstore); "": nothing */
+    /* May be NULL. Told several times a second during such a wait, by any thread, several waits at
+     * once; must not call the store. */
+    void (*waiting)(void *ctx, const struct ms_mstore_wait *wait);
+    void *waiting_ctx; /* until ms_store_free */
 };
 #define MS_MSTORE_OPTIONS_INIT                                                                     \
     {                                                                                              \
@@ -174,9 +185,10 @@ struct ms_membership_options {
         .struct_size = sizeof(struct ms_membership_options)                                        \
     }
 struct ms_membership {
-    uint64_t epoch; /* of the layout in force now */
-    char added[65]; /* the new member's name; "" */
-    bool gone;      /* drain, replace: nothing is left on the member, it may be switched off */
+    uint64_t epoch;    /* of the layout in force now */
+    uint64_t proposed; /* of one that is to follow it, not done yet; 0: none */
+    char added[65];    /* the new member's name; "" */
+    bool gone;         /* drain, replace: nothing is left on the member, it may be switched off */
     uint64_t keys, moving;           /* dry run: all, and those of which something moves */
     uint64_t objects, bytes;         /* dry run: what moves, about */
     struct ms_upkeep_report *report; /* drain, replace: of the moving; NULL: none took place */

@@ -26,6 +26,12 @@ struct client {
     struct ms_store *store;
     struct ms_backend *emulator[MEMBERS]; /* NULL: not made yet */
     unsigned number;
+    struct waits { /* that were told of */
+        unsigned told, ended;
+        uint64_t left_ns, longest_ns; /* left: as last told */
+        char what[2][80];             /* of the first two that ended */
+        bool grew;                    /* what is left became more during a wait */
+    } waits;
 };
 struct world {
     unsigned number, founders; /* members of the first layout */
@@ -67,6 +73,18 @@ static int find_member(void *ctx, const char *name, struct ms_backend **out, str
                             : ms_error_set(err, MS_ERR_NOT_FOUND, "unknown");
 }
 
+static void tell_wait(void *ctx, const struct ms_mstore_wait *wait)
+{
+    struct waits *w = ctx;
+    w->told++;
+    w->grew |= w->left_ns && wait->left_ns > w->left_ns;
+    w->left_ns = wait->left_ns;
+    if (wait->waited_ns > w->longest_ns)
+        w->longest_ns = wait->waited_ns;
+    if (!wait->left_ns && w->ended++ < 2)
+        snprintf(w->what[w->ended - 1], sizeof w->what[0], "%s", wait->what);
+}
+
 static struct ms_mconf *conf_of(const struct world *w)
 {
     char text[4096], url[64];
@@ -96,6 +114,8 @@ static void make_client(struct world *w, unsigned number)
                                 .deterministic = true,
                                 .name = "conf",
                                 .state_folder = "",
+                                .waiting = tell_wait,
+                                .waiting_ctx = &c->waits,
                                 .find_member = find_member,
                                 .find_ctx = c};
     check_ok(ms_self_new(conf_of(w), backends, &o, &c->store, &err), err);
@@ -306,6 +326,40 @@ static void shards_follow(void **state)
 {
     (void)state;
     run_seeds(run_erasure, 10);
+}
+
+/* ---- waits are told of ---- */
+
+static int run_waits(void *arg)
+{
+    struct world *w = arg;
+    struct ms_error err = {0};
+    begin(w, 3, "[namespace]\nkind = immutable\nredundancy = all\nverify = none\n");
+    struct client *c = &w->client[0];
+    check_ok(add(c, "m3", &err), err);
+    assert_int_equal(c->waits.ended, 2);
+    assert_string_equal(c->waits.what[0],
+                        "waiting until all clients have heard that layout 2 is proposed");
+    assert_string_equal(c->waits.what[1],
+                        "waiting until all clients have heard that layout 2 is in force");
+    assert_true(c->waits.told > 20 && !c->waits.grew && !c->waits.left_ns);
+    assert_true(c->waits.longest_ns >= 11000 * MS && c->waits.longest_ns < 13000 * MS);
+    put(c, "data0001", 1);
+    c->waits = (struct waits){0};
+    gone(c, 0, true);
+    check_ok(ms_store_delete(c->store, ms_str("data0001"), false, &err), err);
+    gone(c, 0, false);
+    assert_int_equal(c->waits.ended, 1);
+    assert_string_equal(c->waits.what[0], "waiting until no client believes member m0");
+    assert_true(c->waits.told > 20 && !c->waits.grew);
+    end_client(c);
+    return 0;
+}
+
+static void waits_are_told_of(void **state)
+{
+    (void)state;
+    run_seeds(run_waits, 1);
 }
 
 /* ---- what is refused ---- */
@@ -605,6 +659,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(members_come_and_go),
         cmocka_unit_test(shards_follow),
+        cmocka_unit_test(waits_are_told_of),
         cmocka_unit_test(what_cannot_be_is_refused),
         cmocka_unit_test(who_comes_next_finishes_it),
         cmocka_unit_test(two_at_once_both_come),

@@ -14,7 +14,8 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
-#define JOBS_MOST 1024
+#define JOBS_MOST     1024
+#define WAIT_SHOWN_NS UINT64_C(1000000000)
 
 int ms_cli_exit_status(int code)
 {
@@ -100,6 +101,14 @@ static int resolve(struct ms_cli *cli, const char *name, const char *level_optio
     return code;
 }
 
+/* Of a call that waits for other clients; a short wait is not worth a line. */
+static void tell_wait(void *ctx, const struct ms_mstore_wait *wait)
+{
+    (void)ctx;
+    if (wait->left_ns == 0 || wait->waited_ns >= WAIT_SHOWN_NS)
+        ms_progress_wait(wait->what, wait->left_ns);
+}
+
 static int mstore_of(struct ms_cli *cli, const char *path, const char *level_option,
                      struct ms_store **out, struct ms_error *err)
 {
@@ -108,6 +117,7 @@ static int mstore_of(struct ms_cli *cli, const char *path, const char *level_opt
         return ms_error_set(err, MS_CLI_USAGE, "%s: levels are part of %s, not of the command line",
                             level_option, path);
     options.jobs = cli->jobs;
+    options.waiting = cli->json ? NULL : tell_wait;
     int code = ms_mstore_new(path, &options, out, err);
     if (code == MS_ERR_NOT_FOUND) /* a file that is not there is no missing item */
         code = err->code = MS_ERR_CONFIG;

@@ -102,7 +102,7 @@ static int each_item(void *arg, size_t index)
 /* The sentences have been printed; what is left is the exit status of the first that failed. */
 static int first_failure(const int *codes, size_t count, struct ms_error *err)
 {
-    int code = ms_cli_interrupted(err, "what was done is done");
+    int code = ms_cli_interrupted(err, "what was done is done, what was under way may be");
     if (code)
         return code;
     size_t failed = 0;

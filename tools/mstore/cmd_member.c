@@ -90,6 +90,21 @@ static void print_json(const struct ms_membership *r)
     ms_json_end(&j, '}');
 }
 
+/* What state things are in. */
+static int say_interrupted(const struct ms_membership *r, struct ms_error *err)
+{
+    char state[160];
+    if (r->proposed)
+        snprintf(state, sizeof state,
+                 "layout %" PRIu64 " is proposed, clients use it and layout %" PRIu64
+                 " together; run it again to go on",
+                 r->proposed, r->epoch);
+    else
+        snprintf(state, sizeof state, "layout %" PRIu64 " is in force%s; run it again to go on",
+                 r->epoch, r->report ? ", what was moved stays where it is" : "");
+    return ms_cli_interrupted(err, state);
+}
+
 /* ---- the commands ---- */
 
 static int run(struct ms_cli *cli, member_fn fn, struct ms_error *err)
@@ -114,7 +129,7 @@ static int run(struct ms_cli *cli, member_fn fn, struct ms_error *err)
         ms_progress_end(&telling.progress);
     }
     if (code == MS_ERR_CANCELLED)
-        code = ms_cli_interrupted(err, "run it again to go on");
+        code = say_interrupted(&result, err);
     else if (!code && cli->json)
         print_json(&result);
     else if (!code)

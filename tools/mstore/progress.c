@@ -1,4 +1,4 @@
-/* One line on a terminal about long work. `mutex` guards standard error and `drawn`. */
+/* One line on a terminal about long work. `mutex` guards standard error and what follows it. */
 #include "tools/mstore/progress.h"
 
 #include "base/sync.h"
@@ -6,14 +6,18 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#define FIRST_NS UINT64_C(200000000) /* shorter work shows no line */
-#define EVERY_NS UINT64_C(100000000)
+#define FIRST_NS  UINT64_C(200000000) /* shorter work shows no line */
+#define EVERY_NS  UINT64_C(100000000)
+#define SECOND_NS UINT64_C(1000000000)
 
 static struct ms_mutex mutex = MS_MUTEX_STATIC;
-static bool drawn; /* a progress line stands on the terminal */
+static bool drawn;      /* a progress line stands on the terminal */
+static bool waiting;    /* about a wait: work does not draw over it */
+static char shown[240]; /* its text */
 
 static void clear_locked(void)
 {
@@ -52,6 +56,14 @@ static unsigned terminal_width(void)
 {
     struct winsize w;
     return ioctl(STDERR_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_col > 20 ? w.ws_col : 80;
+}
+
+static void draw_locked(const char *line)
+{
+    clear_locked();
+    fprintf(stderr, "\r%.*s", (int)terminal_width() - 1, line);
+    fflush(stderr);
+    drawn = true;
 }
 
 /* ", 12 MiB/s, 3m 20s left", from the share that is done by bytes, or by items when all are empty.
@@ -112,10 +124,25 @@ void ms_progress_add(struct ms_progress *p, uint64_t items, uint64_t bytes)
     char line[240];
     format_line(p, now, line, sizeof line);
     MS_HOLD(&mutex);
-    clear_locked();
-    fprintf(stderr, "\r%.*s", (int)terminal_width() - 1, line);
+    if (!waiting)
+        draw_locked(line);
+}
+
+void ms_progress_wait(const char *what, uint64_t left_ns)
+{
+    char line[sizeof shown];
+    uint64_t seconds = (left_ns + SECOND_NS - 1) / SECOND_NS;
+    if (isatty(STDERR_FILENO) != 1)
+        return;
+    snprintf(line, sizeof line, "%s: %" PRIu64 " s", what, seconds);
+    MS_HOLD(&mutex);
+    if (left_ns == 0 && waiting)
+        clear_locked();
+    else if (left_ns > 0 && (!waiting || !drawn || strcmp(line, shown) != 0))
+        draw_locked(line);
+    waiting = left_ns > 0;
+    memcpy(shown, line, sizeof shown);
     fflush(stderr);
-    drawn = true;
 }
 
 void ms_progress_end(struct ms_progress *p)

@@ -1,4 +1,5 @@
-/* progress.h - one line on a terminal about long work: done, total, rate, remaining.
+/* progress.h - one line on a terminal about long work: done, total, rate, remaining; or about a
+ * wait.
  *
  * Only when standard error is a terminal and the work takes a moment; otherwise all calls do
  * nothing. ms_progress_add and ms_progress_total may come from any thread. One at a time.
@@ -24,6 +25,10 @@ void ms_progress_total(struct ms_progress *p, uint64_t items, uint64_t bytes);
 void ms_progress_add(struct ms_progress *p, uint64_t items, uint64_t bytes);
 /* Cleans the line. */
 void ms_progress_end(struct ms_progress *p);
+
+/* A line about a wait of which left_ns are still to come; 0: it is over. In place of the line about
+ * work; on a terminal only; any thread. */
+void ms_progress_wait(const char *what, uint64_t left_ns);
 
 /* Prints a line on standard error, above the progress line if there is one; any thread. */
 void ms_progress_line(const char *text);

@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# Waits of a store of many: a line about them on a terminal, none elsewhere; Ctrl-C meanwhile says
+# what state things are in, and the next run goes on.
+. "${SOURCE:?}/tests/cli/lib.sh"
+export MSTORE_STATE_DIR=$T/state MSTORE_LEASE=1200ms
+esc=$(printf '\033')
+on_terminal() { # ARGUMENT... - what is shown goes to "out", the status to $status
+    local command="'$MSTORE'"
+    for argument; do command="$command '$argument'"; done
+    script -qec "$command" /dev/null </dev/null >out 2>&1
+    status=$?
+}
+interrupt() { # CONDITION ARGUMENT... - Ctrl-C once it holds; the status is in $status
+    local condition=$1
+    shift
+    status=$(python3 "$SOURCE/tests/cli/interrupt.py" INT "$condition" "$MSTORE" "$@" 2>err |
+        tail -n 1)
+}
+layout() { # EPOCH p|f - a condition: it is proposed, in force, on all members, since a moment
+    echo "[ \$(ls $T/home.*/mstore-*/layout/*$1.$2 2>/dev/null | wc -l) -ge 3 ] && sleep 0.3"
+}
+conf home '[namespace data]' 'kind = immutable' 'verify = none' 'redundancy = copies 3' 'levels = 0'
+expect 0 create home.conf
+for key in a b c; do echo hi | "$MSTORE" put home.conf data/$key -; done
+
+# ---- a change of members
+on_terminal add home.conf four "file://$T/home.four?sync=none"
+same "add" "$status" 0
+prints "waiting until all clients have heard that layout 2 is proposed: 1 s"
+prints "waiting until all clients have heard that layout 2 is in force: 1 s"
+ok "the line is cleaned" grep -q "$esc\[Kmember four is in layout 2" out
+
+interrupt "$(layout 3 p)" drain home.conf four
+same "drain" "$status" 130
+says "interrupted; layout 3 is proposed, clients use it and layout 2 together; run it again to go on"
+one_line
+expect 0 get home.conf data/a
+interrupt "$(layout 3 f)" drain home.conf four
+same "drain" "$status" 130
+says "interrupted; layout 3 is in force; run it again to go on"
+one_line
+begin=${EPOCHREALTIME/./}
+expect 0 drain home.conf four # piped: not a word about waits
+silent
+prints "member four is gone"
+# those who had not heard that it is draining are waited for before it is emptied; then two waits
+ok "no wait is left out" test $((${EPOCHREALTIME/./} - begin)) -ge 3960000
+
+# ---- a deletion that misses members
+mv home.two home.two.off
+on_terminal rm home.conf data/a
+same "rm" "$status" 0
+prints "waiting until no client believes member two: 1 s"
+expect 3 get home.conf data/a
+mv home.two.off home.two
+"$MSTORE" heal home.conf >/dev/null 2>&1
+mv home.one home.one.off
+interrupt "ls $T/home.two/mstore-*/away/* >/dev/null 2>&1 && sleep 0.3" rm home.conf data/b
+same "rm" "$status" 130
+says "interrupted; what was done is done, what was under way may be"
+one_line
+finish
