@@ -93,8 +93,8 @@ static void put_item(struct ms_json *j, const struct level *l, const struct ms_i
         ms_json_bool(j, item->deleted);
         ms_json_key(j, "size");
         ms_json_u64(j, item->info.size_bytes);
-        ms_json_key(j, "mtime");
-        ms_json_double(j, (double)item->info.mtime_ns / 1e9);
+        ms_json_key(j, "mtime_ms"); /* 0: unknown */
+        ms_json_i64(j, item->info.mtime_ns / 1000000);
     }
     ms_json_end(j, '}');
 }

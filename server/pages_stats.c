@@ -33,12 +33,12 @@ static void flag(struct ms_json *j, const char *key, bool value)
     ms_json_bool(j, value);
 }
 
-/* Seconds since 1970; null: never. */
+/* Milliseconds since 1970; null: never. */
 static void moment(struct ms_json *j, const char *key, int64_t wall_ns)
 {
     ms_json_key(j, key);
     if (wall_ns)
-        ms_json_double(j, (double)wall_ns / 1e9);
+        ms_json_i64(j, wall_ns / 1000000);
     else
         ms_json_null(j);
 }
@@ -77,8 +77,7 @@ static void put_member(const struct telling *t, const struct ms_mstore_member *m
     text(j, "trouble", sentence_for(t, m->code, m->trouble));
     text(j, "breaker", m->breaker);
     flag(j, "behind", m->behind);
-    ms_json_key(j, "latency_seconds");
-    ms_json_double(j, (double)m->latency_ns / 1e9);
+    number(j, "latency_ns", m->latency_ns);
     number(j, "calls", m->calls);
     number(j, "errors", m->errors);
     number(j, "refused", m->refused);
@@ -120,7 +119,7 @@ static void put_runs(const struct telling *t, const struct server_runs *r)
     number(j, "done", r->done);
     number(j, "failed", r->failed);
     number(j, "stopped", r->stopped);
-    moment(j, "ended", r->ended_wall_ns);
+    moment(j, "ended_ms", r->ended_wall_ns);
     text(j, "asked_by", r->asked_by);
     text(j, "trouble", r->code ? sentence_for(t, r->code, r->sentence) : NULL);
     text(j, "remark", !r->code && r->sentence[0] ? r->sentence : NULL);
@@ -138,7 +137,7 @@ static void put_upkeep(const struct telling *t, const struct server_look *look)
     text(j, "running", look->running ? server_work_name(look->work) : NULL);
     if (look->running) {
         text(j, "asked_by", look->asked_by);
-        moment(j, "since", look->since_wall_ns);
+        moment(j, "since_ms", look->since_wall_ns);
         text(j, "step", look->step);
         number(j, "keys", look->keys);
         number(j, "bytes", look->bytes);
@@ -148,7 +147,7 @@ static void put_upkeep(const struct telling *t, const struct server_look *look)
         else
             ms_json_null(j);
     }
-    moment(j, "next_scrub", look->next_scrub_wall_ns);
+    moment(j, "next_scrub_ms", look->next_scrub_wall_ns);
     for (int w = 0; w < SERVER_WORK_COUNT; w++) {
         ms_json_key(j, server_work_name((enum server_work)w));
         put_runs(t, &look->runs[w]);
@@ -162,7 +161,7 @@ static void put_look(void *ctx, const struct server_look *look)
     struct ms_json *j = t->j;
     flag(j, "up", look->asked && !look->code);
     text(j, "trouble", sentence_for(t, look->code, look->sentence));
-    moment(j, "looked", look->looked_wall_ns);
+    moment(j, "looked_ms", look->looked_wall_ns);
     if (look->status)
         put_status(t, look->status);
     ms_json_key(j, "upkeep");
@@ -201,8 +200,7 @@ static void put_calls(struct ms_json *j, const struct ms_entity_stats *sum)
         number(j, "calls", verb->calls);
         number(j, "errors", verb->errors);
         number(j, "bytes", verb->volume_bytes);
-        ms_json_key(j, "seconds");
-        ms_json_double(j, (double)verb->time_ns / 1e9);
+        number(j, "time_ns", verb->time_ns);
         put_times(j, verb);
         ms_json_end(j, '}');
     }
@@ -288,8 +286,7 @@ static void put_method(struct ms_json *j, const struct server_method_counts *m)
     number(j, "server_errors", errors);
     number(j, "received_bytes", m->in_bytes);
     number(j, "sent_bytes", m->out_bytes);
-    ms_json_key(j, "seconds");
-    ms_json_double(j, (double)m->time_ns / 1e9);
+    number(j, "time_ns", m->time_ns);
     ms_json_end(j, '}');
 }
 
@@ -334,8 +331,8 @@ static void write_stats(struct exchange *x, FILE *file)
     ms_json_init(&j, file);
     ms_json_object(&j);
     text(&j, "version", ms_version());
-    moment(&j, "now", ms_clock_wall(ms_clock_real()));
-    moment(&j, "started", snapshot ? snapshot->started_wall_ns : 0);
+    moment(&j, "now_ms", ms_clock_wall(ms_clock_real()));
+    moment(&j, "started_ms", snapshot ? snapshot->started_wall_ns : 0);
     number(&j, "times_first_ns", UINT64_C(1) << TIME_FIRST);
     put_server(&j);
     ms_json_key(&j, "stores");

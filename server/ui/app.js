@@ -18,7 +18,7 @@ function formatSeconds(s) {
   if (s < 100) return `${s.toFixed(1)} s`;
   return s < 7200 ? `${Math.round(s / 60)} min` : s < 172800 ? `${Math.round(s / 3600)} h` : `${Math.round(s / 86400)} days`;
 }
-const when = (seconds) => new Date(seconds * 1000).toLocaleString();
+const when = (ms) => new Date(ms).toLocaleString();
 const at = (id) => document.getElementById(id);
 
 const state = { session: null, store: null, before: null, plots: null, browser: null, deadline: 0 };
@@ -68,7 +68,7 @@ function drawOverview(stats, store) {
   tile("Requests under way", formatCount(stats.server.in_flight), "", `${formatCount(stats.server.connections)} connections`);
   tile("Memory", formatBytes(stats.server.resident_bytes));
   at("tiles").replaceChildren(rows);
-  at("foot").textContent = `mstore ${stats.version}, running since ${when(stats.started)}`;
+  at("foot").textContent = `mstore ${stats.version}, running since ${when(stats.started_ms)}`;
 }
 
 /* ---- plots: differences of two answers ---- */
@@ -102,13 +102,14 @@ function quantile(times, firstNs, q) {
 
 function drawPlots(stats, store) {
   const now = totals(store, stats.times_first_ns), before = state.before;
-  state.before = { when: stats.now, name: store.name, sum: now };
-  if (!before || before.name !== store.name || stats.now <= before.when) return;
-  const span = stats.now - before.when, rate = (key) => Math.max(0, (now[key] - before.sum[key]) / span);
+  const moment = stats.now_ms / 1000;
+  state.before = { when: moment, name: store.name, sum: now };
+  if (!before || before.name !== store.name || moment <= before.when) return;
+  const span = moment - before.when, rate = (key) => Math.max(0, (now[key] - before.sum[key]) / span);
   const times = now.times ? now.times.map((n, i) => Math.max(0, n - (before.sum.times ? before.sum.times[i] : 0))) : [];
-  state.plots.rate.add(stats.now, [rate("load"), rate("store")]);
-  state.plots.calls.add(stats.now, [rate("calls"), rate("errors")]);
-  state.plots.time.add(stats.now, [quantile(times, now.firstNs, 0.5), quantile(times, now.firstNs, 0.99)]);
+  state.plots.rate.add(moment, [rate("load"), rate("store")]);
+  state.plots.calls.add(moment, [rate("calls"), rate("errors")]);
+  state.plots.time.add(moment, [quantile(times, now.firstNs, 0.5), quantile(times, now.firstNs, 0.99)]);
 }
 
 /* ---- members and namespaces ---- */
@@ -142,7 +143,7 @@ function drawMembers(store) {
   if (!store.members) return;
   document.querySelector("#members tbody").replaceChildren(...store.members.map((m) => element("tr", {},
     cell("Member", element("span", {}, element("b", { textContent: m.name }), element("span", { className: "sub", textContent: [m.zone && m.zone !== m.name ? `zone ${m.zone}` : "", m.url || ""].filter(Boolean).join(", ") }))),
-    cell("Health", health(m)), cell("State", m.state), cell("Latency", m.latency_seconds ? formatSeconds(m.latency_seconds) : "unknown"),
+    cell("Health", health(m)), cell("State", m.state), cell("Latency", m.latency_ns ? formatSeconds(m.latency_ns / 1e9) : "unknown"),
     cell("Calls", formatCount(m.calls)), cell("Errors", formatCount(m.errors)), cell("Fill", fill(m)))));
   const away = store.members.filter((m) => !m.up && m.state !== "gone").length;
   document.querySelector("#spaces tbody").replaceChildren(...store.namespaces.map((s) => element("tr", {},
@@ -153,9 +154,9 @@ function drawMembers(store) {
 /* ---- scrub and heal ---- */
 
 function runSentence(r) {
-  if (!r.ended) return "never, since this server runs";
+  if (!r.ended_ms) return "never, since this server runs";
   const how = r.trouble ? `ended in an error: ${r.trouble}` : `${formatCount(r.keys)} keys, ${formatCount(r.wanting)} not as they should be, ${formatCount(r.repaired)} put right, ${formatCount(r.left)} left`;
-  return `${when(r.ended)}, asked for by ${r.asked_by}: ${how}${r.remark ? `; ${r.remark}` : ""}`;
+  return `${when(r.ended_ms)}, asked for by ${r.asked_by}: ${how}${r.remark ? `; ${r.remark}` : ""}`;
 }
 
 function drawUpkeep(store) {
@@ -178,7 +179,7 @@ function drawUpkeep(store) {
     ? `A ${u.running} is under way (asked for by ${u.asked_by}): ${u.step || "beginning"}, ${formatCount(u.keys)} keys, ${formatBytes(u.bytes)}.`
     : "Nothing is under way.";
   pairs(at("upkeep-last"), [["Last scrub", runSentence(u.scrub)], ["Last heal", runSentence(u.heal)],
-    ["Next scrub", u.next_scrub ? when(u.next_scrub) : "none is planned"]]);
+    ["Next scrub", u.next_scrub_ms ? when(u.next_scrub_ms) : "none is planned"]]);
 }
 
 // A button that is switched off loses the keyboard's focus: it goes to the one that is on now.

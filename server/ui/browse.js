@@ -107,7 +107,7 @@ class Browser {
     }
     name.append(element("span", { textContent: shown }));
     row.append(element("td", { className: "number", textContent: formatBytes(item.size) }),
-      element("td", { textContent: item.mtime ? new Date(item.mtime * 1000).toLocaleString() : "" }), this.actions(item, shown));
+      element("td", { textContent: item.mtime_ms ? new Date(item.mtime_ms).toLocaleString() : "" }), this.actions(item, shown));
     return row;
   }
 
