@@ -5,14 +5,19 @@
  *                                                  server_auth_check of the store the path names
  *   /metrics /healthz /stats.json /ui*             server_pages_route (server/pages.h)
  *   anything else                                  406
+ *
+ * What it has found out about a request (struct server_caller) is the exchange's guard: it holds
+ * the site that the request began with, until the request has ended and was counted and audited.
  */
 #ifndef SERVER_ROUTER_H
 #define SERVER_ROUTER_H
 
+#include "server/auth.h"
 #include "server/exchange.h"
 
 struct server_sites;
-struct server_auth;
+struct server_site;
+struct server_served;
 struct server_audit;
 
 struct server_router {
@@ -21,9 +26,17 @@ struct server_router {
     struct server_audit *audit;
 };
 
+struct server_caller {
+    struct server_site *site;
+    const struct server_served *served; /* NULL: none, or none yet */
+    struct server_auth_user user;
+};
+
 /* An exchange_router; ctx: struct server_router. */
 const struct exchange_route *server_route(void *ctx, struct exchange *x);
 /* The `finished` hook: counts and audits. */
 void server_finished(void *ctx, struct exchange *x);
+/* NULL: the request did not come as far as the router. */
+struct server_caller *server_caller(const struct exchange *x);
 
 #endif

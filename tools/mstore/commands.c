@@ -19,6 +19,23 @@ const struct ms_option ms_global_options[] = {
     NO_MORE,
 };
 
+static const struct ms_option serve_options[] = {
+    {"--audit-log", 0, "FILE", "a line for each request: FILE, stderr (default) or none"},
+    {"--insecure", 0, NULL, "serve others than this machine even without TLS or users"},
+    {"--listen", 0, "ADDRESS", "where (default: 127.0.0.1:5618); repeatable"},
+    {"--password-file", 0, "FILE", "its first line is the user's password"},
+    {"--permissions", 0, "MAP",
+     "a JSON map, or borgbackup-all, -no-delete, -write-only, -read-only"},
+    {"--quota", 0, "SIZE", "most bytes the store may hold"},
+    {"--set", 0, "KEY=VALUE", "a key of [server], such as requests=100; repeatable"},
+    {"--socket-activation", 0, NULL, "the sockets that systemd hands over (descriptor 3)"},
+    {"--stdio", 0, NULL, "one client on standard input and output, for ssh"},
+    {"--tls-cert", 0, "FILE", "certificate with its chain, PEM"},
+    {"--tls-key", 0, "FILE", "key of the certificate, PEM"},
+    {"--user", 0, "NAME", "the one user there is"},
+    {"--users", 0, "FILE", "users with hashed passwords and tokens"},
+    NO_MORE,
+};
 static const struct ms_option destroy_options[] = {
     {"--yes", 0, NULL, "really destroy the store with all it holds"},
     NO_MORE,
@@ -272,6 +289,18 @@ const struct ms_command ms_commands[] = {
      "Writes items of its own, loads, lists and deletes them; cleans up, also after Ctrl-C.\n",
      "  mstore bench nas\n  mstore bench nas --size 1MiB --count 64 --jobs 8\n", bench_options, 1,
      1, ms_cmd_bench},
+    {"serve", "[STORE]", "Serve a store over HTTP to BorgStore clients, with a page for people",
+     "BorgStore's REST protocol for its clients and Borg 2; /ui for browsers, /metrics for\n"
+     "Prometheus. Several stores, users and limits: sections [server] and [serve NAME] of the\n"
+     "configuration file, then without STORE; see docs/server.md. Others than this machine are\n"
+     "served only over TLS and with users. SIGTERM or Ctrl-C ends it when what is under way is\n"
+     "done; a second one at once. SIGHUP reads configuration, users and certificate again.\n"
+     "ADDRESS is HOST:PORT, [IPV6]:PORT or unix:PATH. The password may also come from\n"
+     "$MSTORE_SERVE_PASSWORD.\n",
+     "  mstore serve nas\n  mstore serve nas --listen 0.0.0.0:5618 --tls-cert cert.pem --tls-key "
+     "key.pem \\\n      --user alice --password-file secret\n  mstore --config "
+     "/etc/mstore/server.conf serve\n",
+     serve_options, 0, 1, ms_cmd_serve},
     {"stats", "[STORE|PID|FILE]", "Show the counters of running mstore programs, in short",
      "Without an argument those of all running processes of this user; of one process; of a\n"
      "saved file; or only the lines about one store. mstore-stats shows far more: histograms,\n"

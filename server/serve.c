@@ -1,0 +1,171 @@
+/* `mstore serve` from its options to its end: serve.h. */
+#include "server/serve.h"
+
+#include "server/face.h"
+#include "server/http.h"
+#include "server/router.h"
+#include "server/setup.h"
+
+#include <unistd.h>
+
+#define USUAL_ADDRESS "127.0.0.1:5618"
+
+/* All that is made for serving, in this order, and freed the other way round. */
+struct serving {
+    const struct serve_options *options;
+    struct server_router router;
+    struct http_tls *tls;
+    struct http_server *http;
+    struct server_hangup *hangup;
+};
+
+static struct http_limits limits_of(const struct server_conf *conf)
+{
+    const struct server_conf_limits *l = &conf->limits;
+    return (struct http_limits){
+        .connections = (unsigned)l->connections,
+        .connections_per_address = (unsigned)l->connections_per_address,
+        .requests = (unsigned)l->requests,
+        .header_bytes = (size_t)l->header_bytes,
+        .body_bytes = l->body_bytes,
+        .header_ns = l->header_timeout_ns,
+        .idle_ns = l->idle_timeout_ns,
+        .stall_ns = l->body_timeout_ns,
+        .least_bytes = (l->least_bps + 7) / 8,
+        .stop_ns = l->stop_timeout_ns,
+    };
+}
+
+static int load_tls(const struct server_conf *conf, struct http_tls **out, struct ms_error *err)
+{
+    return conf->tls_cert ? http_tls_new(conf->tls_cert, conf->tls_key, out, err) : 0;
+}
+
+/* ---- SIGHUP ---- */
+
+static int renew_certificate(void *ctx, const struct server_conf *conf, struct ms_error *err)
+{
+    const struct serving *s = ctx;
+    struct http_tls *tls = NULL;
+    int code = s->tls ? load_tls(conf, &tls, err) : 0;
+    if (!code && tls)
+        http_server_renew_tls(s->http, tls);
+    http_tls_unref(tls);
+    return code;
+}
+
+static void follow_site(void *ctx, struct server_site *site)
+{
+    (void)ctx;
+    server_faces_follow(site);
+}
+
+static int begin_reloading(struct serving *s, struct ms_error *err)
+{
+    struct server_reloading reloading = {.options = s->options,
+                                         .faces = &server_faces_usual,
+                                         .sites = s->router.sites,
+                                         .audit = s->router.audit,
+                                         .renew = renew_certificate,
+                                         .followed = follow_site,
+                                         .ctx = s};
+    return server_hangup_begin(&reloading, &s->hangup, err);
+}
+
+/* ---- the beginning ---- */
+
+/* Takes conf. */
+static int make_site(struct serving *s, struct server_conf *conf, struct ms_error *err)
+{
+    struct server_site *site = NULL;
+    int code = server_site_new(conf, NULL, &server_faces_usual, &site, err);
+    if (code)
+        return code;
+    code = server_sites_new(site, &s->router.sites, err);
+    if (!code)
+        server_faces_follow(site);
+    return code;
+}
+
+static int listen_on_all(struct serving *s, const struct server_conf *conf, struct ms_error *err)
+{
+    const struct serve_options *o = s->options;
+    if (o->stdio)
+        return 0;
+    int code = o->activation ? http_server_listen_activated(s->http, s->tls, err) : 0;
+    for (size_t i = 0; !code && i < conf->listen.count; i++)
+        code = http_server_listen(s->http, conf->listen.at[i], s->tls, err);
+    if (!code && !http_server_address(s->http, 0))
+        code = http_server_listen(s->http, USUAL_ADDRESS, s->tls, err);
+    return code;
+}
+
+static int make_http(struct serving *s, const struct server_conf *conf, struct ms_error *err)
+{
+    struct http_options options = {.limits = limits_of(conf),
+                                   .route = server_route,
+                                   .finished = server_finished,
+                                   .ctx = &s->router};
+    int code = load_tls(conf, &s->tls, err);
+    if (!code)
+        code = http_server_new(&options, &s->http, err);
+    return code ? code : listen_on_all(s, conf, err);
+}
+
+static int begin(struct serving *s, struct ms_error *err)
+{
+    struct server_conf *conf = NULL;
+    int code = server_setup_conf(s->options, &conf, err);
+    if (code)
+        return code;
+    struct server_auth_options auth = server_setup_auth(conf);
+    code = server_auth_new(ms_clock_real(), &auth, &s->router.auth, err);
+    if (!code)
+        code = server_audit_new(conf->audit_log, conf->audit_json, &s->router.audit, err);
+    if (!code)
+        code = make_http(s, conf, err);
+    if (code) {
+        server_conf_free(conf);
+        return code;
+    }
+    code = make_site(s, conf, err);
+    return code ? code : begin_reloading(s, err);
+}
+
+static void end(struct serving *s)
+{
+    server_hangup_end(s->hangup);
+    http_server_free(s->http);
+    http_tls_unref(s->tls);
+    server_sites_free(s->router.sites);
+    server_audit_free(s->router.audit);
+    server_auth_free(s->router.auth);
+}
+
+static int serve(struct serving *s, struct ms_error *err)
+{
+    const struct serve_options *o = s->options;
+    if (o->stdio) {
+        http_server_serve(s->http, STDIN_FILENO, STDOUT_FILENO);
+        return 0;
+    }
+    const char *address;
+    for (size_t i = 0; o->ready && (address = http_server_address(s->http, i)); i++)
+        o->ready(o->ctx, address);
+    return http_server_run(s->http, err);
+}
+
+/* Without the token while it begins and ends: opening and closing stores is not to be cut short. */
+int serve_run(const struct serve_options *options, struct ms_error *err)
+{
+    struct serving s = {.options = options};
+    struct ms_cancel *token = ms_cancel_swap(NULL);
+    int code = begin(&s, err);
+    ms_cancel_swap(token);
+    if (!code)
+        code = serve(&s, err);
+    ms_cancel_swap(NULL);
+    end(&s);
+    ms_cancel_swap(token);
+    return code;
+}
