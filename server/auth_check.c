@@ -2,6 +2,7 @@
 #include "server/auth.h"
 
 #include "server/exchange.h"
+#include "server/peer.h"
 #include "server/served.h"
 
 #include <stdio.h>
@@ -22,14 +23,16 @@ static int later(struct exchange *x, int status, unsigned retry_after_s, const c
     return MS_ERR_BUSY;
 }
 
-static int decide(struct server_auth *auth, const struct server_users *users, struct exchange *x,
+static int decide(struct server_auth *auth, const struct server_site *site, struct exchange *x,
                   struct server_auth_user *user)
 {
     unsigned wait;
+    char peer[SERVER_PEER_SIZE];
+    const struct server_users *users = server_site_users(site);
     const char *header = exchange_header(x, "Authorization");
     if (exchange_header_count(x, "Authorization") > 1)
         return unauthorized(x);
-    switch (server_auth_decide(auth, users, exchange_peer(x), header, user, &wait)) {
+    switch (server_auth_decide(auth, users, server_peer(site, x, peer), header, user, &wait)) {
     case SERVER_WELCOME:
         return 0;
     case SERVER_TOO_MANY:
@@ -46,11 +49,10 @@ int server_auth_check(struct server_auth *auth, const struct server_site *site,
                       const struct server_served *served, struct exchange *x,
                       struct server_auth_user *user)
 {
-    const struct server_users *users = server_site_users(site);
     *user = (struct server_auth_user){0};
-    if (!users || (served && served->anyone))
+    if (!server_site_users(site) || (served && served->anyone))
         return 0;
-    int code = decide(auth, users, x, user);
+    int code = decide(auth, site, x, user);
     if (code)
         return code;
     user->manages = server_site_manages(site, user->name);

@@ -4,6 +4,7 @@
 #include "server/audit.h"
 #include "server/counts.h"
 #include "server/pages.h"
+#include "server/peer.h"
 #include "server/rest.h"
 #include "server/served.h"
 
@@ -67,9 +68,10 @@ const struct exchange_route *server_route(void *ctx, struct exchange *x)
 static void audit(const struct server_router *r, struct exchange *x,
                   const struct server_caller *caller)
 {
+    char peer[SERVER_PEER_SIZE];
     struct server_audit_line line = {
         .wall_ns = exchange_began_wall(x),
-        .peer = exchange_peer(x),
+        .peer = caller ? server_peer(caller->site, x, peer) : exchange_peer(x),
         .user = caller ? caller->user.name : NULL,
         .store = caller && caller->served ? caller->served->name : NULL,
         .method = exchange_method(x),

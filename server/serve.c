@@ -93,6 +93,10 @@ static int listen_on_all(struct serving *s, const struct server_conf *conf, stru
     if (o->stdio)
         return 0;
     int code = o->activation ? http_server_listen_activated(s->http, s->tls, err) : 0;
+    const char *given; /* by systemd, so that the configuration has not shown it */
+    for (size_t i = 0; !code && (given = http_server_address(s->http, i)); i++)
+        if (strncmp(given, "unix:", 5) != 0)
+            code = server_conf_check_listen(conf, given, err);
     for (size_t i = 0; !code && i < conf->listen.count; i++)
         code = http_server_listen(s->http, conf->listen.at[i], s->tls, err);
     if (!code && !http_server_address(s->http, 0))

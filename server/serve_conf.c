@@ -38,6 +38,7 @@ static const struct key server_keys[] = {
     {"audit-log", TEXT, S(audit_log)},
     {"audit-format", CHOICE, S(audit_json), .choices = {"text", "json"}},
     {"insecure", FLAG, S(insecure)},
+    {"behind-proxy", FLAG, S(behind_proxy)},
     {"metrics", CHOICE, S(metrics), .choices = {"loopback", "users", "all"}},
     {"connections", COUNT, L(connections), 1, 1000000},
     {"connections-per-address", COUNT, L(connections_per_address), 1, 1000000},
@@ -101,9 +102,18 @@ static int add_word(struct server_words *words, const char *word, size_t size, s
     return 0;
 }
 
+static void free_words(struct server_words *words)
+{
+    for (size_t i = 0; i < words->count; i++)
+        free(words->at[i]);
+    free(words->at);
+    *words = (struct server_words){0};
+}
+
 static int set_words(struct server_words *words, const char *value, const char *key,
                      struct ms_error *err)
 {
+    free_words(words);
     const char *at = value + strspn(value, " \t,");
     int code = *at ? 0 : ms_error_set(err, MS_ERR_CONFIG, "%s needs a value", key);
     while (*at && !code) {
@@ -337,13 +347,6 @@ int server_conf_new(const char *source, struct server_conf **out, struct ms_erro
     }
     *out = conf;
     return 0;
-}
-
-static void free_words(struct server_words *words)
-{
-    for (size_t i = 0; i < words->count; i++)
-        free(words->at[i]);
-    free(words->at);
 }
 
 static void wipe(char *secret)

@@ -59,7 +59,8 @@ struct server_conf {
     struct server_words managers;   /* "*": all users */
     char *audit_log;                /* a path, "stderr" or "none"; NULL: stderr */
     bool audit_json;
-    bool insecure; /* others than this machine may come without TLS or users */
+    bool insecure;     /* others than this machine may come without TLS or users */
+    bool behind_proxy; /* see server/peer.h */
     enum server_metrics metrics;
     struct server_conf_limits limits;
     uint64_t scrub_interval_ns;    /* 0: never by itself */
@@ -80,6 +81,9 @@ int server_conf_load(const char *path, struct server_conf **out,
 void server_conf_free(struct server_conf *conf);
 int server_conf_new(const char *source, struct server_conf **out,
                     struct ms_error *err) MS_MUST_CHECK;
+/* Whether that address may be listened on; others than this machine's need TLS and users. */
+int server_conf_check_listen(const struct server_conf *conf, const char *address,
+                             struct ms_error *err) MS_MUST_CHECK;
 /* One key as if it stood in the file (section "server", or "serve" of the last
  * server_conf_serve_begin): so that the command line means the same and is checked the same. */
 int server_conf_set(struct server_conf *conf, const char *section, const char *key,

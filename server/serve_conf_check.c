@@ -103,7 +103,8 @@ static const struct server_conf_serve *open_to_anyone(const struct server_conf *
     return NULL;
 }
 
-static int check_listen(const struct server_conf *conf, const char *address, struct ms_error *err)
+int server_conf_check_listen(const struct server_conf *conf, const char *address,
+                             struct ms_error *err)
 {
     char host[256];
     if (strncmp(address, "unix:", 5) == 0 && address[5])
@@ -140,7 +141,7 @@ int server_conf_check(const struct server_conf *conf, struct ms_error *err)
     if (!code && conf->listen.count > SERVER_LISTEN_MAX)
         code = refuse(conf, err, "there are more than 16 addresses to listen on");
     for (size_t i = 0; i < conf->listen.count && !code; i++)
-        code = check_listen(conf, conf->listen.at[i], err);
+        code = server_conf_check_listen(conf, conf->listen.at[i], err);
     return code;
 }
 

@@ -140,7 +140,7 @@ expect 0 --version
 ok "version" grep -qE '^mstore [0-9]+\.[0-9]+\.[0-9]+$' out
 "$MSTORE" --help | sed -n '/^Commands:/,/^$/p' | awk '/^  /{print $1}' >commands
 same "commands" "$(tr '\n' ' ' <commands)" "create destroy ls put get info rm undelete mv hash \
-defrag copy du check status plan scrub heal rebalance add drain replace sweep bench serve stats put-tree get-tree help "
+defrag copy du check status plan scrub heal rebalance add drain replace sweep bench serve passwd stats put-tree get-tree help "
 while read -r command; do
     expect 0 "$command" --help </dev/null
     prints "usage: mstore $command"

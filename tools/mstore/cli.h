@@ -123,6 +123,7 @@ int ms_cmd_drain(struct ms_cli *cli, struct ms_error *err);
 int ms_cmd_replace(struct ms_cli *cli, struct ms_error *err);
 int ms_cmd_check(struct ms_cli *cli, struct ms_error *err);
 int ms_cmd_serve(struct ms_cli *cli, struct ms_error *err);
+int ms_cmd_passwd(struct ms_cli *cli, struct ms_error *err);
 int ms_cmd_bench(struct ms_cli *cli, struct ms_error *err);
 int ms_cmd_stats(struct ms_cli *cli, struct ms_error *err);
 int ms_cmd_put_tree(struct ms_cli *cli, struct ms_error *err);

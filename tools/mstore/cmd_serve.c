@@ -3,10 +3,13 @@
 
 #ifdef MSTORE_HAVE_SERVER
 
+#include "base/cleanup.h"
 #include "server/serve.h"
 
+#include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 /* Which key of the configuration an option stands for. */
 static const struct {
@@ -102,6 +105,23 @@ static int collect(struct serving *s, const struct ms_args *args, struct ms_erro
     return code;
 }
 
+/* Tells systemd (Type=notify) that clients may come. */
+static void notify_ready(void)
+{
+    static const char text[] = "READY=1";
+    const char *path = getenv("NOTIFY_SOCKET");
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+    if (!path || (path[0] != '/' && path[0] != '@') || strlen(path) >= sizeof to.sun_path)
+        return;
+    memcpy(to.sun_path, path, strlen(path));
+    if (path[0] == '@')
+        to.sun_path[0] = '\0';
+    MS_AUTO_CLOSE int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
+    if (fd >= 0)
+        (void)!sendto(fd, text, sizeof text - 1, MSG_NOSIGNAL, (struct sockaddr *)&to, size);
+}
+
 static void say_where(void *ctx, const char *address)
 {
     const struct ms_cli *cli = ctx;
@@ -111,6 +131,26 @@ static void say_where(void *ctx, const char *address)
     else
         printf("listening on %s://%s\n", secure ? "https" : "http", address);
     fflush(stdout);
+    notify_ready();
+}
+
+/* What would be passed over in silence. */
+static int check_together(const struct ms_cli *cli, struct ms_error *err)
+{
+    const struct ms_args *args = &cli->args;
+    bool of_store = ms_args_has(args, "--permissions") || ms_args_has(args, "--quota");
+    bool listens = ms_args_has(args, "--listen") || ms_args_has(args, "--socket-activation");
+    if (!args->count && of_store)
+        return ms_error_set(err, MS_CLI_USAGE,
+                            "--permissions and --quota go with a STORE; without one they stand in "
+                            "the [serve NAME] of the configuration");
+    if (!args->count && !ms_args_has(args, "--config") && !getenv("MSTORE_CONFIG"))
+        return ms_error_set(err, MS_CLI_USAGE, "give a STORE, or a --config with [serve NAME]");
+    if (listens && ms_args_has(args, "--stdio"))
+        return ms_error_set(err, MS_CLI_USAGE,
+                            "--stdio listens on nothing: leave --listen and --socket-activation "
+                            "out");
+    return 0;
 }
 
 int ms_cmd_serve(struct ms_cli *cli, struct ms_error *err)
@@ -124,13 +164,17 @@ int ms_cmd_serve(struct ms_cli *cli, struct ms_error *err)
         .ready = say_where,
         .ctx = cli,
     };
-    int code = collect(&s, &cli->args, err);
+    int code = check_together(cli, err);
+    if (!code)
+        code = collect(&s, &cli->args, err);
+    if (!options.config && !options.store)
+        options.config = getenv("MSTORE_CONFIG");
     options.settings = s.settings;
     options.setting_count = s.count;
     if (!code)
         code = serve_run(&options, err);
     fini(&s);
-    return code;
+    return code == MS_ERR_NOT_FOUND ? MS_CLI_LOCAL : code; /* a file of the server's */
 }
 
 #else

@@ -19,6 +19,11 @@ const struct ms_option ms_global_options[] = {
     NO_MORE,
 };
 
+static const struct ms_option passwd_options[] = {
+    {"--file", 0, "FILE", "put the line into this file of users"},
+    {"--token", 0, NULL, "make a token instead of asking for a password"},
+    NO_MORE,
+};
 static const struct ms_option serve_options[] = {
     {"--audit-log", 0, "FILE", "a line for each request: FILE, stderr (default) or none"},
     {"--insecure", 0, NULL, "serve others than this machine even without TLS or users"},
@@ -301,6 +306,13 @@ const struct ms_command ms_commands[] = {
      "key.pem \\\n      --user alice --password-file secret\n  mstore --config "
      "/etc/mstore/server.conf serve\n",
      serve_options, 0, 1, ms_cmd_serve},
+    {"passwd", "USER", "Make a line for the server's file of users",
+     "Asks for the password twice, or reads it from standard input when that is no terminal. The\n"
+     "file keeps a hash alone (scrypt). A token is shown once; programs send it as\n"
+     "\"Authorization: Bearer TOKEN\". Without --file the line goes to standard output.\n",
+     "  mstore passwd --file /etc/mstore/users alice\n"
+     "  mstore passwd --file /etc/mstore/users --token prometheus\n",
+     passwd_options, 1, 1, ms_cmd_passwd},
     {"stats", "[STORE|PID|FILE]", "Show the counters of running mstore programs, in short",
      "Without an argument those of all running processes of this user; of one process; of a\n"
      "saved file; or only the lines about one store. mstore-stats shows far more: histograms,\n"
