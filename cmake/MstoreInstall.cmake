@@ -18,7 +18,7 @@ install(FILES ${CMAKE_CURRENT_BINARY_DIR}/mstoreConfig.cmake
 configure_file(cmake/mstore.pc.in ${CMAKE_CURRENT_BINARY_DIR}/mstore.pc @ONLY)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/mstore.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 
-foreach(program mstore mstore-stats)
+foreach(program mstore mstore-stats borgstore-server-rest)
   if(TARGET ${program})
     install(TARGETS ${program} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
   endif()

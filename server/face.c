@@ -97,7 +97,7 @@ static void open_it(struct server_served *s, struct server_face *f)
             ms_log(MS_LOG_WARN, "%s: it does not close", s->name);
     }
     if (code)
-        ms_log(MS_LOG_WARN, "%s: %s", s->name, err.text);
+        ms_log(code == MS_ERR_NO_STORE ? MS_LOG_INFO : MS_LOG_WARN, "%s: %s", s->name, err.text);
     MS_HOLD(&f->mutex);
     f->opening = false;
     f->open = code == 0;
