@@ -176,29 +176,31 @@ static int act_alone(struct server_served *served, bool destroy, struct ms_error
     return act.store ? server_face_alone(served, run_act, &act, err) : no_memory(served, err);
 }
 
-/* One that is open and has something in it is not closed for being asked about. */
-static bool is_in_use(struct server_served *served)
+/* STORE_EXISTS when there is something in it. */
+static int check_empty(struct ms_backend *b, struct ms_error *err)
 {
+    static const struct ms_list_request request = {.limit = 1, .names_only = true};
     struct ms_lister *l = NULL;
     const struct ms_entry *e = NULL;
-    static const struct ms_list_request request = {.limit = 1, .names_only = true};
-    struct rest_store *s;
-    if (rest_store_enter(served, &s, NULL))
-        return false;
-    if (ms_backend_list(s->backend, ms_str(""), &request, &l, NULL) || ms_lister_next(l, &e, NULL))
-        e = NULL;
-    bool any = e != NULL;
-    if (l)
-        ms_lister_close(l);
-    rest_store_leave(served);
-    return any;
+    int code = ms_backend_list(b, ms_str(""), &request, &l, err);
+    if (!code)
+        code = ms_lister_next(l, &e, err);
+    ms_lister_close(l);
+    return code || !e
+               ? code
+               : ms_error_set(err, MS_ERR_STORE_EXISTS, "the store is there, with something in it");
 }
 
+/* One that is there and empty is taken as it is. */
 int rest_store_create(struct server_served *served, struct ms_error *err)
 {
-    return is_in_use(served)
-               ? ms_error_set(err, MS_ERR_STORE_EXISTS, "the store is there, with something in it")
-               : act_alone(served, false, err);
+    struct rest_store *s;
+    int code = rest_store_enter(served, &s, err);
+    if (code)
+        return code == MS_ERR_NO_STORE ? act_alone(served, false, err) : code;
+    code = check_empty(s->backend, err);
+    rest_store_leave(served);
+    return code;
 }
 
 int rest_store_destroy(struct server_served *served, struct ms_error *err)

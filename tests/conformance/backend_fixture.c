@@ -45,11 +45,10 @@ bool candidate_is_here(const struct candidate *c)
     return c->url[0] != '$' || base_url(c);
 }
 
-/* BORGSTORE_SERVER holds the address of a server that is there for us alone ("http://…"), or the
+/* The variable holds the address of a server that is there for us alone ("http://…"), or the
  * command of one, which is then spoken to over its pipes. */
-static void borgstore_url(char *url, size_t size)
+static void server_url(const char *server, char *url, size_t size)
 {
-    const char *server = getenv("BORGSTORE_SERVER");
     if (strncmp(server, "http:", 5) == 0 || strncmp(server, "https:", 6) == 0) {
         snprintf(url, size, "%s", server);
         return;
@@ -95,8 +94,8 @@ int fixture_setup(void **state)
     f->candidate = *state;
     *state = f;
     const char *before = f->candidate->url, *hole = strstr(before, "%s");
-    if (strcmp(before, "$BORGSTORE_SERVER") == 0)
-        borgstore_url(f->url, sizeof f->url);
+    if (strcmp(before, "$BORGSTORE_SERVER") == 0 || strcmp(before, "$MSTORE_SERVED") == 0)
+        server_url(base_url(f->candidate), f->url, sizeof f->url);
     else if (before[0] == '$')
         network_url(f->candidate, f->url, sizeof f->url);
     else

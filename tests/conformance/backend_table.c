@@ -36,6 +36,7 @@ const struct candidate candidates[] = {
     {"rest, several children", "rest:///%s/store?connections=4", false, REST, true},
     {"rest behind the emulator", "rest:///%s/store?" SLOW, true, REST, true},
     {"REST of BorgStore", "$BORGSTORE_SERVER", false, REST, true}, /* see docs/rest.md */
+    {"REST of mstore", "$MSTORE_SERVED", false, REST, true},       /* served.sh */
     {"S3 of Ceph over HTTP/2", "$MS_TEST_S3_H2_URL", false, OBJECTS, true},
     {"rest over HTTP/2", "$MS_TEST_REST_H2_URL", false, REST, true},
     {"rest over ssh", "$MS_TEST_REST_SSH_URL", false, REST, true},
