@@ -9,7 +9,7 @@
 /* What OpenSSL says of a file is many lines; one sentence is enough. */
 static int bad_file(struct ms_error *err, const char *what, const char *path)
 {
-    unsigned long number = ERR_peek_last_error();
+    unsigned long number = ERR_peek_error();
     const char *reason = ERR_reason_error_string(number);
     ms_error_set(err, MS_ERR_CONFIG, "cannot use %s as the %s: %s", path, what,
                  reason ? reason : "it is not PEM");
@@ -22,8 +22,8 @@ static int load_files(SSL_CTX *context, const char *cert, const char *key, struc
     const char *files[] = {cert, key};
     for (size_t i = 0; i < 2; i++)
         if (access(files[i], R_OK) != 0)
-            return ms_error_errno(err, errno, "cannot read the TLS %s %s",
-                                  i == 0 ? "certificate" : "key", files[i]);
+            return ms_error_set(err, MS_ERR_CONFIG, "cannot read the TLS %s %s: %s",
+                                i == 0 ? "certificate" : "key", files[i], strerror(errno));
     ERR_clear_error();
     if (SSL_CTX_use_certificate_chain_file(context, cert) != 1)
         return bad_file(err, "TLS certificate (PEM)", cert);

@@ -1,0 +1,38 @@
+# shellcheck shell=bash
+# For tests of `mstore serve`; sourced after lib.sh.
+#   serve ARGUMENT...   starts it in the background: $server is its process, $at where it listens
+#   stop [STATUS]       ends it and looks at its exit status (0)
+#   rest CURL-ARGUMENT... curl as a BorgStore client
+server='' at=''
+serve() {
+    : >serve.out
+    "$MSTORE" serve "$@" >serve.out 2>serve.err &
+    server=$!
+    for _ in $(seq 400); do
+        at=$(sed -n 's/^listening on //p' serve.out | head -n 1)
+        [ -z "$at" ] || return 0
+        kill -0 "$server" 2>/dev/null || break
+        read -r -t 0.05 <> <(:) || true
+    done
+    cat serve.err
+    problem "mstore serve $* does not listen"
+}
+stop() { # [STATUS]
+    local status
+    kill -TERM "$server"
+    wait "$server"
+    status=$?
+    same "exit status of the server" "$status" "${1:-0}"
+    if grep -q -E 'Sanitizer|runtime error' serve.err; then
+        cat serve.err
+        problem "a sanitizer speaks"
+    fi
+}
+rest() { curl -sS -H 'Accept: application/vnd.x.borgstore.rest.v1' "$@"; }
+until_true() { # COMMAND... - at most 20 s
+    for _ in $(seq 400); do
+        if "$@" >/dev/null 2>&1; then return 0; fi
+        read -r -t 0.05 <> <(:) || true
+    done
+    problem "never true: $*"
+}
