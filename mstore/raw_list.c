@@ -30,12 +30,20 @@ bool ms_raw_remembers(struct ms_raw *raw, struct ms_view name)
            info.directory;
 }
 
+/* Each directory above it, too, counts. */
 void ms_raw_remember(struct ms_raw *raw, struct ms_view name)
 {
     if (!name.size || ms_raw_remembers(raw, name))
         return;
-    if (atomic_fetch_add_explicit(&raw->remembered, 1, memory_order_relaxed) < RAW_DIRECTORIES)
-        (void)!ms_backend_mkdir(raw->directories, name, NULL);
+    for (size_t i = 1; i <= name.size; i++) {
+        struct ms_view part = ms_view(name.data, i);
+        if ((i < name.size && name.data[i] != '/') || ms_raw_remembers(raw, part))
+            continue;
+        if (atomic_load(&raw->remembered) >= RAW_DIRECTORIES ||
+            ms_backend_mkdir(raw->directories, part, NULL))
+            return;
+        atomic_fetch_add(&raw->remembered, 1);
+    }
 }
 
 /* ---- going through the items below a directory ---- */

@@ -116,12 +116,11 @@ static int in_the_way(struct ms_backend *b, struct ms_view name, const char *wha
     return ms_error_set(err, MS_ERR_EXISTS, "%s: %s is a %s", b->url, MS_SHOW(name), what);
 }
 
-/* No value is above the name, as far as its directories are not known: then they are from now. */
+/* No value is above the name, as far as its directories are not remembered. */
 static int check_above(struct ms_backend *b, struct ms_view name, struct ms_error *err)
 {
     struct ms_raw *raw = ms_raw_of(b);
-    struct ms_view parent = ms_name_parent(name);
-    for (struct ms_view at = parent; at.size; at = ms_name_parent(at)) {
+    for (struct ms_view at = ms_name_parent(name); at.size; at = ms_name_parent(at)) {
         struct ms_info info;
         if (ms_raw_remembers(raw, at))
             break;
@@ -133,7 +132,6 @@ static int check_above(struct ms_backend *b, struct ms_view name, struct ms_erro
         if (info.exists)
             break;
     }
-    ms_raw_remember(raw, parent);
     return 0;
 }
 
@@ -141,10 +139,14 @@ static int check_above(struct ms_backend *b, struct ms_view name, struct ms_erro
 static int key_to_write(struct ms_backend *b, struct ms_view name, struct ms_raw_key *out,
                         struct ms_error *err)
 {
-    int code = find_key(b, name, out, err);
+    int code = check_above(b, name, err);
+    if (!code)
+        code = find_key(b, name, out, err);
     if (!code && ms_raw_remembers(ms_raw_of(b), name))
         code = in_the_way(b, name, "directory", err);
-    return code ? code : check_above(b, name, err);
+    if (!code)
+        ms_raw_remember(ms_raw_of(b), ms_name_parent(name));
+    return code;
 }
 
 static struct ms_store_value_options options_of(const struct ms_raw_key *key,

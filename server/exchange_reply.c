@@ -142,7 +142,6 @@ int exchange_status_of(int code)
     case MS_ERR_NAME:
     case MS_ERR_URL:
     case MS_ERR_FORMAT:
-    case MS_ERR_UNSUPPORTED:
         return 400;
     case MS_ERR_PERMISSION:
         return 403;
@@ -164,6 +163,8 @@ int exchange_status_of(int code)
     case MS_ERR_QUOTA:
     case MS_ERR_NO_SPACE:
         return 507;
+    case MS_ERR_UNSUPPORTED:
+        return 501;
     case MS_ERR_BUSY:
     case MS_ERR_CANCELLED:
         return 503;

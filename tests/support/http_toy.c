@@ -162,17 +162,14 @@ static int run(void *arg)
     return code;
 }
 
-void toy_start(struct toy_server *t, const struct http_limits *limits, const char *address,
-               struct http_tls *tls)
+static void start(struct toy_server *t, const struct http_options *options, const char *address,
+                  struct http_tls *tls)
 {
-    struct http_options options = {.route = toy_route, .finished = toy_finished};
     struct ms_error err = {0};
     signal(SIGPIPE, SIG_IGN);
     memset(&toy, 0, sizeof toy);
     *t = (struct toy_server){0};
-    if (limits)
-        options.limits = *limits;
-    ms_assert(http_server_new(&options, &t->http, &err) == 0);
+    ms_assert(http_server_new(options, &t->http, &err) == 0);
     int code = http_server_listen(t->http, address ? address : "127.0.0.1:0", tls, &err);
     if (code)
         fprintf(stderr, "%s\n", err.text);
@@ -182,6 +179,21 @@ void toy_start(struct toy_server *t, const struct http_limits *limits, const cha
     ms_assert(ms_cancel_new(&t->stop, &err) == 0);
     ms_assert(ms_group_new(&t->group, &err) == 0);
     ms_assert(ms_group_fork(t->group, run, NULL, t, &err) == 0);
+}
+
+void toy_start(struct toy_server *t, const struct http_limits *limits, const char *address,
+               struct http_tls *tls)
+{
+    struct http_options options = {.route = toy_route, .finished = toy_finished};
+    if (limits)
+        options.limits = *limits;
+    start(t, &options, address, tls);
+}
+
+void toy_start_router(struct toy_server *t, exchange_router *route, void *ctx)
+{
+    const struct http_options options = {.route = route, .ctx = ctx};
+    start(t, &options, NULL, NULL);
 }
 
 void toy_stop(struct toy_server *t)

@@ -33,6 +33,8 @@ struct toy_server {
 };
 void toy_start(struct toy_server *t, const struct http_limits *limits, const char *address,
                struct http_tls *tls);
+/* The same with another's handlers. */
+void toy_start_router(struct toy_server *t, exchange_router *route, void *ctx);
 void toy_stop(struct toy_server *t); /* and checks that nothing is left over */
 
 int toy_connect(const struct toy_server *t);
