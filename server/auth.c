@@ -3,7 +3,7 @@
  *
  * Keys of the tables are MACs under a random key of this process, over what they stand for: nothing
  * in memory tells a password, and nobody can aim at a place of the tables. What is remembered is
- * bound to the text of the users' file, so that another file forgets it. */
+ * bound to the hash in the users' file, so that it is forgotten when that changes. */
 #include "server/auth.h"
 
 #include "server/base64.h"
@@ -150,11 +150,10 @@ static bool claim_keys(const struct server_auth *a, const struct server_users *u
                        struct claim *c)
 {
     struct ms_view address = ms_view(c->address, sizeof c->address);
-    struct ms_view fingerprint = ms_view(server_users_fingerprint(users), SERVER_HASH_BYTES);
-    bool ok =
-        mac(a, (struct ms_view[]){ms_str("user"), c->name}, 2, c->user) &&
-        mac(a, (struct ms_view[]){ms_str("familiar"), c->name, address}, 3, c->familiar) &&
-        mac(a, (struct ms_view[]){ms_str("right"), fingerprint, c->name, c->password}, 4, c->right);
+    struct ms_view mark = ms_view(server_users_mark(users, c->name), SERVER_HASH_BYTES);
+    bool ok = mac(a, (struct ms_view[]){ms_str("user"), c->name}, 2, c->user) &&
+              mac(a, (struct ms_view[]){ms_str("familiar"), c->name, address}, 3, c->familiar) &&
+              mac(a, (struct ms_view[]){ms_str("right"), mark, c->name, c->password}, 4, c->right);
     memcpy(&c->chance, c->user, sizeof c->chance);
     return ok;
 }

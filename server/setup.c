@@ -45,18 +45,30 @@ static int take_password(struct server_conf *conf, struct ms_error *err)
     return conf->password ? 0 : ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a password");
 }
 
+/* What is wrong is the command line, not a file. */
+static int of_command_line(int code, struct ms_error *err)
+{
+    if (code != MS_ERR_CONFIG)
+        return code;
+    if (err)
+        err->code = MS_ERR_INVALID;
+    return MS_ERR_INVALID;
+}
+
 int server_setup_conf(const struct serve_options *o, struct server_conf **out, struct ms_error *err)
 {
     struct server_conf *conf = NULL;
     int code = o->store ? one_store(o, &conf, err) : server_conf_load(o->config, &conf, err);
     for (size_t i = 0; i < o->setting_count && !code; i++) {
         const struct serve_setting *s = &o->settings[i];
-        code = server_conf_set(conf, s->section, s->key, s->value, err);
+        code = of_command_line(server_conf_set(conf, s->section, s->key, s->value, err), err);
     }
     if (!code)
         code = take_password(conf, err);
     if (!code)
         code = server_conf_check(conf, err);
+    if (o->store)
+        code = of_command_line(code, err);
     if (code) {
         server_conf_free(conf);
         return code;

@@ -44,8 +44,8 @@ int server_users_one(const char *name, struct ms_view password, struct server_us
 struct server_users *server_users_ref(struct server_users *users);
 void server_users_unref(struct server_users *users);
 size_t server_users_count(const struct server_users *users); /* names */
-/* SHA-256 of the text they came from: others with the same are the same users. */
-const uint8_t *server_users_fingerprint(const struct server_users *users);
+/* SERVER_HASH_BYTES that change when the user's password does; zeros when there is none. */
+const uint8_t *server_users_mark(const struct server_users *users, struct ms_view name);
 /* NULL: there is none of that name. */
 const char *server_users_find(const struct server_users *users, struct ms_view name);
 

@@ -28,7 +28,7 @@ if [ -e /proc/net/if_inet6 ] && grep -q '^00000000000000000000000000000001' /pro
 fi
 
 # one sentence for what cannot be
-expect 1 serve "$url" --listen nowhere
+expect 2 serve "$url" --listen nowhere
 one_line
 says "must be HOST:PORT, [IPV6]:PORT or unix:PATH"
 serve "$url" "${quiet[@]}" --listen 127.0.0.1:0
@@ -74,7 +74,7 @@ says "cannot use config as the TLS certificate (PEM)"
 expect 1 serve "$url" --tls-cert tls.pem --tls-key other.key
 one_line
 says "other.key"
-expect 1 serve "$url" --tls-cert tls.pem
+expect 2 serve "$url" --tls-cert tls.pem
 says "the certificate lacks its key"
 
 # a socket handed over as systemd does it

@@ -383,7 +383,7 @@ static void the_command_line_means_the_same(void **state)
     struct serve_options o = {
         .config = p.config, .store = "m", .settings = settings, .setting_count = 4};
     unsetenv("MSTORE_SERVE_PASSWORD");
-    check_code(server_setup_conf(&o, &conf, &err), MS_ERR_CONFIG, err);
+    check_code(server_setup_conf(&o, &conf, &err), MS_ERR_INVALID, err);
     assert_string_equal(err.text, "the command line: the user lacks a password file");
     setenv("MSTORE_SERVE_PASSWORD", "secret", 1);
     check_ok(server_setup_conf(&o, &conf, &err), err);
