@@ -34,6 +34,11 @@ void ms_mconf_free(struct ms_mconf *conf); /* wipes secrets */
 /* Whether a member's url, or a command's argument, is such a file's path ("home.conf") and no URL:
  * a store of many members. */
 bool ms_mconf_is_path(const char *url);
+struct ms_backend;
+/* The storage, closed, of the member of that name, by the file at path as it is now; NOT_FOUND: it
+ * has none. For who looks at it beneath the store. */
+int ms_mconf_backend(const char *path, const char *member, struct ms_backend **out,
+                     struct ms_error *err) MS_MUST_CHECK;
 /* The URL of the member of that name; NULL: the file has none. */
 const char *ms_mconf_url(const struct ms_mconf *conf, const char *member);
 

@@ -214,6 +214,19 @@ static int lease_of(const struct ms_mstore_options *o, uint64_t *out, struct ms_
     return lease ? ms_parse_duration(lease, "MSTORE_LEASE", out, err) : 0;
 }
 
+int ms_mconf_backend(const char *path, const char *member, struct ms_backend **out,
+                     struct ms_error *err)
+{
+    struct ms_mstore_options o = MS_MSTORE_OPTIONS_INIT;
+    o.clock = ms_clock_real();
+    struct finder *f = finder_new(path, &o, seed_of(&o));
+    if (!f)
+        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for the members of %s", path);
+    int code = find_member(f, member, out, err);
+    finder_free(f);
+    return code;
+}
+
 /* o is complete. */
 static int new_from_file(const char *path, const struct chain *above,
                          const struct ms_mstore_options *o, struct ms_store **out,

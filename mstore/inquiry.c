@@ -38,11 +38,11 @@ void ms_layouts_merge(struct ms_layouts *l, struct ms_layouts *other)
     }
 }
 
-static int layout_name(const struct ms_inquiry *q, uint64_t epoch, bool final, struct ms_name *out,
+static int layout_name(const struct ms_uuid *store, uint64_t epoch, bool final, struct ms_name *out,
                        struct ms_error *err)
 {
     struct ms_own_name own = {
-        .kind = MS_OWN_LAYOUT, .store = q->store, .epoch = epoch, .final = final};
+        .kind = MS_OWN_LAYOUT, .store = *store, .epoch = epoch, .final = final};
     return ms_own_format(&own, 0, out, err);
 }
 
@@ -77,7 +77,7 @@ static int load_one(const struct ms_inquiry *q, struct ms_member *m, uint64_t ep
     struct ms_name name;
     if (!epoch)
         return 0;
-    int code = layout_name(q, epoch, final, &name, err);
+    int code = layout_name(&q->store, epoch, final, &name, err);
     if (!code)
         code = ms_member_load(m, ms_name_view(&name), 0, LAYOUT_MAX, &sealed, NULL, err);
     if (!code)
@@ -94,26 +94,36 @@ static int load_one(const struct ms_inquiry *q, struct ms_member *m, uint64_t ep
     return code;
 }
 
+int ms_inquiry_latest(struct ms_member *m, const struct ms_uuid *store, uint64_t *final,
+                      uint64_t *proposed, struct ms_error *err)
+{
+    struct latest latest = {.final = 0};
+    int code = layout_name(store, 1, true, &latest.folder, err);
+    if (code)
+        return code;
+    while (latest.folder.text[--latest.folder.size] != '/')
+        ;
+    code = ms_member_list(m, ms_name_view(&latest.folder), NULL, note_latest, &latest, err);
+    *final = latest.final;
+    *proposed = latest.proposed;
+    return code;
+}
+
 /* The newest layouts that the member has. NOT_FOUND: none. */
 static int find_leg(void *shared, unsigned leg, struct ms_error *err)
 {
     struct ms_inquiry *q = shared;
     struct ms_member *m = q->members[leg];
     struct ms_layouts *out = &q->found[leg];
-    struct latest latest = {.final = 0};
-    int code = layout_name(q, 1, true, &latest.folder, err);
-    if (code)
-        return code;
-    while (latest.folder.text[--latest.folder.size] != '/')
-        ;
-    code = ms_member_list(m, ms_name_view(&latest.folder), NULL, note_latest, &latest, err);
-    if (!code && !latest.final && !latest.proposed)
+    uint64_t final = 0, proposed = 0;
+    int code = ms_inquiry_latest(m, &q->store, &final, &proposed, err);
+    if (!code && !final && !proposed)
         return ms_error_set(err, MS_ERR_NOT_FOUND, "member %s has no layout of this store",
                             ms_member_name(m));
     if (!code)
-        code = load_one(q, m, latest.final, true, &out->final, err);
-    if (!code && latest.proposed > latest.final)
-        code = load_one(q, m, latest.proposed, false, &out->proposed, err);
+        code = load_one(q, m, final, true, &out->final, err);
+    if (!code && proposed > final)
+        code = load_one(q, m, proposed, false, &out->proposed, err);
     return code;
 }
 
@@ -121,7 +131,7 @@ int ms_inquiry_leg_store(void *shared, unsigned leg, struct ms_error *err)
 {
     struct ms_inquiry *q = shared;
     struct ms_name name;
-    int code = layout_name(q, q->epoch, q->final, &name, err);
+    int code = layout_name(&q->store, q->epoch, q->final, &name, err);
     return code ? code
                 : ms_member_store(q->members[leg], ms_name_view(&name), q->sealed, NULL, NULL, err);
 }

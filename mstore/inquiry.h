@@ -51,6 +51,10 @@ int ms_inquiry_publish(struct ms_self *self, const struct ms_layout *layout,
                        struct ms_member *const members[], size_t count, const char *what,
                        struct ms_error *err) MS_MUST_CHECK;
 
+/* The epochs of the newest layouts, in force and proposed, that lie on one member; 0: none. */
+int ms_inquiry_latest(struct ms_member *m, const struct ms_uuid *store, uint64_t *final,
+                      uint64_t *proposed, struct ms_error *err) MS_MUST_CHECK;
+
 /* Legs. */
 int ms_inquiry_leg_store(void *shared, unsigned leg, struct ms_error *err);
 

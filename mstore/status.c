@@ -1,4 +1,5 @@
 /* mstore/status.c - what is known of an MStore: its members, asked at once, and its policies. */
+#include "mstore/inquiry.h"
 #include "mstore/self.h"
 
 #include "base/cleanup.h"
@@ -81,11 +82,15 @@ static int ask_one(void *arg, size_t i)
     struct ms_member *m = s->roster->members[i];
     struct ms_mstore_member *out = &s->members[i];
     struct ms_health_view health;
+    uint64_t proposed;
     if (!m)
         return 0;
     out->code = ms_member_open(m, &s->troubles[i]);
     if (!out->code)
         out->code = ms_member_usage(m, &out->total_bytes, &out->free_bytes, &s->troubles[i]);
+    if (!out->code)
+        out->code = ms_inquiry_latest(m, &s->roster->layout->uuid, &out->layout, &proposed,
+                                      &s->troubles[i]);
     if (!out->code)
         ask_notes(s, m);
     ms_health_view(ms_member_health(m), ms_clock_now(s->roster->clock),

@@ -62,6 +62,7 @@ struct ms_mstore_member {
     uint64_t opened;                  /* times the breaker opened */
     const char *breaker;              /* "closed", "open", "half open" */
     bool behind;                      /* others have noted that it lacks something: run heal */
+    uint64_t layout;                  /* the newest one in force that lies on it; 0: none */
     uint64_t total_bytes, free_bytes; /* UINT64_MAX: unknown */
 };
 struct ms_mstore_space {

@@ -4,12 +4,16 @@
 
 #include "base/cleanup.h"
 #include "base/text.h"
-#include "tools/mstore/check.h"
+#include "mstore/conf.h"
+#include "tools/mstore/check_tell.h"
 #include "tools/mstore/output.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
-static void print_line(const struct ms_check_result *r)
+/* ---- one result ---- */
+
+void ms_check_print(const struct ms_check_result *r)
 {
     char took[40] = "";
     if (r->verdict == MS_CHECK_SKIPPED)
@@ -21,6 +25,22 @@ static void print_line(const struct ms_check_result *r)
     fflush(stdout);
 }
 
+void ms_check_json_result(struct ms_json *j, const struct ms_check_result *r)
+{
+    ms_json_object(j);
+    ms_json_key(j, "check");
+    ms_json_text(j, r->what);
+    ms_json_key(j, "result");
+    ms_json_text(j, r->verdict == MS_CHECK_FAILED ? "failed" : ms_check_verdict_text(r->verdict));
+    ms_json_key(j, "code");
+    ms_json_text(j, ms_code_name(r->code));
+    ms_json_key(j, "time_ns");
+    ms_json_u64(j, r->time_ns);
+    ms_json_key(j, "note");
+    ms_json_text(j, r->note);
+    ms_json_end(j, '}');
+}
+
 static void print_number(struct ms_json *j, const char *key, bool known, int64_t number)
 {
     ms_json_key(j, key);
@@ -30,87 +50,96 @@ static void print_number(struct ms_json *j, const char *key, bool known, int64_t
         ms_json_null(j);
 }
 
-static void print_json(const struct ms_check *c, size_t failures)
+void ms_check_json(struct ms_json *j, const struct ms_check *c)
 {
     const struct ms_check_numbers *n = &c->numbers;
+    ms_json_key(j, "checks");
+    ms_json_array(j);
+    for (size_t i = 0; i < c->count; i++)
+        ms_check_json_result(j, &c->results[i]);
+    ms_json_end(j, ']');
+    print_number(j, "round_trip_ns", n->round_trip_ns, (int64_t)n->round_trip_ns);
+    print_number(j, "upload_bytes_per_second", n->up_bytes_per_s, (int64_t)n->up_bytes_per_s);
+    print_number(j, "download_bytes_per_second", n->down_bytes_per_s, (int64_t)n->down_bytes_per_s);
+    print_number(j, "clock_ahead_ns", n->has_clock, n->clock_ahead_ns);
+}
+
+/* ---- all of them ---- */
+
+void ms_check_count(struct ms_check_tally *t, const char *who, const struct ms_check_result *r)
+{
+    if (r->verdict != MS_CHECK_FAILED || t->failures++)
+        return;
+    t->code = r->code;
+    snprintf(t->first, sizeof t->first, "%s%s", who, r->what);
+}
+
+void ms_check_count_all(struct ms_check_tally *t, const char *who, const struct ms_check *c)
+{
+    for (size_t i = 0; i < c->count; i++)
+        ms_check_count(t, who, &c->results[i]);
+}
+
+int ms_check_judge(const struct ms_check_tally *t, struct ms_error *err)
+{
+    if (!t->failures)
+        return 0;
+    /* of what was tried on the storage only that it failed: it holds the item, or another has it */
+    bool reaching = t->code == MS_ERR_NO_STORE || t->code == MS_ERR_CONNECTION ||
+                    t->code == MS_ERR_TIMEOUT || t->code == MS_ERR_BUSY || t->code == MS_ERR_AUTH ||
+                    t->code == MS_ERR_UNTRUSTED || t->code == MS_ERR_URL;
+    return ms_error_set(err, reaching ? t->code : MS_ERR_IO, "%zu check%s failed, first: %s",
+                        t->failures, t->failures == 1 ? "" : "s", t->first);
+}
+
+int ms_check_storage(struct ms_cli *cli, struct ms_backend *backend, const char *hint,
+                     struct ms_check *c, struct ms_error *err)
+{
+    char letters[13];
+    ms_cli_scratch_name(letters);
+    int code = ms_check_init(c, backend, letters, err);
+    if (!code && hint)
+        c->create_hint = hint;
+    if (!code)
+        code = ms_check_run(c, cli->json ? NULL : ms_check_print, err);
+    c->create_hint = NULL;
+    c->backend = NULL;
+    ms_backend_free(backend);
+    ms_check_fini(c);
+    return code;
+}
+
+static void print_json(const char *url, const struct ms_check *c, size_t failures)
+{
     struct ms_json j;
     ms_out_json(&j);
     ms_json_object(&j);
     ms_json_key(&j, "store");
-    ms_json_text(&j, c->backend->url);
-    ms_json_key(&j, "checks");
-    ms_json_array(&j);
-    for (size_t i = 0; i < c->count; i++) {
-        const struct ms_check_result *r = &c->results[i];
-        ms_json_object(&j);
-        ms_json_key(&j, "check");
-        ms_json_text(&j, r->what);
-        ms_json_key(&j, "result");
-        ms_json_text(&j,
-                     r->verdict == MS_CHECK_FAILED ? "failed" : ms_check_verdict_text(r->verdict));
-        ms_json_key(&j, "code");
-        ms_json_text(&j, ms_code_name(r->code));
-        ms_json_key(&j, "time_ns");
-        ms_json_u64(&j, r->time_ns);
-        ms_json_key(&j, "note");
-        ms_json_text(&j, r->note);
-        ms_json_end(&j, '}');
-    }
-    ms_json_end(&j, ']');
-    print_number(&j, "round_trip_ns", n->round_trip_ns, (int64_t)n->round_trip_ns);
-    print_number(&j, "upload_bytes_per_second", n->up_bytes_per_s, (int64_t)n->up_bytes_per_s);
-    print_number(&j, "download_bytes_per_second", n->down_bytes_per_s,
-                 (int64_t)n->down_bytes_per_s);
-    print_number(&j, "clock_ahead_ns", n->has_clock, n->clock_ahead_ns);
+    ms_json_text(&j, url);
+    ms_check_json(&j, c);
     ms_json_key(&j, "failures");
     ms_json_u64(&j, failures);
     ms_json_end(&j, '}');
 }
 
-/* The code of the first failure decides the exit status; all have been told. */
-static int sum_up(const struct ms_cli *cli, const struct ms_check *c, struct ms_error *err)
-{
-    const struct ms_check_result *first = NULL;
-    size_t failures = 0;
-    for (size_t i = 0; i < c->count; i++) {
-        if (c->results[i].verdict != MS_CHECK_FAILED)
-            continue;
-        first = first ? first : &c->results[i];
-        failures++;
-    }
-    if (cli->json)
-        print_json(c, failures);
-    if (!first)
-        return 0;
-    /* of what was tried on the storage only that it failed: it holds the item, or another has it */
-    bool reaching = first->code == MS_ERR_NO_STORE || first->code == MS_ERR_CONNECTION ||
-                    first->code == MS_ERR_TIMEOUT || first->code == MS_ERR_BUSY ||
-                    first->code == MS_ERR_AUTH || first->code == MS_ERR_UNTRUSTED ||
-                    first->code == MS_ERR_URL;
-    return ms_error_set(err, reaching ? first->code : MS_ERR_IO, "%zu check%s failed, first: %s",
-                        failures, failures == 1 ? "" : "s", first->what);
-}
-
 int ms_cmd_check(struct ms_cli *cli, struct ms_error *err)
 {
-    MS_AUTO_FREE struct ms_check *c = calloc(1, sizeof *c);
-    if (!c)
-        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a check");
-    struct ms_backend *backend = NULL;
-    char letters[13];
     const char *name = cli->args.positional[0];
-    int code = ms_cli_backend(cli, name, &backend, err);
+    if (ms_mconf_is_path(name))
+        return ms_check_many(cli, err);
+    MS_AUTO_FREE struct ms_check *c = calloc(1, sizeof *c);
+    struct ms_backend *backend = NULL;
+    int code = c ? ms_cli_backend(cli, name, &backend, err)
+                 : ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a check");
     if (code)
         return code;
-    ms_cli_scratch_name(letters);
-    code = ms_check_init(c, backend, letters, err);
-    if (!code && !strchr(name, ':'))
-        c->create_hint = name;
-    if (!code)
-        code = ms_check_run(c, cli->json ? NULL : print_line, err);
-    if (!code)
-        code = sum_up(cli, c, err);
-    ms_check_fini(c);
-    ms_backend_free(backend);
-    return code;
+    MS_AUTO_FREE char *url = strdup(backend->url);
+    code = ms_check_storage(cli, backend, strchr(name, ':') ? NULL : name, c, err);
+    if (code)
+        return code;
+    struct ms_check_tally tally = {0};
+    ms_check_count_all(&tally, "", c);
+    if (cli->json)
+        print_json(url ? url : name, c, tally.failures);
+    return ms_check_judge(&tally, err);
 }

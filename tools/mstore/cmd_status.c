@@ -76,6 +76,7 @@ static void json_member(struct ms_json *j, const struct ms_mstore_member *m)
     ms_json_bool(j, m->behind);
     json_text(j, "error", m->code ? ms_code_name(m->code) : NULL);
     json_text(j, "trouble", m->code ? m->trouble : NULL);
+    json_number(j, "layout", m->layout);
     json_number(j, "latency_ns", m->latency_ns);
     json_number(j, "total_bytes", m->total_bytes);
     json_number(j, "free_bytes", m->free_bytes);

@@ -217,10 +217,12 @@ const struct ms_command ms_commands[] = {
      "One line for each step: ok, not supported, or FAILED with the reason; a step that stands on\n"
      "one that failed is left out. Values go into a folder of their own with a random name, which\n"
      "is removed in the end, also after Ctrl-C; what the store holds is not touched. Permissions,\n"
-     "quota and cache of the configuration play no part. Exit status 0 when nothing failed, else\n"
-     "that of the first failure: 3 no such store, 5 not reached, 6 not let in or not trusted, 1\n"
-     "anything else.\n",
+     "quota and cache of the configuration play no part. Of a store of many (FILE.conf) each\n"
+     "member is tried out by itself, then the layout, the members' marks, what each namespace\n"
+     "bears, and a value of each kind. Exit status 0 when nothing failed, else that of the first\n"
+     "failure: 3 no such store, 5 not reached, 6 not let in or not trusted, 1 anything else.\n",
      "  mstore check nas\n"
+     "  mstore check home.conf\n"
      "  mstore check sftp://me@host/backup\n"
      "  mstore check s3:profile@https://s3.example.org/bucket/path --json\n",
      NULL, 1, 1, ms_cmd_check},
