@@ -27,6 +27,14 @@ void server_face_try(struct server_served *s);
  * waits while it is being ended. Holding opens nothing. */
 void server_face_hold(struct server_served *s);
 void server_face_drop(struct server_served *s);
+static inline void server_face_drop_cleanup(struct server_served **s)
+{
+    server_face_drop(*s);
+}
+/* Holds it until the end of the block. */
+#define SERVER_FACE_HOLD(s)                                                                        \
+    __attribute__((cleanup(server_face_drop_cleanup), unused)) struct server_served *held_face_ =  \
+        (server_face_hold(s), (s))
 /* Runs `act` on the closed store when nobody holds it and no background work is under way: creating
  * and destroying. What wants the store afterwards opens it anew. */
 int server_face_alone(struct server_served *s,
@@ -34,7 +42,7 @@ int server_face_alone(struct server_served *s,
                       void *ctx, struct ms_error *err) MS_MUST_CHECK;
 /* Whether it is an MStore, open or not. */
 bool server_face_is_mstore(const struct server_served *s);
-/* NULL: the store is not open yet. Borrowed likewise. */
+/* NULL: the store is not open yet. Borrowed while the store is held. */
 struct server_background *server_face_background(struct server_served *s);
 /* Applies what the site's configuration says of background work to all its stores, and tries to
  * open them in the background. When the server begins, and after each reload. */

@@ -103,6 +103,7 @@ void page_healthz(struct exchange *x)
     for (; (s = server_site_at(p->site, all)); all++) {
         char sentence[256] = "";
         struct health health = {s->name, sentence, sizeof sentence};
+        SERVER_FACE_HOLD(s);
         struct server_background *b = server_face_background(s);
         if (b)
             server_background_view(b, judge, &health);
@@ -181,57 +182,53 @@ static void page_ui_file(struct exchange *x)
 
 /* ---- upkeep, asked for ---- */
 
-static struct server_background *managed(struct exchange *x)
+static int start(struct exchange *x, struct server_background *b, struct ms_error *err)
+{
+    const char *name = exchange_query(x, "work"), *who = page_of(x)->user.name;
+    enum server_work work = server_work_of(name ? name : "");
+    if (work == SERVER_WORK_COUNT)
+        return ms_error_set(err, MS_ERR_INVALID, "work is scrub or heal");
+    return server_background_start(b, work, *who ? who : "-", err);
+}
+
+static int stop(struct exchange *x, struct server_background *b, struct ms_error *err)
+{
+    (void)x;
+    return server_background_stop(b, err);
+}
+
+static void manage(struct exchange *x, int (*act)(struct exchange *x, struct server_background *b,
+                                                  struct ms_error *err))
 {
     struct server_served *s = page_store(x);
     struct ms_store *store;
     struct ms_error err = {0};
     if (!s)
-        return NULL;
-    if (!page_of(x)->user.manages)
+        return;
+    if (!page_of(x)->user.manages) {
         page_fail(x, 403, "only users that managers of [server] names may start and stop that");
-    else if (server_face_store(s, &store, &err))
-        page_fail_code(x, &err);
-    else
-        return server_face_background(s);
-    return NULL;
-}
-
-static void reply_done(struct exchange *x, int code, const struct ms_error *err)
-{
+        return;
+    }
+    SERVER_FACE_HOLD(s);
+    int code = server_face_store(s, &store, &err);
+    if (!code)
+        code = act(x, server_face_background(s), &err);
     if (code == MS_ERR_BUSY)
-        page_fail(x, 409, err->text);
+        page_fail(x, 409, err.text);
     else if (code)
-        page_fail_code(x, err);
+        page_fail_code(x, &err);
     else
         exchange_reply(x, 200, JSON_TYPE, "{}", 2);
 }
 
-static const char *who_asks(struct exchange *x)
-{
-    return page_of(x)->user.name[0] ? page_of(x)->user.name : "-";
-}
-
 static void page_start(struct exchange *x)
 {
-    const char *name = exchange_query(x, "work");
-    enum server_work work = server_work_of(name ? name : "");
-    struct server_background *b = managed(x);
-    struct ms_error err = {0};
-    if (!b)
-        return;
-    if (work == SERVER_WORK_COUNT)
-        page_fail(x, 400, "work is scrub or heal");
-    else
-        reply_done(x, server_background_start(b, work, who_asks(x), &err), &err);
+    manage(x, start);
 }
 
 static void page_stop(struct exchange *x)
 {
-    struct server_background *b = managed(x);
-    struct ms_error err = {0};
-    if (b)
-        reply_done(x, server_background_stop(b, &err), &err);
+    manage(x, stop);
 }
 
 /* ---- the table and the route ---- */
