@@ -9,6 +9,7 @@
 
 #define SECOND       UINT64_C(1000000000)
 #define LOOK_DEFAULT (15 * SECOND)
+#define WATCHED      (4 * SECOND) /* between looks while somebody watches */
 #define JOBS_DEFAULT 4
 
 static const char *const works[] = {[SERVER_WORK_SCRUB] = "scrub", [SERVER_WORK_HEAL] = "heal"};
@@ -257,6 +258,16 @@ int server_background_stop(struct server_background *b, struct ms_error *err)
 void server_background_wake(struct server_background *b)
 {
     MS_HOLD(&b->mutex);
+    b->wake = true;
+    ms_cond_broadcast(&b->changed);
+}
+
+void server_background_watch(struct server_background *b)
+{
+    int64_t now = ms_clock_wall(b->clock);
+    MS_HOLD(&b->mutex);
+    if (b->wake || !b->look.asked || now - b->look.looked_wall_ns < (int64_t)WATCHED)
+        return;
     b->wake = true;
     ms_cond_broadcast(&b->changed);
 }

@@ -51,6 +51,8 @@ int server_background_start(struct server_background *b, enum server_work work, 
 int server_background_stop(struct server_background *b, struct ms_error *err) MS_MUST_CHECK;
 /* Looks at the members soon, not only when it is time. */
 void server_background_wake(struct server_background *b);
+/* Somebody watches: the same, when the last look is some seconds old. */
+void server_background_watch(struct server_background *b);
 
 /* ---- what it knows ---- */
 

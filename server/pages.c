@@ -50,22 +50,25 @@ void page_fail(struct exchange *x, int status, const char *sentence)
 void page_fail_code(struct exchange *x, const struct ms_error *err)
 {
     page_fail(x, exchange_status_of(err->code),
-              page_of(x)->user.manages ? err->text : ms_code_text(err->code));
+              server_caller(x)->user.manages ? err->text : ms_code_text(err->code));
 }
 
-bool page_admits(const struct page *p, const struct server_served *s)
+bool page_admits(const struct exchange *x, const struct server_served *s)
 {
-    return !server_site_users(p->site) || server_served_admits(s, p->user.name);
+    const struct server_caller *c = server_caller(x);
+    return !server_site_users(c->site) || server_served_admits(s, c->user.name);
 }
 
 struct server_served *page_store(struct exchange *x)
 {
-    struct page *p = page_of(x);
+    struct server_caller *caller = server_caller(x);
     const char *name = exchange_query(x, "store");
     struct server_served *s;
-    for (size_t i = 0; name && (s = server_site_at(p->site, i)); i++)
-        if (!strcmp(s->name, name) && page_admits(p, s))
+    for (size_t i = 0; name && (s = server_site_at(caller->site, i)); i++)
+        if (!strcmp(s->name, name) && page_admits(x, s)) {
+            caller->served = s; /* for the audit log */
             return s;
+        }
     page_fail(x, 404, "there is no such store, or not for you");
     return NULL;
 }
@@ -96,7 +99,7 @@ static void judge(void *ctx, const struct server_look *look)
 /* From what background work saw last: no storage is asked. Strangers get no names. */
 void page_healthz(struct exchange *x)
 {
-    struct page *p = page_of(x);
+    const struct server_caller *p = server_caller(x);
     char reason[256] = "";
     struct server_served *s;
     size_t bad = 0, all = 0;
@@ -124,12 +127,12 @@ void page_healthz(struct exchange *x)
 
 static void write_metrics(struct exchange *x, FILE *file)
 {
-    server_metrics_write(file, page_of(x)->site);
+    server_metrics_write(file, server_caller(x)->site);
 }
 
 void page_metrics(struct exchange *x)
 {
-    struct page *p = page_of(x);
+    const struct server_caller *p = server_caller(x);
     enum server_metrics who = server_site_conf(p->site)->metrics;
     bool open =
         who == SERVER_METRICS_ALL || (who == SERVER_METRICS_LOOPBACK && page_is_from_here(x));
@@ -146,7 +149,7 @@ void page_metrics(struct exchange *x)
 
 static void write_session(struct exchange *x, FILE *file)
 {
-    struct page *p = page_of(x);
+    const struct server_caller *p = server_caller(x);
     struct ms_json j;
     char token[PAGE_TOKEN];
     if (page_token(p->user.name, token, NULL))
@@ -184,7 +187,7 @@ static void page_ui_file(struct exchange *x)
 
 static int start(struct exchange *x, struct server_background *b, struct ms_error *err)
 {
-    const char *name = exchange_query(x, "work"), *who = page_of(x)->user.name;
+    const char *name = exchange_query(x, "work"), *who = server_caller(x)->user.name;
     enum server_work work = server_work_of(name ? name : "");
     if (work == SERVER_WORK_COUNT)
         return ms_error_set(err, MS_ERR_INVALID, "work is scrub or heal");
@@ -205,7 +208,7 @@ static void manage(struct exchange *x, int (*act)(struct exchange *x, struct ser
     struct ms_error err = {0};
     if (!s)
         return;
-    if (!page_of(x)->user.manages) {
+    if (!server_caller(x)->user.manages) {
         page_fail(x, 403, "only users that managers of [server] names may start and stop that");
         return;
     }
@@ -287,26 +290,11 @@ static void on_end(struct exchange *x)
         entry->answer(x);
 }
 
-static void on_done(struct exchange *x, bool complete)
-{
-    struct page *p = page_of(x);
-    (void)complete;
-    if (p)
-        server_site_unref(p->site);
-    free(p);
-}
-
+/* The caller's guard has made what there is to free. */
 const struct exchange_route *server_pages_route(const struct server_router *router,
                                                 struct exchange *x)
 {
-    static const struct exchange_route route = {.end = on_end, .done = on_done};
-    struct page *p = calloc(1, sizeof *p);
-    if (!p) {
-        exchange_reply_text(x, 500, "out of memory\n");
-        return NULL;
-    }
-    p->router = router;
-    p->site = server_sites_now(router->sites);
-    exchange_set_state(x, p);
+    static const struct exchange_route route = {.end = on_end};
+    exchange_set_state(x, (void *)(uintptr_t)router);
     return &route;
 }

@@ -15,7 +15,7 @@
 
 /* Whether a path is a page's and not a store's. */
 bool server_pages_have(const char *path);
-/* For such a path. Remembers the router in the exchange's state. */
+/* For such a path. The caller is there already (server/router.h). */
 const struct exchange_route *server_pages_route(const struct server_router *router,
                                                 struct exchange *x);
 

@@ -66,7 +66,7 @@ static bool is_named(const struct server_words *words, const char *name)
  * the browser has compared the name with the certificate. Who sends no Host is no browser. */
 bool page_host_is_ours(struct exchange *x)
 {
-    const struct server_conf *conf = server_site_conf(page_of(x)->site);
+    const struct server_conf *conf = server_site_conf(server_caller(x)->site);
     const char *host = exchange_header(x, "Host");
     char name[256];
     if (!host || exchange_secure(x))
@@ -92,8 +92,9 @@ bool page_is_from_here(struct exchange *x)
  * them, too. */
 bool page_login(struct exchange *x)
 {
-    struct page *p = page_of(x);
-    if (server_auth_check(p->router->auth, p->site, NULL, x, &p->user))
+    const struct server_router *router = exchange_state(x);
+    struct server_caller *p = server_caller(x);
+    if (server_auth_check(router->auth, p->site, NULL, x, &p->user))
         return false;
     if (!server_site_users(p->site))
         p->user.manages = page_is_from_here(x);
@@ -145,7 +146,7 @@ bool page_is_wanted(struct exchange *x)
     const char *given = exchange_header(x, "X-Mstore-Token");
     const char *why = NULL;
     struct ms_error err = {0};
-    if (page_token(page_of(x)->user.name, token, &err)) {
+    if (page_token(server_caller(x)->user.name, token, &err)) {
         page_fail_code(x, &err);
         return false;
     }

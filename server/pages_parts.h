@@ -1,4 +1,5 @@
-/* server/pages_parts.h - inside of the pages: one request to one of them. */
+/* server/pages_parts.h - inside of the pages. Who asks, and of which site, is server_caller(x)
+ * (server/router.h); the state of the exchange is the router. */
 #ifndef SERVER_PAGES_PARTS_H
 #define SERVER_PAGES_PARTS_H
 
@@ -7,17 +8,6 @@
 #include "server/pages.h"
 
 #include "base/json.h"
-
-struct page {
-    const struct server_router *router;
-    struct server_site *site; /* a reference */
-    struct server_auth_user user;
-};
-
-static inline struct page *page_of(const struct exchange *x)
-{
-    return exchange_state(x);
-}
 
 /* ---- guards: true when the request may go on, else it has been answered (pages_guard.c) ---- */
 
@@ -40,7 +30,7 @@ void page_reply_written(struct exchange *x, int status, const char *type,
                         void (*write)(struct exchange *x, FILE *file));
 
 /* Whether the user who asks may use the store. */
-bool page_admits(const struct page *p, const struct server_served *s);
+bool page_admits(const struct exchange *x, const struct server_served *s);
 /* The store named by the query, that the user may use. NULL: it has been answered. */
 struct server_served *page_store(struct exchange *x);
 

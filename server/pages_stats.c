@@ -257,6 +257,7 @@ static void put_store(struct ms_json *j, struct server_served *s, bool manages,
     text(j, "kind", server_face_is_mstore(s) ? "mstore" : "store");
     put_browsable(j, s);
     if (b) {
+        server_background_watch(b);
         server_background_view(b, put_look, &t);
     } else {
         server_face_try(s);
@@ -323,7 +324,7 @@ static void put_server(struct ms_json *j)
 
 static void write_stats(struct exchange *x, FILE *file)
 {
-    struct page *p = page_of(x);
+    const struct server_caller *p = server_caller(x);
     struct ms_stats_snapshot *snapshot = NULL;
     struct server_served *s;
     struct ms_json j;
@@ -339,7 +340,7 @@ static void write_stats(struct exchange *x, FILE *file)
     ms_json_key(&j, "stores");
     ms_json_array(&j);
     for (size_t i = 0; (s = server_site_at(p->site, i)); i++)
-        if (page_admits(p, s))
+        if (page_admits(x, s))
             put_store(&j, s, p->user.manages, snapshot);
     ms_json_end(&j, ']');
     ms_json_end(&j, '}');

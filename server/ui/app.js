@@ -243,9 +243,9 @@ async function loop() {
 
 function begin() {
   state.plots = {
-    rate: new Plot(at("plot-rate"), ["load", "store"], (v) => `${formatBytes(v)}/s`, "c-rate"),
-    calls: new Plot(at("plot-calls"), ["calls", "errors"], (v) => `${formatCount(v)}/s`, "c-calls"),
-    time: new Plot(at("plot-time"), ["p50", "p99"], formatSeconds, "c-time"),
+    rate: new Plot(at("plot-rate"), ["load", "store"], (v) => `${formatBytes(v)}/s`, "c-rate", 1024),
+    calls: new Plot(at("plot-calls"), ["calls", "errors"], (v) => `${formatCount(v)}/s`, "c-calls", 10),
+    time: new Plot(at("plot-time"), ["p50", "p99"], formatSeconds, "c-time", 0.001),
   };
   state.browser = new Browser({ get, post, say });
   at("store").addEventListener("change", (event) => { choose(state.stores, event.target.value); refresh(); });

@@ -12,16 +12,17 @@ function svg(name, attributes, parent) {
   return element;
 }
 
-// 1, 2 or 5 times a power of ten, at least the value.
-function roundUp(value) {
-  if (!(value > 0)) return 1;
+// 1, 2 or 5 times a power of ten, at least the value; `least` when there is nothing.
+function roundUp(value, least) {
+  if (!(value > 0)) return least;
   const power = 10 ** Math.floor(Math.log10(value));
   return [1, 2, 5, 10].map((step) => step * power).find((step) => step >= value * 0.999);
 }
 
 class Plot {
   // names: of the lines; format: a value as text
-  constructor(place, names, format, caption) {
+  constructor(place, names, format, caption, least) {
+    this.least = least;
     this.names = names;
     this.format = format;
     this.points = []; // [seconds, value, value...]; null: no value
@@ -61,7 +62,7 @@ class Plot {
     this.svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
     this.svg.replaceChildren();
     const values = this.points.flatMap((p) => p.slice(1)).filter((v) => v !== null);
-    const most = roundUp(Math.max(0, ...values));
+    const most = roundUp(Math.max(0, ...values), this.least);
     const last = this.points.length ? this.points[this.points.length - 1][0] : 0;
     const x = (when) => width - 4 - ((last - when) / (2 * PLOT_POINTS)) * (width - 4);
     const y = (value) => bottom - (value / most) * (bottom - top);
