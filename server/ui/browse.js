@@ -52,6 +52,7 @@ class Browser {
   go(trail, focus) {
     this.trail = trail;
     this.drawCrumbs(focus);
+    this.nothing(""); // rows of another level must not be clicked any more
     this.load("");
   }
 
