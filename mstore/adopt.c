@@ -238,20 +238,12 @@ int ms_self_renew(struct ms_self *self, struct ms_error *err)
 
 /* ---- for each operation ---- */
 
-static bool is_outdated(struct ms_roster *r)
-{
-    uint64_t epoch = 0, now = r->layout->epoch;
-    bool final = false;
-    ms_lease_layout(r, &epoch, &final);
-    return epoch > now + 1 || (epoch == now + 1 && (final || !r->next));
-}
-
 int ms_self_current(struct ms_self *self, struct ms_roster **out, struct ms_error *err)
 {
     for (unsigned round = 0; round < ROUNDS; round++) {
         struct ms_roster *r = ms_self_roster(self);
         int code = ms_lease_trust(r, MS_NEWS_LAYOUT, err);
-        bool outdated = !code && is_outdated(r);
+        bool outdated = !code && ms_lease_outdated(r);
         if (!outdated) {
             *out = r;
             return code;
@@ -270,14 +262,6 @@ int ms_self_current(struct ms_self *self, struct ms_roster **out, struct ms_erro
 
 int ms_self_still(struct ms_self *self, struct ms_roster *r, struct ms_error *err)
 {
-    if (ms_lease_holds(r, MS_NEWS_LAYOUT))
-        return 0;
-    int code = ms_lease_insist(r, MS_NEWS_LAYOUT, err);
-    if (!code && is_outdated(r))
-        code =
-            ms_error_set(err, MS_ERR_BUSY,
-                         "%s: its layout was changed meanwhile: it may have been done or not (load "
-                         "it to see), try again",
-                         self->base.url);
-    return code;
+    int code = ms_lease_still(r, err);
+    return code == MS_ERR_BUSY ? ms_error_prefix(err, code, "%s", self->base.url) : code;
 }

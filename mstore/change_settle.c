@@ -1,9 +1,11 @@
 /* mstore/change_settle.c - what is voted on is brought to the voters of a proposed layout: the
- * newest version of each mutable key, and tombstones. See mstore/change.h.
+ * newest version of each mutable key, what was agreed on that follows it, and tombstones. See
+ * mstore/change.h.
  *
  * Each key by itself, in the steps of a reader that finds it incomplete; so it may run beside
  * everything else, and beside itself. */
 #include "mstore/change.h"
+#include "mstore/follow.h"
 
 #include "base/cleanup.h"
 #include "base/pool.h"
@@ -23,6 +25,7 @@ struct key {
     char text[MS_OWN_SPACE_MAX + 1 + MS_BYTES_KEY_MAX]; /* whole: "data/0123" */
     size_t size;
     struct ms_write_id tomb; /* of an immutable one: its newest tombstone */
+    bool agreed;             /* there are blocks of agreements about it */
 };
 struct settling { /* keys that are dealt with at once */
     struct ms_roster *roster;
@@ -45,10 +48,11 @@ static bool same_voters(const struct ms_site *site)
     return same;
 }
 
-static int settle_mutable(const struct ms_site *site, struct ms_error *err)
+static int settle_mutable(const struct ms_site *site, bool agreed, struct ms_error *err)
 {
     bool whole;
-    return ms_mutable_heal(site, &whole, err);
+    int code = ms_mutable_heal(site, &whole, err);
+    return code || !agreed ? code : ms_mutable_follow_up(site, err);
 }
 
 static int settle_key(void *arg, size_t i)
@@ -61,7 +65,7 @@ static int settle_key(void *arg, size_t i)
     if (code || same_voters(&site))
         return code;
     if (s->kind == MS_KIND_MUTABLE)
-        return settle_mutable(&site, err);
+        return settle_mutable(&site, key->agreed, err);
     struct ms_site next = ms_site_next(&site);
     return ms_tombs_put(&next, key->tomb, err);
 }
@@ -93,6 +97,9 @@ static void note_key(struct settling *s, struct ms_view path,
     memcpy(key->text + key->size, entry->key.data, entry->key.size);
     key->size += entry->key.size;
     key->tomb = (struct ms_write_id){0};
+    key->agreed = false;
+    for (size_t i = 0; i < entry->count; i++)
+        key->agreed = key->agreed || entry->objects[i].name.kind == MS_OWN_BLOCK;
     for (size_t i = 0; i < entry->count; i++)
         if (ms_write_id_compare(&entry->objects[i].name.id, &key->tomb) > 0)
             key->tomb = entry->objects[i].name.id;
@@ -120,13 +127,14 @@ static int settle_path(struct ms_roster *r, const struct ms_layout_space *space,
     struct ms_inventory *inv = NULL;
     const struct ms_inventory_entry *entry = NULL;
     bool mutable = space->kind == MS_KIND_MUTABLE;
-    struct ms_inventory_options o = {
-        .space = path,
-        .levels = space->levels,
-        .level_count = space->level_count,
-        .kinds = MS_INVENTORY_KIND(mutable ? MS_OWN_OBJECT : MS_OWN_TOMBSTONE),
-        .witnesses = true,
-        .names_only = true};
+    struct ms_inventory_options o = {.space = path,
+                                     .levels = space->levels,
+                                     .level_count = space->level_count,
+                                     .kinds = mutable ? MS_INVENTORY_KIND(MS_OWN_OBJECT) |
+                                                            MS_INVENTORY_KIND(MS_OWN_BLOCK)
+                                                      : MS_INVENTORY_KIND(MS_OWN_TOMBSTONE),
+                                     .witnesses = true,
+                                     .names_only = true};
     s->kind = space->kind;
     int code = ms_inventory_open(r, &o, &inv, err);
     if (code)

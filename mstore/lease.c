@@ -398,3 +398,29 @@ int ms_lease_pass_on(struct ms_roster *r, struct ms_error *err)
         return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for marks of absence");
     return count ? ms_away_put(r, marks, count, err) : 0;
 }
+
+bool ms_lease_outdated(struct ms_roster *r)
+{
+    uint64_t epoch = 0, now = r->layout->epoch;
+    bool final = false;
+    ms_lease_layout(r, &epoch, &final);
+    return epoch > now + 1 || (epoch == now + 1 && (final || !r->next));
+}
+
+int ms_lease_still(struct ms_roster *r, struct ms_error *err)
+{
+    if (ms_lease_holds(r, MS_NEWS_LAYOUT))
+        return 0;
+    int code = ms_lease_insist(r, MS_NEWS_LAYOUT, err);
+    if (!code && ms_lease_outdated(r))
+        code = ms_error_set(err, MS_ERR_BUSY,
+                            "its layout was changed meanwhile: it may have been done or not (load "
+                            "it to see), try again");
+    return code;
+}
+
+uint64_t ms_lease_draw(struct ms_roster *r)
+{
+    MS_HOLD(&r->lease->mutex);
+    return ms_random_u64(&r->lease->random);
+}

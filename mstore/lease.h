@@ -44,6 +44,13 @@ int ms_lease_insist(struct ms_roster *r, unsigned parts, struct ms_error *err) M
 int ms_lease_poll(struct ms_roster *r, unsigned parts, struct ms_error *err) MS_MUST_CHECK;
 /* Whether what was heard still holds: for an operation's end. No call. */
 bool ms_lease_holds(struct ms_roster *r, unsigned parts);
+/* The same at the end of an operation that began while it did: asks once more if need be. BUSY: the
+ * layout was changed meanwhile. */
+int ms_lease_still(struct ms_roster *r, struct ms_error *err) MS_MUST_CHECK;
+/* A newer layout than the roster's is known of. */
+bool ms_lease_outdated(struct ms_roster *r);
+/* A random number that nobody else draws. */
+uint64_t ms_lease_draw(struct ms_roster *r);
 /* The newest layout that any member has shown: epoch 0: none. */
 void ms_lease_layout(struct ms_roster *r, uint64_t *epoch, bool *final);
 

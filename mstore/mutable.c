@@ -95,25 +95,14 @@ int ms_mutable_list(const struct ms_site *site, struct ms_versions **out, struct
 
 /* ---- verbs --------------------------------------------------------------------------------- */
 
-int ms_mutable_check_options(const struct ms_site *site,
-                             const struct ms_store_value_options *options, struct ms_error *err)
-{
-    if (!options || options->precondition.kind == MS_ALWAYS)
-        return 0;
-    return ms_error_set(err, MS_ERR_UNSUPPORTED,
-                        "%s: a condition on a mutable key needs its members to agree, which they "
-                        "cannot yet; store without one",
-                        MS_SHOW_SITE(site));
-}
-
 int ms_mutable_store(struct ms_mutable *m, const struct ms_site *site, struct ms_buf *value,
                      const struct ms_store_value_options *options, struct ms_tag *tag,
                      struct ms_error *err)
 {
     struct ms_versions *seen = NULL;
-    int code = ms_mutable_check_options(site, options, err);
-    if (!code)
-        code = ms_mutable_list(site, &seen, err);
+    if (ms_mutable_has_condition(options))
+        return ms_mutable_store_if(m, site, value, options, tag, err);
+    int code = ms_mutable_list(site, &seen, err);
     if (!code)
         code = put_above(m, seen, value, ms_mutable_mark(options && options->deleted), false, tag,
                          err);

@@ -5,9 +5,12 @@
  * sentence says that nothing was changed. A key is live, soft-deleted, or neither; its newest
  * version says which.
  *
- * soft delete, undelete and rename first read and then write. A store at the same time wins over
- * them, but nobody takes back what they saw: of two of them at once both may succeed; so may two
- * deletes. A store with a condition is MS_ERR_UNSUPPORTED: that is consensus among members.
+ * A store with a condition (only-if-absent, if-tag) is decided by the key's voters, exactly, for
+ * values up to 8 MiB (mstore/follow.h).
+ *
+ * soft delete, undelete and rename first read and then write. A store without a condition at the
+ * same time wins over them, but nobody takes back what they saw: of two of them at once both may
+ * succeed; so may two deletes; and what a store with a condition has put meanwhile they replace.
  *
  * A site is the caller's, made of one roster, which the call uses to its end. Any thread. */
 #ifndef MSTORE_MUTABLE_H
@@ -59,5 +62,9 @@ int ms_mutable_store_file(struct ms_mutable *m, const struct ms_site *site, int 
  * deletion that is over gone. *whole: nothing is left to be done but waiting for a deletion's
  * grace period; else a voter was away or would not. Safe beside everything else, at any time. */
 int ms_mutable_heal(const struct ms_site *site, bool *whole, struct ms_error *err) MS_MUST_CHECK;
+
+/* Puts what was agreed on that follows the newest version, and what follows that. While a layout is
+ * proposed: under both, also for those who know only the next one. */
+int ms_mutable_follow_up(const struct ms_site *site, struct ms_error *err) MS_MUST_CHECK;
 
 #endif

@@ -6,13 +6,17 @@
  * at once, and a key that a writer finds empty on a majority starts again at counter 1: below what
  * the rest still has. Therefore in two steps:
  *
- *   1. every voter gets the end of the deletion, an object that says that it counts no more;
- *   2. when a listing of all has shown that whoever has the deletion has its end too, the deletion
- *      is taken from each voter, then, when that is certain, the end.
+ *   1. blocks about what came before go (mstore/blocks.h); then every voter gets the end of the
+ *      deletion, an object that says that it counts no more;
+ *   2. when a listing of all has shown that whoever has the deletion has its end too, all for so
+ *      long that nobody is left who has not seen it, the deletion is taken from each voter, then,
+ *      when that is certain, the end.
  *
  * Whoever sees the end goes above its counter; who does not sees a key of which a deletion, where
  * there is one left, is known to be over. */
 #include "mstore/age.h"
+#include "mstore/blocks.h"
+#include "mstore/follow.h"
 #include "mstore/mutable_parts.h"
 #include "mstore/versions_parts.h"
 
@@ -74,9 +78,12 @@ static int list_all(const struct ms_site *site, struct ms_versions **out, bool *
 
 /* ---- deletions ---- */
 
-static bool is_old(int64_t since_ns, int64_t now_ns)
+/* A deletion is old after the grace period; its end, when nobody is at work any more who began
+ * before it was there. */
+static bool is_old(const struct ms_held *held, int64_t now_ns)
 {
-    return since_ns > 0 && now_ns - since_ns >= (int64_t)MS_VERSIONS_GRACE_NS;
+    int64_t age = ms_version_is_end(&held->version) ? MS_WORK_NS : (int64_t)MS_VERSIONS_GRACE_NS;
+    return held->mtime_ns > 0 && now_ns - held->mtime_ns >= age;
 }
 
 static int age_leg(void *shared, unsigned leg, struct ms_error *err)
@@ -86,7 +93,7 @@ static int age_leg(void *shared, unsigned leg, struct ms_error *err)
     int64_t now_ns;
     own.id = e->leg[leg].held->version.id;
     int code = ms_age_now(e->leg[leg].member, &own, &now_ns, err);
-    if (!code && !is_old(e->leg[leg].held->mtime_ns, now_ns))
+    if (!code && !is_old(e->leg[leg].held, now_ns))
         code = ms_error_set(err, MS_ERR_BUSY, "the deletion is still young");
     return code;
 }
@@ -163,24 +170,42 @@ static bool nothing_elsewhere(const struct ms_versions *v)
     return nothing;
 }
 
-/* Every voter has had it long enough, by its own clock (which ours only tells when to look at). */
-static bool is_over(const struct ms_versions *v, const struct ms_version *deletion)
+/* By our clock, which only tells when to look at theirs. */
+static bool look_old(const struct ms_versions *v, const struct ms_version *version)
 {
-    struct ms_errand *e;
-    struct ms_fan *fan;
     int64_t wall_ns = ms_clock_wall(v->site->roster->clock);
     bool old = true;
     for (unsigned i = 0; i < v->count; i++) {
-        const struct ms_held *held = ms_versions_held(v, i, deletion);
-        old = old && held && v->voter[i].count == 1 && is_old(held->mtime_ns, wall_ns);
+        const struct ms_held *held = ms_versions_held(v, i, version);
+        old = old && (!held || is_old(held, wall_ns));
     }
-    if (!old || !nothing_elsewhere(v) || ms_errand_new(v, age_leg, &e, &fan, NULL))
+    return old;
+}
+
+/* By the clock of each voter that holds it. */
+static bool are_old(const struct ms_versions *v, const struct ms_version *version)
+{
+    struct ms_errand *e;
+    struct ms_fan *fan;
+    bool old = true;
+    if (ms_errand_new(v, age_leg, &e, &fan, NULL))
         return false;
-    for (unsigned i = 0; i < v->count; i++)
-        old = old && !ms_errand_add(&e->leg[i], ms_versions_held(v, i, deletion), NULL);
+    for (unsigned i = 0; i < v->count; i++) {
+        const struct ms_held *held = ms_versions_held(v, i, version);
+        old = old && (!held || !ms_errand_add(&e->leg[i], held, NULL));
+    }
     old = old && run_all(v, e, fan);
     ms_fan_release(fan);
     return old;
+}
+
+/* Every voter has had it long enough, by its own clock (which ours only tells when to look at). */
+static bool is_over(const struct ms_versions *v, const struct ms_version *deletion)
+{
+    bool alone = true;
+    for (unsigned i = 0; i < v->count; i++)
+        alone = alone && ms_versions_held(v, i, deletion) && v->voter[i].count == 1;
+    return alone && look_old(v, deletion) && nothing_elsewhere(v) && are_old(v, deletion);
 }
 
 /* An end that some voter has; `after` an ID (NULL: the first). */
@@ -236,6 +261,30 @@ static bool put_end(struct ms_versions *v, const struct ms_version *end)
     return !ms_versions_put(v, end, &none, MS_PUT_SPREAD, NULL) && on_all(v, end);
 }
 
+/* Nobody has made anything that follows the deletion, nor can: who saw it before its end was there
+ * is done, and where he has left blocks it is settled for good. */
+static bool nothing_follows(struct ms_versions *v, const struct ms_version *end)
+{
+    struct ms_blocks blocks = {0};
+    bool over = true;
+    if (ms_blocks_list(v->site, &blocks, NULL))
+        return false;
+    if (ms_blocks_about(&blocks, &end->id) && ms_follow_close(v, end, &over, NULL))
+        over = false;
+    ms_blocks_end(&blocks);
+    return over;
+}
+
+/* One end. True: there is nothing to be done about it but waiting. */
+static bool take_end(struct ms_versions *v, const struct ms_version *end)
+{
+    if (!put_end(v, end))
+        return false;
+    if (!look_old(v, end) || !are_old(v, end))
+        return true;
+    return nothing_follows(v, end) && take_away(v, end);
+}
+
 /* Ends of deletions on any voter go, with what they end. Only a listing of all tells. */
 static bool take_ends(const struct ms_site *site)
 {
@@ -247,10 +296,30 @@ static bool take_ends(const struct ms_site *site)
     bool good = all;
     struct ms_write_id passed;
     for (bool more = good && next_end(v, NULL, &end); more; more = next_end(v, &passed, &end)) {
-        good &= put_end(v, &end) && take_away(v, &end);
+        good &= take_end(v, &end);
         passed = end.id;
     }
     ms_versions_free(v);
+    return good;
+}
+
+/* Blocks about what came before a deletion, "no version" too, which will come again. They are
+ * listed before it is seen that the deletion is still the newest, and no end of it there: so none
+ * of them is of a later life. */
+static bool drop_blocks(const struct ms_site *site, const struct ms_version *deletion)
+{
+    struct ms_blocks blocks = {0};
+    struct ms_versions *v = NULL;
+    struct ms_version end = ms_version_end_of(deletion);
+    bool good = !ms_blocks_list(site, &blocks, NULL), all = false;
+    if (good && blocks.count) {
+        good = !list_all(site, &v, &all, NULL) && all && on_all(v, deletion);
+        for (unsigned i = 0; good && i < v->count; i++)
+            good = !ms_versions_held(v, i, &end);
+        good = good && !ms_blocks_drop_below(site, &blocks, &deletion->id, NULL);
+        ms_versions_free(v);
+    }
+    ms_blocks_end(&blocks);
     return good;
 }
 
@@ -275,13 +344,12 @@ static int heal_once(const struct ms_site *site, bool *whole, bool *again, struc
     *again = n.found && ms_versions_has_debris(n.seen, &n.version);
     if (*again) {
         ms_versions_sweep(n.seen, &n.version, true);
-    } else if (*whole) {
-        bool over = n.found && n.version.mark == MS_OWN_DELETED && is_over(n.seen, &n.version);
+    } else if (*whole && next_end(n.seen, NULL, &end)) {
+        *whole = take_ends(site);
+    } else if (*whole && n.found && n.version.mark == MS_OWN_DELETED &&
+               is_over(n.seen, &n.version)) {
         end = ms_version_end_of(&n.version);
-        if (over)
-            *whole = put_end(n.seen, &end);
-        if (*whole && (over || next_end(n.seen, NULL, &end)))
-            *whole = take_ends(site);
+        *whole = drop_blocks(site, &n.version) && put_end(n.seen, &end);
     }
     ms_newest_end(&n);
     return 0;

@@ -57,10 +57,16 @@ int ms_mutable_next(struct ms_mutable *m, const struct ms_versions *seen, uint64
                     enum ms_own_mark mark, bool copies, struct ms_version *out,
                     struct ms_error *err) MS_MUST_CHECK;
 
-/* MS_ERR_UNSUPPORTED: a condition. */
-int ms_mutable_check_options(const struct ms_site *site,
-                             const struct ms_store_value_options *options,
-                             struct ms_error *err) MS_MUST_CHECK;
+/* A store under a condition. EXISTS, CONFLICT. */
+int ms_mutable_store_if(struct ms_mutable *m, const struct ms_site *site, struct ms_buf *value,
+                        const struct ms_store_value_options *options, struct ms_tag *tag,
+                        struct ms_error *err) MS_MUST_CHECK;
+/* MS_ERR_UNSUPPORTED: too large for a condition. */
+int ms_mutable_too_large(const struct ms_site *site, struct ms_error *err) MS_MUST_CHECK;
+static inline bool ms_mutable_has_condition(const struct ms_store_value_options *options)
+{
+    return options && options->precondition.kind != MS_ALWAYS;
+}
 static inline enum ms_own_mark ms_mutable_mark(bool deleted)
 {
     return deleted ? MS_OWN_SOFT_DELETED : MS_OWN_LIVE;

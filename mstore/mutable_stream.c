@@ -5,6 +5,7 @@
 
 #include "base/cleanup.h"
 #include "base/scratch_file.h"
+#include "mstore/follow.h"
 #include "mstore/gather.h"
 #include "mstore/turn.h"
 #include "mstore/value_parts.h"
@@ -200,11 +201,11 @@ int ms_mutable_store_file(struct ms_mutable *m, const struct ms_site *site, int 
 {
     struct ms_versions *seen = NULL;
     struct ms_version version;
-    if (site->joint)
+    if (ms_mutable_has_condition(options) && size > MS_FOLLOW_VALUE_MAX)
+        return ms_mutable_too_large(site, err);
+    if (site->joint || ms_mutable_has_condition(options))
         return store_from_memory(m, site, file, size, options, tag, err);
-    int code = ms_mutable_check_options(site, options, err);
-    if (!code)
-        code = ms_mutable_list(site, &seen, err);
+    int code = ms_mutable_list(site, &seen, err);
     if (code)
         return code;
     code = ms_mutable_next(m, seen, size, ms_mutable_mark(options && options->deleted), false,

@@ -179,7 +179,10 @@ static int note_number(void *ctx, const struct ms_entry *entry, struct ms_error 
     uint64_t number = 0;
     for (unsigned i = 0; i < sizeof bytes; i++)
         number = number << 8 | bytes[i];
-    l->own = l->own || number == l->round->own.number;
+    if ((number | 1) == (l->round->own.number | 1)) { /* its own say nothing to it */
+        l->own = l->own || number == l->round->own.number;
+        return 0;
+    }
     if (has_seen(&l->round->known, number))
         return 0;
     if (l->count == BLOCKS_MAX)
@@ -358,6 +361,7 @@ struct attempt {
     struct ms_buf *value;    /* NULL: only to learn */
     struct ms_buf **decided; /* out */
     bool beaten;
+    bool proposed; /* a block of phase 2 with `value` may be somewhere */
 };
 
 /* Phase 1 ended unbeaten: what is to be proposed. NULL: nothing. */
@@ -385,8 +389,10 @@ static int attempt(const struct ms_paxos *x, struct seen *seen, struct attempt *
     block.number |= 1;
     block.value = ms_buf_view(value);
     code = x->may ? x->may(x->ctx, err) : 0;
-    if (!code)
-        code = run_round(x, &block, seen, err);
+    if (code)
+        return code;
+    a->proposed = a->proposed || !accepted(seen);
+    code = run_round(x, &block, seen, err);
     a->beaten = !code && beaten(seen, &ballot);
     if (!code && !a->beaten)
         *a->decided = MS_TAKE(value);
@@ -417,6 +423,8 @@ static int decide(const struct ms_paxos *x, struct ms_buf *value, struct ms_buf 
         code = attempt(x, &seen, &a, err);
         if (!code && a.beaten)
             code = step_aside(x, times++, began, err);
+        if (!code && a.beaten && x->again && !a.proposed)
+            code = x->again(x->ctx, err);
     } while (!code && a.beaten);
     seen_free(&seen);
     return code;

@@ -36,7 +36,10 @@ struct ms_paxos { /* a register; all borrowed */
     const uint8_t *sets;
     /* Asked before each block of phase 2; otherwise than 0 nothing more is put. NULL: one may. */
     int (*may)(void *ctx, struct ms_error *err);
-    void *ctx;
+    /* Asked before each attempt but the first, as long as our value has never been proposed:
+     * otherwise than 0 the decision interests nobody any more. NULL: it does. */
+    int (*again)(void *ctx, struct ms_error *err);
+    void *ctx; /* of both */
     struct ms_clock *clock;
     struct ms_ids *ids;
 };

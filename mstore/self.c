@@ -221,9 +221,24 @@ static int self_usage(struct ms_store *s, uint64_t *total_bytes, uint64_t *free_
     return 0;
 }
 
+/* Conditions are for mutable keys; what it can do it can do everywhere. */
+static uint32_t conditions(const struct ms_layout *l)
+{
+    size_t mutable = 0;
+    for (size_t i = 0; i < l->space_count; i++)
+        mutable += l->spaces[i].kind == MS_KIND_MUTABLE;
+    return l->space_count && mutable == l->space_count ? MS_CAP_IF_ABSENT | MS_CAP_IF_TAG : 0;
+}
+
 static void self_capabilities(struct ms_store *s, struct ms_capabilities *out)
 {
-    *out = (struct ms_capabilities){.flags = MS_CAP_ATOMIC_REPLACE | MS_CAP_LIST_AFTER_WRITE,
+    struct ms_self *self = ms_self_of(s);
+    uint32_t flags = MS_CAP_ATOMIC_REPLACE | MS_CAP_LIST_AFTER_WRITE;
+    {
+        MS_HOLD(&self->mutex);
+        flags |= self->roster ? conditions(self->roster->layout) : 0;
+    }
+    *out = (struct ms_capabilities){.flags = flags,
                                     .durability = MS_DURABLE_FULL,
                                     .name_max_bytes = MS_NAME_MAX,
                                     .best_parallelism = s->jobs,

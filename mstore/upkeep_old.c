@@ -1,5 +1,5 @@
-/* mstore/upkeep_old.c - what was kept for a while only: tombstones of immutable keys, and the
- * trash.
+/* mstore/upkeep_old.c - what was kept for a while only: tombstones of immutable keys, the trash,
+ * and what agreements on mutable keys have left (mstore/blocks.h).
  *
  * A tombstone may go when nothing older than the deletion can come up any more: every member that
  * could have an object of the item has answered and shows none (or it was stored again: then as
@@ -7,6 +7,7 @@
  * grace period. Voters that lack it get it first. When one goes at some voters only, the others'
  * rest stands for a deletion without objects, and begins anew. */
 #include "mstore/age.h"
+#include "mstore/blocks.h"
 #include "mstore/immutable_parts.h"
 #include "mstore/tombs.h"
 #include "mstore/trash.h"
@@ -145,16 +146,37 @@ int ms_upkeep_tombs_space(struct ms_upkeep *u, const struct ms_layout_space *spa
                           end_tombs, err);
 }
 
-/* ---- trash ---- */
+/* ---- trash, and blocks of agreements on mutable keys ---- */
+
+/* Only where some are old: a look at all members. */
+static void tidy_blocks(struct ms_upkeep *u, const struct ms_upkeep_item *item)
+{
+    struct ms_upkeep_site at;
+    struct ms_blocks blocks = {0};
+    int64_t now_ns = ms_clock_wall(u->roster->clock);
+    bool old = false;
+    for (size_t i = 0; i < item->count; i++)
+        old = old || (item->objects[i].name.of_version && item->objects[i].mtime_ns > 0 &&
+                      now_ns - item->objects[i].mtime_ns >= MS_GRACE_NS);
+    if (!old || ms_upkeep_site_of(u, item->path, item->key, &at, NULL) ||
+        ms_blocks_list(&at.site, &blocks, NULL))
+        return;
+    unsigned dropped = ms_blocks_tidy(&at.site, &blocks, &u->ages);
+    if (dropped)
+        ms_upkeep_changed(u, blocks.list[0].member, 0, dropped);
+    ms_blocks_end(&blocks);
+}
 
 static int empty_key(struct ms_upkeep *u, const struct ms_upkeep_item *item, struct ms_error *err)
 {
     (void)err;
+    if (item->space->kind == MS_KIND_MUTABLE)
+        tidy_blocks(u, item);
     for (size_t i = 0; i < item->count; i++) {
         const struct ms_object *o = &item->objects[i];
         struct ms_own_name own = o->name;
         struct ms_name name;
-        if (o->name.time > INT64_MAX / MS_SECOND ||
+        if (o->name.kind != MS_OWN_TRASH || o->name.time > INT64_MAX / MS_SECOND ||
             !is_old(u, o, (int64_t)(o->name.time * MS_SECOND)))
             continue;
         own.store = u->roster->layout->uuid;
@@ -172,5 +194,8 @@ int ms_upkeep_trash_space(struct ms_upkeep *u, const struct ms_layout_space *spa
 {
     if (space->kind == MS_KIND_PLAIN || !ms_upkeep_may_write(u))
         return 0;
-    return ms_upkeep_keys(u, space, path, after, MS_INVENTORY_KIND(MS_OWN_TRASH), empty_key, err);
+    unsigned kinds = MS_INVENTORY_KIND(MS_OWN_TRASH);
+    if (space->kind == MS_KIND_MUTABLE)
+        kinds |= MS_INVENTORY_KIND(MS_OWN_BLOCK);
+    return ms_upkeep_keys(u, space, path, after, kinds, empty_key, err);
 }

@@ -125,6 +125,20 @@ struct ms_version ms_version_end_of(const struct ms_version *deletion)
         .id = deletion->id, .size = MS_OWN_SIZE_UNKNOWN, .mark = MS_OWN_DELETED};
 }
 
+bool ms_versions_end(const struct ms_versions *v, struct ms_version *out)
+{
+    bool found = false;
+    for (unsigned i = 0; i < v->count; i++)
+        for (size_t h = 0; h < v->voter[i].count; h++) {
+            const struct ms_version *one = &v->voter[i].held[h].version;
+            if (!ms_version_is_end(one) || (found && ms_write_id_compare(&one->id, &out->id) <= 0))
+                continue;
+            *out = *one;
+            found = true;
+        }
+    return found;
+}
+
 uint64_t ms_versions_counter(const struct ms_versions *v)
 {
     uint64_t top = 0;

@@ -87,6 +87,8 @@ bool ms_version_equal(const struct ms_version *a, const struct ms_version *b);
  */
 bool ms_version_is_end(const struct ms_version *version);
 struct ms_version ms_version_end_of(const struct ms_version *deletion);
+/* The highest end of a deletion that was seen. */
+bool ms_versions_end(const struct ms_versions *v, struct ms_version *out);
 /* The highest counter of all that was seen. */
 uint64_t ms_versions_counter(const struct ms_versions *v);
 /* The highest version that counts, below an id (NULL: of all). False: none. */

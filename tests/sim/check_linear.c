@@ -35,7 +35,7 @@ struct search {
 static uint64_t size_of(const struct search *s, uint32_t id)
 {
     for (size_t i = 0; i < s->count; i++)
-        if (s->ops[i].verb == SIM_STORE && s->ops[i].id == id)
+        if (sim_op_stores(&s->ops[i]) && s->ops[i].id == id)
             return s->ops[i].size;
     return UINT64_MAX;
 }
@@ -91,6 +91,17 @@ static bool apply_undelete(const struct search *s, const struct sim_op *op, stru
     return true;
 }
 
+/* It was stored just when what was expected was there, and refused just when it was not. */
+static bool apply_store_if(const struct sim_op *op, struct state *state)
+{
+    if (op->answer == SIM_EXISTS)
+        return state->live != op->expect;
+    if (state->live != op->expect)
+        return false;
+    state->live = op->id;
+    return true;
+}
+
 /* False: the operation cannot have been answered so in that state (or, without an answer, would
  * have changed nothing, which is the same as never). */
 static bool apply(const struct search *s, const struct sim_op *op, struct state *state)
@@ -99,6 +110,8 @@ static bool apply(const struct search *s, const struct sim_op *op, struct state 
     case SIM_STORE:
         state->live = op->id;
         return true;
+    case SIM_STORE_IF:
+        return apply_store_if(op, state);
     case SIM_DELETE:
         return apply_delete(s, op, state);
     case SIM_SOFT_DELETE:
@@ -218,7 +231,7 @@ static bool hides_last(const struct sim_op *op, enum last last)
 static bool has_elder_twin(const struct search *s, size_t i)
 {
     const struct sim_op *op = &s->ops[i];
-    if (op->verb == SIM_STORE)
+    if (op->verb == SIM_STORE || op->verb == SIM_STORE_IF)
         return false;
     for (size_t j = 0; j < i; j++) {
         const struct sim_op *other = &s->ops[j];

@@ -5,7 +5,7 @@
 
 static bool stores_live(const struct sim_op *op)
 {
-    return op->verb == SIM_STORE || op->verb == SIM_UNDELETE;
+    return sim_op_stores(op) || op->verb == SIM_UNDELETE;
 }
 
 static bool removes_live(const struct sim_op *op)
@@ -47,7 +47,7 @@ static bool undelete_possible(const struct sim_history *h, const struct sim_op *
 
 static bool changes_live(const struct sim_op *op)
 {
-    return op->verb == SIM_STORE || removes_live(op);
+    return sim_op_stores(op) || removes_live(op);
 }
 
 static void say(char *why, size_t size, const struct sim_op *reading, const char *what,
@@ -70,7 +70,7 @@ static bool check_present(const struct sim_history *h, const struct sim_op *r, c
     const struct sim_op *over = NULL;
     for (size_t i = 0; i < h->count; i++) {
         const struct sim_op *s = &h->ops[i];
-        if (s->key != r->key || s->verb != SIM_STORE || s->id != r->id || s->begin_seq > r->end_seq)
+        if (s->key != r->key || !sim_op_stores(s) || s->id != r->id || s->begin_seq > r->end_seq)
             continue;
         stored = true;
         over = surely_between(h, r->key, changes_live, s->end_seq, r->begin_seq);

@@ -26,8 +26,8 @@ void sim_keys_init(struct sim_run *run)
 static enum sim_verb draw_verb(struct sim_run *run)
 {
     static const unsigned weights[SIM_VERB_COUNT] = {
-        [SIM_STORE] = 30,  [SIM_LOAD] = 30,       [SIM_INFO] = 10,   [SIM_LIST] = 6,
-        [SIM_DELETE] = 12, [SIM_SOFT_DELETE] = 6, [SIM_UNDELETE] = 6};
+        [SIM_STORE] = 30,  [SIM_LOAD] = 30,       [SIM_INFO] = 10,    [SIM_LIST] = 6,
+        [SIM_DELETE] = 12, [SIM_SOFT_DELETE] = 6, [SIM_UNDELETE] = 6, [SIM_STORE_IF] = 40};
     unsigned sum = 0, verbs = run->scenario->system->verbs;
     for (unsigned v = 0; v < SIM_VERB_COUNT; v++)
         sum += verbs & 1u << v ? weights[v] : 0;
@@ -44,7 +44,7 @@ static enum sim_verb draw_verb(struct sim_run *run)
 static bool changes(enum sim_verb verb)
 {
     return verb == SIM_STORE || verb == SIM_DELETE || verb == SIM_SOFT_DELETE ||
-           verb == SIM_UNDELETE;
+           verb == SIM_UNDELETE || verb == SIM_STORE_IF;
 }
 
 static void do_one(struct sim_run *run, unsigned slot, unsigned client, struct ms_store *s)

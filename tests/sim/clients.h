@@ -21,6 +21,10 @@ struct sim_run {
     char keys[SIM_KEYS_MAX][SIM_KEY_SIZE]; /* without the namespace, sorted */
     uint32_t last_id;
     unsigned ops_left;
+    struct { /* of each key, of a value that somebody has stored; id 0: none */
+        struct ms_tag tag;
+        uint32_t id;
+    } tags[SIM_KEYS_MAX];
 };
 
 void sim_keys_init(struct sim_run *run);

@@ -68,13 +68,14 @@ void sim_history_add(struct sim_history *h, const struct sim_op *op, uint64_t no
 /* ---- for people ---- */
 
 static const char *const verbs[SIM_VERB_COUNT] = {
-    [SIM_STORE] = "store",      [SIM_LOAD] = "load",     [SIM_INFO] = "info of",
-    [SIM_LIST] = "listing of",  [SIM_DELETE] = "delete", [SIM_SOFT_DELETE] = "soft-delete",
-    [SIM_UNDELETE] = "undelete"};
+    [SIM_STORE] = "store",       [SIM_LOAD] = "load",        [SIM_INFO] = "info of",
+    [SIM_LIST] = "listing of",   [SIM_DELETE] = "delete",    [SIM_SOFT_DELETE] = "soft-delete",
+    [SIM_UNDELETE] = "undelete", [SIM_STORE_IF] = "store-if"};
 
 static void print_value(char *text, size_t size, const struct sim_op *op)
 {
-    bool shown = op->verb == SIM_STORE || (sim_op_reads(op) && op->answer == SIM_DONE);
+    bool shown = op->verb == SIM_STORE || op->verb == SIM_STORE_IF ||
+                 (sim_op_reads(op) && op->answer == SIM_DONE);
     char bytes[40] = "";
     if (shown && op->size != UINT64_MAX)
         snprintf(bytes, sizeof bytes, " (%llu bytes)", (unsigned long long)op->size);
@@ -82,6 +83,11 @@ static void print_value(char *text, size_t size, const struct sim_op *op)
         snprintf(text, size, " value %u%s", op->id, bytes);
     else
         snprintf(text, size, "%s", bytes);
+    size_t length = strlen(text);
+    if (op->verb == SIM_STORE_IF && op->expect)
+        snprintf(text + length, size - length, " over value %u", op->expect);
+    else if (op->verb == SIM_STORE_IF)
+        snprintf(text + length, size - length, " over none");
 }
 
 void sim_op_print(char *text, size_t size, const struct sim_op *op)

@@ -22,6 +22,7 @@ enum sim_verb {
     SIM_DELETE,
     SIM_SOFT_DELETE,
     SIM_UNDELETE,
+    SIM_STORE_IF, /* what is there must be the value `expect` */
     SIM_VERB_COUNT
 };
 
@@ -29,7 +30,7 @@ enum sim_answer {
     SIM_NO_ANSWER, /* or an error after which it may have happened */
     SIM_DONE,      /* a reading: it is there */
     SIM_NOT_FOUND,
-    SIM_EXISTS, /* undelete: a live value is in the way */
+    SIM_EXISTS, /* undelete: a live value is in the way; store-if: something else is there */
 };
 
 #define SIM_NEVER UINT64_MAX
@@ -40,6 +41,7 @@ struct sim_op {
     bool deleted;
     enum sim_answer answer;
     uint32_t id;        /* stored, or seen; seen but not known which: 0 */
+    uint32_t expect;    /* store-if: the value that must be there; 0: none may */
     uint64_t size;      /* of the value stored, or as a reading told; UINT64_MAX: it did not */
     uint64_t begin_seq; /* places in the order of events */
     uint64_t end_seq;   /* SIM_NEVER without answer */
@@ -65,6 +67,11 @@ void sim_history_end(struct sim_history *h, size_t index, enum sim_answer answer
 void sim_history_add(struct sim_history *h, const struct sim_op *op, uint64_t now_ns);
 uint64_t sim_history_now(struct sim_history *h); /* the next place, from 1 */
 
+/* It stores a value, or may have. */
+static inline bool sim_op_stores(const struct sim_op *op)
+{
+    return op->verb == SIM_STORE || (op->verb == SIM_STORE_IF && op->answer != SIM_EXISTS);
+}
 static inline bool sim_op_reads(const struct sim_op *op)
 {
     return op->verb == SIM_LOAD || op->verb == SIM_INFO || op->verb == SIM_LIST;

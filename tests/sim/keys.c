@@ -2,9 +2,10 @@
  * simulation do not use are left out. */
 #include "tests/sim/keys.h"
 
+#include "mstore/follow.h"
 #include "mstore/immutable.h"
 #include "mstore/lease.h"
-#include "mstore/mutable.h"
+#include "mstore/mutable_parts.h"
 #include "mstore/upkeep.h"
 #include "store/store.h"
 
@@ -24,8 +25,8 @@ static const char layout_text[] =
     "[namespace data]\nkind = immutable\nredundancy = copies 3\n";
 static const struct ms_seal_key seal_key = {{1, 2, 3}};
 
-/* Ways to get leases wrong. */
-enum flaw { NO_FLAW, NO_WAIT, NOT_CHECKED, ONE_MARK };
+/* Ways to get leases wrong, and conditions. */
+enum flaw { NO_FLAW, NO_WAIT, NOT_CHECKED, ONE_MARK, LOOK_FIRST, LEFT_WINNER };
 
 struct keys_store {
     struct ms_store base;
@@ -98,6 +99,47 @@ static int slot_load(struct ms_store *s, struct ms_item_ref item, int64_t offset
     return code ? code : ms_mutable_load(self_of(s)->verbs, &site, &options, out, err);
 }
 
+/* Looks, then stores without a condition. */
+static int look_and_store(struct ms_mutable *verbs, const struct ms_site *site,
+                          struct ms_buf *value, struct ms_store_value_options *o,
+                          struct ms_tag *tag, struct ms_error *err)
+{
+    struct ms_item_info info = {0};
+    int code = ms_mutable_info(verbs, site, false, &info, err);
+    bool tagged = o->precondition.kind == MS_IF_TAG;
+    if (!code && tagged ? strcmp(info.tag.text, o->precondition.tag.text) != 0 : info.exists)
+        code = ms_error_set(err, MS_ERR_CONFLICT, "something else is there");
+    o->precondition.kind = MS_ALWAYS;
+    return code ? code : ms_mutable_store(verbs, site, value, o, tag, err);
+}
+
+/* Only if nothing is there: decided, but who loses puts nothing. */
+static int store_or_leave(struct ms_mutable *verbs, const struct ms_site *site,
+                          struct ms_buf *value, struct ms_tag *tag, struct ms_error *err)
+{
+    struct ms_newest n = {0};
+    struct ms_follower mine = {.value = value}, follower = {0};
+    bool passed;
+    int code = ms_newest_of(site, &(struct ms_want){0}, &n, err);
+    if (!code && n.found && n.version.mark == MS_OWN_LIVE)
+        code = ms_error_set(err, MS_ERR_EXISTS, "it is there");
+    if (!code)
+        code = ms_mutable_next(verbs, n.seen, ms_buf_size(value), MS_OWN_LIVE, false, &mine.version,
+                               err);
+    mine.writer = mine.version.id.writer;
+    if (!code)
+        code = ms_follow_decide(n.seen, &n.version.id, &mine, &follower, &passed, err);
+    if (!code && follower.writer != mine.writer)
+        code = ms_error_set(err, MS_ERR_EXISTS, "another was first");
+    if (!code)
+        code = ms_follow_put(n.seen, &follower, err);
+    if (!code)
+        ms_version_tag(&follower.version, tag);
+    ms_follower_end(&follower);
+    ms_newest_end(&n);
+    return code;
+}
+
 static int slot_store(struct ms_store *s, struct ms_item_ref item, struct ms_buf *value,
                       const struct ms_precondition *pre, struct ms_tag *tag, struct ms_error *err)
 {
@@ -105,7 +147,13 @@ static int slot_store(struct ms_store *s, struct ms_item_ref item, struct ms_buf
     struct ms_store_value_options options = MS_STORE_VALUE_OPTIONS_INIT;
     options.precondition = *pre;
     int code = ms_site_of(self_of(s)->roster, item.key, item.deleted, &site, err);
-    return code ? code : ms_mutable_store(self_of(s)->verbs, &site, value, &options, tag, err);
+    if (code)
+        return code;
+    if (pre->kind != MS_ALWAYS && self_of(s)->flaw == LOOK_FIRST)
+        return look_and_store(self_of(s)->verbs, &site, value, &options, tag, err);
+    if (pre->kind == MS_IF_ABSENT && self_of(s)->flaw == LEFT_WINNER)
+        return store_or_leave(self_of(s)->verbs, &site, value, tag, err);
+    return ms_mutable_store(self_of(s)->verbs, &site, value, &options, tag, err);
 }
 
 static int slot_info(struct ms_store *s, struct ms_item_ref item, struct ms_item_info *out,
@@ -250,6 +298,8 @@ static uint64_t term_of(enum flaw flaw, unsigned client)
         return odd ? 60 * SIM_MINUTE : LEASE;
     case NO_FLAW:
     case ONE_MARK:
+    case LOOK_FIRST:
+    case LEFT_WINNER:
     default:
         return LEASE;
     }
@@ -286,6 +336,18 @@ int sim_mutable_open(struct sim_world *w, unsigned client, struct ms_store **out
                      struct ms_error *err)
 {
     return open_keys(w, client, &mutable_ops, NO_FLAW, out, err);
+}
+
+int sim_look_first_open(struct sim_world *w, unsigned client, struct ms_store **out,
+                        struct ms_error *err)
+{
+    return open_keys(w, client, &mutable_ops, LOOK_FIRST, out, err);
+}
+
+int sim_left_winner_open(struct sim_world *w, unsigned client, struct ms_store **out,
+                         struct ms_error *err)
+{
+    return open_keys(w, client, &mutable_ops, LEFT_WINNER, out, err);
 }
 
 int sim_immutable_open(struct sim_world *w, unsigned client, struct ms_store **out,

@@ -11,6 +11,11 @@ int sim_mutable_open(struct sim_world *w, unsigned client, struct ms_store **out
                      struct ms_error *err);
 int sim_mutable_heal(struct sim_world *w, unsigned client, struct ms_store *s,
                      struct ms_error *err);
+/* Stores with a condition that look, then store; that do not put what another has won with. */
+int sim_look_first_open(struct sim_world *w, unsigned client, struct ms_store **out,
+                        struct ms_error *err);
+int sim_left_winner_open(struct sim_world *w, unsigned client, struct ms_store **out,
+                         struct ms_error *err);
 int sim_immutable_open(struct sim_world *w, unsigned client, struct ms_store **out,
                        struct ms_error *err);
 /* Immutable keys with a flaw in their leases. */

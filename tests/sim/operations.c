@@ -33,8 +33,10 @@ static enum sim_answer answer_of(enum sim_verb verb, int code)
 {
     if (code == 0)
         return SIM_DONE;
-    if (code == MS_ERR_NOT_FOUND && verb != SIM_STORE)
+    if (code == MS_ERR_NOT_FOUND && verb != SIM_STORE && verb != SIM_STORE_IF)
         return SIM_NOT_FOUND;
+    if (verb == SIM_STORE_IF && (code == MS_ERR_EXISTS || code == MS_ERR_CONFLICT))
+        return SIM_EXISTS;
     return code == MS_ERR_EXISTS && verb == SIM_UNDELETE ? SIM_EXISTS : SIM_NO_ANSWER;
 }
 
@@ -93,6 +95,16 @@ static int store_in_pieces(const struct sim_actor *a, struct ms_view name, struc
     return ms_store_writer_commit(w, NULL, err);
 }
 
+/* The tag of a value that is known to have been stored, for whoever wants to replace that one. */
+static void remember_tag(const struct sim_actor *a, unsigned key, uint32_t id, int code,
+                         const struct ms_tag *tag)
+{
+    if (code || !tag->text[0])
+        return;
+    a->run->tags[key].tag = *tag;
+    a->run->tags[key].id = id;
+}
+
 static void do_store(const struct sim_actor *a, unsigned key)
 {
     const struct sim_scenario *sc = a->run->scenario;
@@ -106,9 +118,37 @@ static void do_store(const struct sim_actor *a, unsigned key)
                                              .verb = SIM_STORE,
                                              .id = id,
                                              .size = ms_buf_size(value)});
+    struct ms_tag tag = {""};
     int code = sc->system->no_streams || sim_below(a->run->world, 4)
-                   ? ms_store_store(a->store, KEY(a, key), value, NULL, NULL, &err)
+                   ? ms_store_store(a->store, KEY(a, key), value, NULL, &tag, &err)
                    : store_in_pieces(a, KEY(a, key), ms_buf_view(value), &err);
+    remember_tag(a, key, id, code, &tag);
+    end(a, index, code, &err);
+}
+
+/* Only if nothing is there, or what the last one stored who told his tag. */
+static void do_store_if(const struct sim_actor *a, unsigned key)
+{
+    const struct sim_run *run = a->run;
+    uint32_t id = ++a->run->last_id;
+    struct ms_store_value_options options = MS_STORE_VALUE_OPTIONS_INIT;
+    MS_AUTO_BUF struct ms_buf *value = sim_value_make(key, id, run->scenario->value_max);
+    if (!value)
+        return;
+    bool tagged = run->tags[key].id && sim_below(run->world, 2);
+    options.precondition.kind = tagged ? MS_IF_TAG : MS_IF_ABSENT;
+    if (tagged)
+        options.precondition.tag = run->tags[key].tag;
+    struct ms_error err = {0};
+    struct ms_tag tag = {""};
+    size_t index = begin(a, &(struct sim_op){.client = a->client,
+                                             .key = key,
+                                             .verb = SIM_STORE_IF,
+                                             .id = id,
+                                             .expect = tagged ? run->tags[key].id : 0,
+                                             .size = ms_buf_size(value)});
+    int code = ms_store_store(a->store, KEY(a, key), value, &options, &tag, &err);
+    remember_tag(a, key, id, code, &tag);
     end(a, index, code, &err);
 }
 
@@ -305,6 +345,9 @@ void sim_operate(const struct sim_actor *a, enum sim_verb verb, unsigned key, bo
     switch (verb) {
     case SIM_STORE:
         do_store(a, key);
+        break;
+    case SIM_STORE_IF:
+        do_store_if(a, key);
         break;
     case SIM_LOAD:
         do_load(a, key, deleted);

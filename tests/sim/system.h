@@ -63,7 +63,9 @@ extern const struct sim_system sim_majority3, sim_majority5, sim_flawed_quorum,
     sim_flawed_write_back, sim_flawed_tombstone, sim_flawed_counter, sim_flawed_checksum,
     sim_flawed_read_one, sim_flawed_heal, sim_flawed_debris, sim_flawed_grace, sim_flawed_listing;
 /* Mutable and immutable keys of an MStore over three members (keys.h). */
-extern const struct sim_system sim_mutable, sim_immutable, sim_immutable_soft;
+extern const struct sim_system sim_mutable, sim_conditional, sim_immutable, sim_immutable_soft;
+/* Stores with a condition, with a flaw. */
+extern const struct sim_system sim_flawed_look, sim_flawed_winner;
 /* The same with a flaw in the leases of immutable keys. */
 extern const struct sim_system sim_flawed_wait, sim_flawed_lease, sim_flawed_marks;
 /* A whole MStore while its layout changes (layout.h), and some that have a flaw. */

@@ -8,7 +8,7 @@
 #include "tests/sim/layout.h"
 #include "tests/sim/system.h"
 
-#define ALL_VERBS ((1u << SIM_VERB_COUNT) - 1)
+#define ALL_VERBS ((1u << SIM_STORE_IF) - 1) /* conditions are for those who decide them */
 
 static int single_new(struct sim_world *w, unsigned client, unsigned member, struct ms_store **out,
                       struct ms_error *err)
@@ -142,6 +142,26 @@ const struct sim_system sim_mutable = {
     .open = sim_mutable_open,
     .heal = sim_mutable_heal,
 };
+
+#define CONDITIONAL(NAME, OPEN)                                                                    \
+    const struct sim_system sim_##NAME = {                                                         \
+        .name = #NAME,                                                                             \
+        .members = 3,                                                                              \
+        .ns = "config",                                                                            \
+        .spares = "/member",                                                                       \
+        .linearizable = true,                                                                      \
+        .blind_changes = true,                                                                     \
+        .no_streams = true,                                                                        \
+        .verbs = 1u << SIM_STORE | 1u << SIM_LOAD | 1u << SIM_INFO | 1u << SIM_DELETE |            \
+                 1u << SIM_STORE_IF,                                                               \
+        .create = sim_keys_create,                                                                 \
+        .open = OPEN,                                                                              \
+        .heal = sim_mutable_heal,                                                                  \
+    }
+
+CONDITIONAL(conditional, sim_mutable_open);
+CONDITIONAL(flawed_look, sim_look_first_open);
+CONDITIONAL(flawed_winner, sim_left_winner_open);
 
 #define IMMUTABLE(NAME, OPEN)                                                                      \
     const struct sim_system sim_##NAME = {                                                         \

@@ -74,9 +74,9 @@ static void facts(struct keys *s)
     assert_memory_equal(ms_buf_view(part).data, "67", 2);
     ms_buf_unref(part);
     options.precondition.kind = MS_IF_ABSENT;
-    check_code(ms_mutable_store(s->verbs, &site, value, &options, NULL, &s->err),
-               MS_ERR_UNSUPPORTED, s->err);
-    check_text(s->err, "\"config/x\": a condition on a mutable key");
+    check_code(ms_mutable_store(s->verbs, &site, value, &options, NULL, &s->err), MS_ERR_EXISTS,
+               s->err);
+    assert_string_equal(s->err.text, "\"config/x\" already exists");
     ms_buf_unref(value);
 }
 
