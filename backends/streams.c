@@ -120,6 +120,27 @@ int ms_backend_read(struct ms_backend *b, struct ms_view name, struct ms_reader 
     return 0;
 }
 
+int ms_backend_open_file(struct ms_backend *b, struct ms_view name, int *fd, struct ms_info *info,
+                         struct ms_error *err)
+{
+    struct ms_call call;
+    if (!b->ops->open_file)
+        return ms_error_set(err, MS_ERR_UNSUPPORTED, "%s: its values are not local files", b->url);
+    int code = ms_call_begin(&call, b, MS_VERB_LOAD, err);
+    if (code == 0)
+        code = ms_call_check_name(b, name, err);
+    if (code)
+        return code;
+    struct ms_info got = {0};
+    int opened = -1;
+    code = b->ops->open_file(b, name, &opened, &got, err);
+    if (!code) {
+        *fd = opened;
+        *info = got;
+    }
+    return ms_call_end(&call, code, got.size_bytes, err);
+}
+
 const struct ms_info *ms_reader_info(const struct ms_reader *r)
 {
     return &r->info;

@@ -106,6 +106,23 @@ static int reply_reader(struct exchange *x, int status, struct ms_rest_range ran
     return 0;
 }
 
+/* UNSUPPORTED: the values are no files. */
+static int reply_file(struct exchange *x, int status, struct ms_rest_range range,
+                      struct ms_error *err)
+{
+    struct rest_call *c = rest_call_of(x);
+    struct ms_info info;
+    uint64_t at, count;
+    int fd;
+    int code = ms_backend_open_file(c->b, ms_str(c->name), &fd, &info, err);
+    if (code)
+        return code;
+    ms_range_clip(info.size_bytes, range.offset, range.size, &at, &count);
+    rest_no_cache(x);
+    exchange_reply_file(x, status, TYPE, fd, at, count);
+    return 0;
+}
+
 static int reply_buf(struct exchange *x, int status, struct ms_rest_range range,
                      struct ms_error *err)
 {
@@ -117,6 +134,15 @@ static int reply_buf(struct exchange *x, int status, struct ms_rest_range range,
     rest_no_cache(x);
     exchange_reply_buf(x, status, TYPE, value);
     return 0;
+}
+
+static int reply_value(struct exchange *x, int status, struct ms_rest_range range,
+                       struct ms_error *err)
+{
+    if (range.size <= AT_ONCE)
+        return reply_buf(x, status, range, err);
+    int code = reply_file(x, status, range, err);
+    return code == MS_ERR_UNSUPPORTED ? reply_reader(x, status, range, err) : code;
 }
 
 static void get_end(struct exchange *x)
@@ -131,10 +157,8 @@ static void get_end(struct exchange *x)
     int code = rest_may(c, "loading", c->name, MS_MAY_READ, &err);
     if (!code && !rest_enter(x))
         return;
-    if (!code && range.size <= AT_ONCE)
-        code = reply_buf(x, is_part ? 206 : 200, range, &err);
-    else if (!code)
-        code = reply_reader(x, is_part ? 206 : 200, range, &err);
+    if (!code)
+        code = reply_value(x, is_part ? 206 : 200, range, &err);
     if (code)
         rest_fail(x, &err);
 }

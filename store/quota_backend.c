@@ -96,6 +96,12 @@ static int limited_read(struct ms_backend *b, struct ms_view name, struct ms_rea
     return ms_backend_read(inner_of(b), name, out, err);
 }
 
+static int limited_open_file(struct ms_backend *b, struct ms_view name, int *fd,
+                             struct ms_info *info, struct ms_error *err)
+{
+    return ms_backend_open_file(inner_of(b), name, fd, info, err);
+}
+
 static int limited_hash(struct ms_backend *b, struct ms_view name, const char *algorithm, char *hex,
                         size_t hex_size, struct ms_error *err)
 {
@@ -179,6 +185,7 @@ static const struct ms_backend_ops limited_ops = {
     .list = limited_list,
     .write = limited_write,
     .read = limited_read,
+    .open_file = limited_open_file,
     .hash = limited_hash,
     .compose = limited_compose,
     .usage = limited_usage,

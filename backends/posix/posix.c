@@ -212,6 +212,7 @@ static const struct ms_backend_ops posix_ops = {
     .list = ms_posix_list,
     .write = ms_posix_write,
     .read = ms_posix_read,
+    .open_file = ms_posix_open_file,
     .batch = ms_posix_batch,
     .usage = posix_usage,
     .sweep = ms_posix_sweep,

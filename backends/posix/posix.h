@@ -76,6 +76,8 @@ int ms_posix_store(struct ms_backend *b, struct ms_view name, struct ms_buf *val
 int ms_posix_delete(struct ms_backend *b, struct ms_view name, struct ms_error *err);
 int ms_posix_move(struct ms_backend *b, struct ms_view from, struct ms_view to,
                   const struct ms_precondition *pre, struct ms_error *err);
+int ms_posix_open_file(struct ms_backend *b, struct ms_view name, int *fd, struct ms_info *info,
+                       struct ms_error *err);
 int ms_posix_read(struct ms_backend *b, struct ms_view name, struct ms_reader **out,
                   struct ms_error *err);
 

@@ -112,6 +112,21 @@ int ms_posix_load(struct ms_backend *b, struct ms_view name, int64_t offset, uin
     return 0;
 }
 
+/* Values are never written in place: they are renamed over. */
+int ms_posix_open_file(struct ms_backend *b, struct ms_view name, int *fd, struct ms_info *info,
+                       struct ms_error *err)
+{
+    MS_AUTO_CLOSE int opened = -1;
+    struct stat st;
+    int code = open_value(b, name, &opened, &st, err);
+    if (code)
+        return code;
+    ms_posix_fill_info(&st, info);
+    ms_backend_count_moved(b, info->size_bytes, 0);
+    *fd = ms_take_fd(&opened);
+    return 0;
+}
+
 struct reader {
     struct ms_reader base;
     int fd;

@@ -251,6 +251,10 @@ struct ms_backend_ops {
      * become what it returns. Of a name that is there twice one result may be NOT_FOUND. */
     int (*remove_many)(struct ms_backend *b, struct ms_deletion *const *items, size_t count,
                        struct ms_error *err);
+    /* A descriptor of a regular file on this machine whose bytes are this version of the value and
+     * stay so: for sendfile. NULL: values are not such files. */
+    int (*open_file)(struct ms_backend *b, struct ms_view name, int *fd, struct ms_info *info,
+                     struct ms_error *err);
 };
 
 struct ms_backend_type {
@@ -355,6 +359,10 @@ MS_API const struct ms_info *ms_reader_info(const struct ms_reader *r);
 MS_API int ms_reader_read(struct ms_reader *r, uint64_t offset, uint8_t *into, size_t size,
                           size_t *got, struct ms_error *err) MS_MUST_CHECK;
 MS_API void ms_reader_close(struct ms_reader *r);
+/* The descriptor is the caller's. UNSUPPORTED where values are no local files: read it otherwise.
+ * Counts as a load of all of it. */
+MS_API int ms_backend_open_file(struct ms_backend *b, struct ms_view name, int *fd,
+                                struct ms_info *info, struct ms_error *err) MS_MUST_CHECK;
 MS_API int ms_backend_batch(struct ms_backend *b, struct ms_batch **out,
                             struct ms_error *err) MS_MUST_CHECK;
 MS_API int ms_batch_store(struct ms_batch *batch, struct ms_view name, struct ms_buf *value,
