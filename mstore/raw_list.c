@@ -33,6 +33,9 @@ bool ms_raw_remembers(struct ms_raw *raw, struct ms_view name)
 /* Each directory above it, too, counts. */
 void ms_raw_remember(struct ms_raw *raw, struct ms_view name)
 {
+    MS_AUTO_ROSTER struct ms_roster *r = ms_self_roster(ms_self_of(raw->store));
+    if (r)
+        name = ms_raw_unnested(r->names, name);
     if (!name.size || ms_raw_remembers(raw, name))
         return;
     for (size_t i = 1; i <= name.size; i++) {
@@ -140,6 +143,12 @@ static bool is_configured(struct ms_raw *raw, struct ms_view name)
 {
     MS_AUTO_ROSTER struct ms_roster *r = ms_self_roster(ms_self_of(raw->store));
     return r && (ms_namespaces_exact(r->names, name) || ms_namespaces_leads(r->names, name));
+}
+
+bool ms_raw_is_nesting(struct ms_raw *raw, struct ms_view name)
+{
+    MS_AUTO_ROSTER struct ms_roster *r = ms_self_roster(ms_self_of(raw->store));
+    return r && ms_raw_unnested(r->names, name).size < name.size;
 }
 
 int ms_raw_is_directory(struct ms_raw *raw, struct ms_view name, bool *out, struct ms_error *err)
@@ -271,7 +280,7 @@ static int gather(struct raw_lister *l, struct ms_raw *raw, struct ms_view name,
         code = add_items(l, raw, name, request->names_only, err);
     if (!code)
         code = ms_sorter_finish(l->sorter, err);
-    if (!code && !l->any && name.size && !is_configured(raw, name))
+    if (!code && !l->any && name.size && !is_configured(raw, name) && !ms_raw_is_nesting(raw, name))
         code = ms_error_set(err, MS_ERR_NOT_FOUND, "%s: there is no directory %s", raw->base.url,
                             MS_SHOW(name));
     return code;

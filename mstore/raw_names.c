@@ -91,6 +91,15 @@ static size_t nesting_begins(const struct ms_ns *ns, struct ms_view name, size_t
     return name.size + 1;
 }
 
+struct ms_view ms_raw_unnested(const struct ms_namespaces *names, struct ms_view name)
+{
+    const struct ms_ns *ns = ms_namespaces_of_path(names, name);
+    if (!ns || ns->names != MS_NAMES_BORGSTORE)
+        return name;
+    size_t end = nesting_begins(ns, name, begin_of(ns));
+    return end > name.size ? name : ms_view(name.data, end ? end - 1 : 0);
+}
+
 void ms_raw_prefix_of(const struct ms_namespaces *names, struct ms_view name, struct ms_name *out,
                       bool *nested)
 {

@@ -45,6 +45,8 @@ bool ms_raw_name_of(const struct ms_namespaces *names, struct ms_view key, bool 
  * a namespace. name "": the root. */
 void ms_raw_prefix_of(const struct ms_namespaces *names, struct ms_view name, struct ms_name *out,
                       bool *nested);
+/* The directory without those of the nesting at its end. */
+struct ms_view ms_raw_unnested(const struct ms_namespaces *names, struct ms_view name);
 
 /* ---- directories and listings: raw_list.c ---- */
 
@@ -52,10 +54,14 @@ int ms_raw_list(struct ms_backend *b, struct ms_view name, const struct ms_list_
                 struct ms_lister **out, struct ms_error *err);
 /* Whether it is a directory, known without asking the members. */
 bool ms_raw_remembers(struct ms_raw *raw, struct ms_view name);
+/* A directory of a namespace's nesting: they are there whenever they are asked for, and listed when
+ * something is in them. */
+bool ms_raw_is_nesting(struct ms_raw *raw, struct ms_view name);
 /* Whether it is one; asks. */
 int ms_raw_is_directory(struct ms_raw *raw, struct ms_view name, bool *out,
                         struct ms_error *err) MS_MUST_CHECK;
-/* Failures are of no matter: it is as if it had been forgotten. */
+/* But for what is a directory of the nesting. Failures are of no matter: it is as if it had been
+ * forgotten. */
 void ms_raw_remember(struct ms_raw *raw, struct ms_view name);
 
 #endif

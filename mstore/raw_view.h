@@ -15,7 +15,8 @@
  * has the name), in the nesting alone a change of level, in the key a rename. From a live item
  * to another soft-deleted one or back: UNSUPPORTED.
  *
- * Directories are what names have in common, and configured namespaces. One that was made, or that
+ * Directories are what names have in common, and configured namespaces; those of the nesting are
+ * always there, and listed when something is in them. One that was made, or that
  * had something in it, is remembered besides, in this process only and up to RAW_DIRECTORIES of
  * them; by that it is refused to store a value over a directory or below a value as far as this
  * process knows of it. Internal items ("quota.hid") are kept in memory. Any thread. */

@@ -9,8 +9,9 @@
 
 #include <stdlib.h>
 
-#define SECOND      UINT64_C(1000000000)
-#define RETRY_AFTER (3 * SECOND)
+#define SECOND       UINT64_C(1000000000)
+#define RETRY_AFTER  (3 * SECOND)
+#define ALONE_WITHIN (10 * SECOND) /* then it is in use */
 
 struct server_face {
     struct ms_store *store;
@@ -139,17 +140,25 @@ void server_face_drop(struct server_served *s)
 }
 
 /* Waits until the caller is alone. The background work is its to end then; *open: the store is. */
-static struct server_background *begin_alone(struct server_face *f, bool *open)
+static int begin_alone(struct server_face *f, bool *open, struct server_background **background,
+                       struct ms_error *err)
 {
+    uint64_t deadline = ms_clock_now(ms_clock_real()) + ALONE_WITHIN;
     MS_HOLD(&f->mutex);
     while (f->alone || f->opening)
         ms_cond_wait(&f->changed, &f->mutex);
     f->alone = true;
-    while (f->held)
-        ms_cond_wait(&f->changed, &f->mutex);
+    while (f->held) {
+        if (ms_cond_wait_until(&f->changed, &f->mutex, ms_clock_real(), deadline))
+            continue;
+        f->alone = false;
+        ms_cond_broadcast(&f->changed);
+        return ms_error_set(err, MS_ERR_BUSY, "the store is in use; try again");
+    }
     *open = f->open;
     f->open = false;
-    return MS_TAKE(f->background);
+    *background = MS_TAKE(f->background);
+    return 0;
 }
 
 static void end_alone(struct server_face *f)
@@ -166,9 +175,14 @@ int server_face_alone(struct server_served *s,
                       void *ctx, struct ms_error *err)
 {
     struct server_face *f = s->face;
-    bool open;
-    server_background_free(begin_alone(f, &open));
-    int code = open ? ms_store_close(f->store, err) : 0;
+    struct server_background *background = NULL;
+    bool open = false;
+    int code = begin_alone(f, &open, &background, err);
+    if (code)
+        return code;
+    server_background_free(background);
+    if (open)
+        code = ms_store_close(f->store, err);
     if (!code)
         code = act(ctx, f->store, err);
     end_alone(f);

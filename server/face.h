@@ -36,7 +36,7 @@ static inline void server_face_drop_cleanup(struct server_served **s)
     __attribute__((cleanup(server_face_drop_cleanup), unused)) struct server_served *held_face_ =  \
         (server_face_hold(s), (s))
 /* Runs `act` on the closed store when nobody holds it and no background work is under way: creating
- * and destroying. What wants the store afterwards opens it anew. */
+ * and destroying. What wants the store afterwards opens it anew. BUSY: others held it too long. */
 int server_face_alone(struct server_served *s,
                       int (*act)(void *ctx, struct ms_store *closed, struct ms_error *err),
                       void *ctx, struct ms_error *err) MS_MUST_CHECK;

@@ -395,6 +395,7 @@ void http_exchange_end(struct http_conn *c, bool complete)
     http_sending_fini(&c->out);
     if (!x)
         return;
+    exchange_drop_body(x); /* it may need what `done` gives back */
     if (x->routed && x->route->done)
         x->route->done(x, complete);
     if (!begun)

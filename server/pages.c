@@ -278,6 +278,25 @@ static bool method_fits(struct exchange *x, const struct page_entry *entry)
     return false;
 }
 
+/* None of the site's stores is ended while a page looks at it. */
+static void hold_all(struct exchange *x)
+{
+    struct server_caller *caller = server_caller(x);
+    struct server_served *s;
+    for (size_t i = 0; (s = server_site_at(caller->site, i)); i++)
+        server_face_hold(s);
+    caller->holds = true;
+}
+
+static void on_done(struct exchange *x, bool complete)
+{
+    struct server_caller *caller = server_caller(x);
+    struct server_served *s;
+    (void)complete;
+    for (size_t i = 0; caller->holds && (s = server_site_at(caller->site, i)); i++)
+        server_face_drop(s);
+}
+
 static void on_end(struct exchange *x)
 {
     const struct page_entry *entry = find(exchange_path(x));
@@ -286,15 +305,17 @@ static void on_end(struct exchange *x)
         return;
     if (entry->login && !page_login(x))
         return;
-    if (!entry->action || page_is_wanted(x))
-        entry->answer(x);
+    if (entry->action && !page_is_wanted(x))
+        return;
+    hold_all(x);
+    entry->answer(x);
 }
 
 /* The caller's guard has made what there is to free. */
 const struct exchange_route *server_pages_route(const struct server_router *router,
                                                 struct exchange *x)
 {
-    static const struct exchange_route route = {.end = on_end};
+    static const struct exchange_route route = {.end = on_end, .done = on_done};
     exchange_set_state(x, (void *)(uintptr_t)router);
     return &route;
 }

@@ -30,6 +30,7 @@ struct server_caller {
     struct server_site *site;
     const struct server_served *served; /* NULL: none, or none yet */
     struct server_auth_user user;
+    bool holds; /* all stores of the site: a page does, until it is done */
 };
 
 /* An exchange_router; ctx: struct server_router. */

@@ -146,8 +146,9 @@ static void test_lists_by_its_own_levels(void **state)
     lists("packs", "ab/");
     lists("packs/ab", "abcd");
     lists("locks", "one");
+    lists("data/77", "");
     struct ms_lister *l;
-    check_code(ms_backend_list(b, ms_str("data/77"), NULL, &l, &err), MS_ERR_NOT_FOUND, err);
+    check_code(ms_backend_list(b, ms_str("mine"), NULL, &l, &err), MS_ERR_NOT_FOUND, err);
 }
 
 static void test_sizes_in_listings(void **state)
@@ -219,13 +220,15 @@ static void test_directories(void **state)
 {
     struct ms_info info;
     (void)state;
-    lists("data", ""); /* configured: always there */
-    check_ok(ms_backend_mkdir(b, ms_str("mine/00"), &err), err);
-    lists("mine", "00/");
-    check_ok(ms_backend_info(b, ms_str("mine/00"), &info, &err), err);
+    lists("data", "");                                              /* configured: always there */
+    check_ok(ms_backend_mkdir(b, ms_str("data/ff/ff"), &err), err); /* as clients do at first */
+    lists("data", "");
+    check_ok(ms_backend_mkdir(b, ms_str("mine/sub"), &err), err);
+    lists("mine", "sub/");
+    check_ok(ms_backend_info(b, ms_str("mine/sub"), &info, &err), err);
     assert_true(info.exists && info.directory);
     check_code(ms_backend_rmdir(b, ms_str("mine"), &err), MS_ERR_EXISTS, err);
-    check_ok(ms_backend_rmdir(b, ms_str("mine/00"), &err), err);
+    check_ok(ms_backend_rmdir(b, ms_str("mine/sub"), &err), err);
     check_ok(ms_backend_rmdir(b, ms_str("mine"), &err), err);
     check_code(ms_backend_rmdir(b, ms_str("mine"), &err), MS_ERR_NOT_FOUND, err);
     check_ok(put("cache/x", "v"), err);
