@@ -135,7 +135,7 @@ WORK_FAMILY(work_repaired, r->repaired)
 WORK_FAMILY(work_read, r->bytes_read)
 WORK_FAMILY(work_written, r->bytes_written)
 WORK_FAMILY(work_left, r->last_left)
-WORK_FAMILY(work_ended, r->ended_wall_ns / 1000000000)
+WORK_FAMILY(work_ended, (double)r->ended_wall_ns / 1e9)
 
 static void work_runs(const struct place *p, const struct server_look *look)
 {

@@ -2,20 +2,20 @@
 #include "server/metrics.h"
 
 #include <dirent.h>
-#include <inttypes.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
+/* The second number of the line, in pages. */
 static uint64_t resident_bytes(void)
 {
-    uint64_t size, resident = 0;
+    char line[256];
     FILE *file = fopen("/proc/self/statm", "re");
     if (!file)
         return 0;
-    if (fscanf(file, "%" SCNu64 " %" SCNu64, &size, &resident) != 2)
-        resident = 0;
+    const char *second = fgets(line, sizeof line, file) ? strchr(line, ' ') : NULL;
     fclose(file);
-    return resident * (uint64_t)sysconf(_SC_PAGESIZE);
+    return second ? strtoull(second, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
 }
 
 static uint64_t open_fds(void)

@@ -7,10 +7,13 @@ T=$(mktemp -d "${TMPDIR:-/tmp}/mstore-pages-XXXXXX")
 export MSTORE_STATE_DIR=$T/state MSTORE_STATS_DIR=$T/stats MSTORE_CONFIG=$T/none
 : >"$MSTORE_CONFIG"
 pids=
-cleanup() {
+cleanup() { # the servers end as they should, too
+    local status=$?
     for pid in $pids; do kill "$pid" 2>/dev/null; done
     wait
+    ! grep -a -A 30 'Sanitizer' "$T"/*.log || status=1
     rm -rf "$T"
+    exit "$status"
 }
 trap cleanup EXIT
 trap 'exit 130' INT TERM
