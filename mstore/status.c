@@ -5,12 +5,17 @@
 #include "base/cleanup.h"
 #include "base/pool.h"
 #include "base/text.h"
+#include "base/sync.h"
+#include "mstore/away.h"
 #include "mstore/layout_parts.h"
+#include "mstore/lease_parts.h"
 
 #include <mstore/multi.h>
 #include <stdio.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+
+#define MARKS_MAX 4096 /* of all members together, as others may have put there */
 
 /* The public struct, and all that it points to. */
 struct status {
@@ -21,6 +26,14 @@ struct status {
     struct ms_error *troubles; /* by member, like the next */
     atomic_bool *behind;
     char (*redundancy)[MS_REDUNDANCY_TEXT]; /* by space */
+    struct ms_mutex mutex;                  /* of what follows, until all have answered */
+    struct seen *marks;
+    size_t mark_count;
+};
+
+struct seen { /* a mark of absence (mstore/away.h) on one member */
+    struct ms_away mark;
+    int64_t since_ns; /* by that member's clock */
 };
 
 void ms_mstore_status_free(struct ms_mstore_status *base)
@@ -34,6 +47,8 @@ void ms_mstore_status_free(struct ms_mstore_status *base)
     free(s->troubles);
     free(s->behind);
     free(s->redundancy);
+    free(s->marks);
+    ms_mutex_fini(&s->mutex);
     free(s);
 }
 
@@ -76,6 +91,62 @@ static void ask_notes(struct status *s, struct ms_member *m)
         (void)!ms_member_list(m, folder, &request, take_noted, &n, NULL);
 }
 
+/* ---- marks of absence ---- */
+
+static int take_mark(void *ctx, const struct ms_entry *entry, struct ms_error *err)
+{
+    struct status *s = ctx;
+    struct ms_away mark;
+    if (!ms_away_parse(entry->name, &mark))
+        return 0;
+    MS_HOLD(&s->mutex);
+    if (s->mark_count == MARKS_MAX)
+        return 0;
+    struct seen *more = reallocarray(s->marks, s->mark_count + 1, sizeof *more);
+    if (!more)
+        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for marks of absence");
+    s->marks = more;
+    more[s->mark_count++] = (struct seen){mark, entry->info.mtime_ns};
+    return 0;
+}
+
+static void ask_marks(struct status *s, struct ms_member *m)
+{
+    static const struct ms_list_request request = {.names_only = false};
+    struct ms_name folder;
+    ms_away_folder(&s->roster->layout->uuid, &folder);
+    (void)!ms_member_list(m, ms_name_view(&folder), &request, take_mark, s, NULL);
+}
+
+/* When a mark began to close, on the last of its members; 0: it has not begun, or nobody knows. */
+static int64_t closing_since(const struct status *s, struct ms_away mark)
+{
+    int64_t last = 0;
+    mark.closing = true;
+    for (size_t i = 0; i < s->mark_count; i++)
+        if (ms_away_equal(&s->marks[i].mark, &mark) && s->marks[i].since_ns > last)
+            last = s->marks[i].since_ns;
+    return last;
+}
+
+/* All marks of a member must have been closing for so long that heal may take them away. */
+static void judge_marks(struct status *s, size_t member)
+{
+    struct ms_mstore_member *out = &s->members[member];
+    int64_t from = 0;
+    for (size_t i = 0; i < s->mark_count; i++) {
+        const struct ms_away *mark = &s->marks[i].mark;
+        if (!ms_uuid_equal(&mark->member, &s->roster->layout->members[member].uuid))
+            continue;
+        int64_t since = closing_since(s, *mark);
+        from = out->marked && (!from || !since) ? 0 : since > from ? since : from;
+        out->marked = true;
+    }
+    if (from)
+        out->believed_from_ns =
+            from + (int64_t)(MS_AWAY_GRACE_NS + ms_lease_wait_ns(s->roster->lease));
+}
+
 static int ask_one(void *arg, size_t i)
 {
     struct status *s = arg;
@@ -93,6 +164,8 @@ static int ask_one(void *arg, size_t i)
                                       &s->troubles[i]);
     if (!out->code)
         ask_notes(s, m);
+    if (!out->code)
+        ask_marks(s, m);
     ms_health_view(ms_member_health(m), ms_clock_now(s->roster->clock),
                    ms_clock_wall(s->roster->clock), &health);
     out->latency_ns = health.expected_ns;
@@ -159,6 +232,7 @@ int ms_mstore_status(struct ms_store *store, struct ms_mstore_status **out, stru
     if (!s)
         return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for the state of a store");
     s->roster = ms_self_roster(self);
+    ms_mutex_init(&s->mutex);
     const struct ms_layout *l = s->roster->layout;
     int code = allocate(s, err);
     for (size_t i = 0; i < l->member_count && !code; i++)
@@ -173,6 +247,8 @@ int ms_mstore_status(struct ms_store *store, struct ms_mstore_status **out, stru
     }
     for (size_t i = 0; i < l->member_count; i++)
         s->members[i].behind = atomic_load(&s->behind[i]);
+    for (size_t i = 0; i < l->member_count; i++)
+        judge_marks(s, i);
     s->base.epoch = l->epoch;
     s->base.proposed = s->roster->next ? s->roster->next->epoch : 0;
     s->base.placement = ms_layout_placements[l->placement];

@@ -54,14 +54,18 @@ struct ms_mstore_member {
         *url;          /* url: for messages, no secrets; NULL: none is configured here */
     const char *state; /* "active", "draining", "readonly", "witness", "gone" */
     uint32_t weight;
-    int code;                         /* 0: it answers; else why not, and */
-    const char *trouble;              /* one sentence; "" when there is none */
-    uint64_t latency_ns;              /* expected, of a small call; 0 unknown */
-    uint64_t calls, errors;           /* by this process */
-    uint64_t refused;                 /* calls not made, because the breaker was open */
-    uint64_t opened;                  /* times the breaker opened */
-    const char *breaker;              /* "closed", "open", "half open" */
-    bool behind;                      /* others have noted that it lacks something: run heal */
+    int code;               /* 0: it answers; else why not, and */
+    const char *trouble;    /* one sentence; "" when there is none */
+    uint64_t latency_ns;    /* expected, of a small call; 0 unknown */
+    uint64_t calls, errors; /* by this process */
+    uint64_t refused;       /* calls not made, because the breaker was open */
+    uint64_t opened;        /* times the breaker opened */
+    const char *breaker;    /* "closed", "open", "half open" */
+    bool behind;            /* others have noted that it lacks something: run heal */
+    /* Others do not believe it by itself: it was away while something changed. A run of heal from
+     * believed_from_ns on (wall clock) ends that; 0: the time is known after a first run. */
+    bool marked;
+    int64_t believed_from_ns;
     uint64_t layout;                  /* the newest one in force that lies on it; 0: none */
     uint64_t total_bytes, free_bytes; /* UINT64_MAX: unknown */
 };

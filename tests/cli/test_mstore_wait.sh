@@ -52,8 +52,24 @@ on_terminal rm home.conf data/a
 same "rm" "$status" 0
 prints "waiting until no client believes member two: 1 s"
 expect 3 get home.conf data/a
+expect 5 status home.conf
 mv home.two.off home.two
-"$MSTORE" heal home.conf >/dev/null 2>&1
+rm -r state # its breaker
+find home.[ot]* -type f -exec touch -d '30 minutes ago' {} + # what two has of a is no writer's
+expect 0 heal home.conf
+# ---- it is believed again after a second heal, a quarter of an hour later
+expect 0 status home.conf
+ok "when" grep -qE '^two .*ok, believed again from [0-2][0-9]:[0-5][0-9] on: run mstore heal then$' out
+expect 0 status home.conf --json
+now=$(date +%s)
+from=$(date -d "$(json 'd["members"][1]["believed_from"]')" +%s)
+ok "in a quarter of an hour" test $((from - now)) -gt 840 -a $((from - now)) -le 910
+find home.* -path '*/away/*' -exec touch -d '20 minutes ago' {} +
+expect 0 status home.conf
+prints "ok, believed again after one more mstore heal"
+expect 0 heal home.conf
+expect 0 status home.conf --json
+same "marked" "$(json '[m["marked"] for m in d["members"]]')" "[False, False, False, False]"
 mv home.one home.one.off
 interrupt "ls $T/home.two/mstore-*/away/* >/dev/null 2>&1 && sleep 0.3" rm home.conf data/b
 same "rm" "$status" 130

@@ -5,20 +5,37 @@
 #include "tools/mstore/output.h"
 
 #include <stdio.h>
+#include <time.h>
+
+/* Whether there is anything to be done for one that answers. */
+static const char *advice(const struct ms_mstore_member *m, char buf[80])
+{
+    time_t from = (time_t)(m->believed_from_ns / 1000000000);
+    struct tm local;
+    char clock[8];
+    if (strcmp(m->state, "gone") == 0)
+        return "-";
+    if (m->behind || (m->marked && !from))
+        return "ok, but it has missed something: run mstore heal";
+    if (!m->marked)
+        return "ok";
+    if (m->believed_from_ns <= ms_clock_wall(ms_clock_real()) || !localtime_r(&from, &local) ||
+        !strftime(clock, sizeof clock, "%H:%M", &local))
+        return "ok, believed again after one more mstore heal";
+    snprintf(buf, 80, "ok, believed again from %s on: run mstore heal then", clock);
+    return buf;
+}
 
 static void print_member(const struct ms_mstore_member *m)
 {
-    char latency[32] = "-", room[80] = "-", total[32], left[32];
+    char hint[80], latency[32] = "-", room[80] = "-", total[32], left[32];
     if (m->latency_ns)
         ms_format_duration(latency, sizeof latency, m->latency_ns);
     if (m->total_bytes != UINT64_MAX && m->free_bytes != UINT64_MAX)
         snprintf(room, sizeof room, "%s of %s", ms_format_size(left, sizeof left, m->free_bytes),
                  ms_format_size(total, sizeof total, m->total_bytes));
     printf("%-14s %-9s %6u  %-9s %-24s %s\n", m->name, m->state, m->weight, latency, room,
-           m->code                         ? m->trouble
-           : strcmp(m->state, "gone") == 0 ? "-"
-           : m->behind                     ? "ok, but it has missed something: run mstore heal"
-                                           : "ok");
+           m->code ? m->trouble : advice(m, hint));
 }
 
 static void print_space(const struct ms_mstore_space *s)
@@ -64,6 +81,7 @@ static void json_number(struct ms_json *j, const char *key, uint64_t value)
 
 static void json_member(struct ms_json *j, const struct ms_mstore_member *m)
 {
+    char from[MS_OUT_TIME_SIZE];
     ms_json_object(j);
     json_text(j, "name", m->name);
     json_text(j, "state", m->state);
@@ -74,6 +92,10 @@ static void json_member(struct ms_json *j, const struct ms_mstore_member *m)
     ms_json_bool(j, m->code == 0);
     ms_json_key(j, "behind");
     ms_json_bool(j, m->behind);
+    ms_json_key(j, "marked");
+    ms_json_bool(j, m->marked);
+    json_text(j, "believed_from",
+              m->believed_from_ns ? ms_out_time(from, sizeof from, m->believed_from_ns) : NULL);
     json_text(j, "error", m->code ? ms_code_name(m->code) : NULL);
     json_text(j, "trouble", m->code ? m->trouble : NULL);
     json_number(j, "layout", m->layout);
