@@ -24,6 +24,8 @@ struct batch {
     const struct ms_layout_space *space;
     struct ms_view path;
     ms_upkeep_fn fn;
+    void *ctx;
+    bool notes; /* of the notes about a member: all of them, and no cursor is kept */
     struct place places[BATCH_KEYS];
     size_t count, done;
     struct ms_object *objects;
@@ -100,7 +102,8 @@ static int look_after(void *arg, size_t i)
                                   .objects = b->objects + p->object,
                                   .count = p->objects,
                                   .silent = b->silent,
-                                  .end = b->end};
+                                  .end = b->end,
+                                  .ctx = b->ctx};
     for (size_t o = 0; o < item.count; o++) {
         item.objects[o].name.key = item.key;
         item.objects[o].name.space = item.path;
@@ -129,7 +132,9 @@ static int run_batch(struct batch *b, const struct ms_inventory *inv, struct ms_
         code = ms_parallel(size, b->u->options.jobs, look_after, b, err);
         b->done += size;
         const struct place *last = &b->places[b->done - 1];
-        if (!code)
+        if (!code && b->notes)
+            code = ms_check_cancelled(err);
+        else if (!code)
             code = ms_upkeep_tick(b->u, b->path, ms_view(b->keys + last->key, last->key_size), err);
         else if (err && !err->code)
             ms_error_set(err, code, "%s", ms_code_text(code));
@@ -154,7 +159,7 @@ static int run_batches(struct batch *b, struct ms_inventory *inv, struct ms_erro
     int code = 0;
     do {
         code = ms_inventory_next(inv, &entry, err);
-        if (!code && entry && ms_upkeep_in_sample(b->u, entry->key))
+        if (!code && entry && (b->notes || ms_upkeep_in_sample(b->u, entry->key)))
             code = add(b, entry, err);
         if (!code && (!entry || b->count == BATCH_KEYS || b->object_count >= BATCH_OBJECTS))
             code = run_batch(b, inv, err);
@@ -204,6 +209,33 @@ int ms_upkeep_keys(struct ms_upkeep *u, const struct ms_layout_space *space, str
         code = run_batches(b, inv, err);
     if (!code)
         count_strangers(u, inv, path);
+    ms_inventory_close(inv);
+    batch_free(b);
+    return code;
+}
+
+int ms_upkeep_noted(struct ms_upkeep *u, const struct ms_layout_space *space, struct ms_view path,
+                    const struct ms_uuid *about, ms_upkeep_fn fn, void *ctx, size_t *missing,
+                    struct ms_error *err)
+{
+    struct ms_inventory_options o = {.space = path,
+                                     .levels = space->levels,
+                                     .level_count = space->level_count,
+                                     .kinds = MS_INVENTORY_KIND(MS_OWN_HINT),
+                                     .hints_about = *about,
+                                     .witnesses = true,
+                                     .names_only = true};
+    struct ms_inventory *inv = NULL;
+    struct batch *b = NULL;
+    int code = batch_new(u, space, path, fn, &b, err);
+    if (code)
+        return code;
+    b->notes = true;
+    b->ctx = ctx;
+    code = ms_inventory_open(u->roster, &o, &inv, err);
+    if (!code)
+        code = run_batches(b, inv, err);
+    *missing = inv ? ms_inventory_missing(inv) : 0;
     ms_inventory_close(inv);
     batch_free(b);
     return code;

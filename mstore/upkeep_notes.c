@@ -6,14 +6,14 @@
 #include "base/cleanup.h"
 #include "mstore/list_parts.h"
 
+#include <stdatomic.h>
+
 #define SWEEP_AGE_NS (UINT64_C(86400) * 1000000000)
 
-struct notes { /* about one member, in one namespace */
+struct notes { /* about one member */
     struct ms_upkeep *u;
     size_t member;
-    const struct ms_layout_space *space;
-    struct ms_view path;
-    bool left; /* some stay, or may have been missed */
+    atomic_bool left; /* some stay, or may have been missed */
 };
 
 /* Folders that are empty now, up to that of the member the notes were about. */
@@ -33,7 +33,7 @@ static void drop_folders(struct ms_member *keeper, const struct ms_own_name *own
 }
 
 /* The notes of one key, as they were seen: one that comes later stays. */
-static int drop_notes(struct notes *n, const struct ms_inventory_entry *e)
+static int drop_notes(struct notes *n, const struct ms_upkeep_item *e)
 {
     for (size_t i = 0; i < e->count; i++) {
         struct ms_own_name own = e->objects[i].name;
@@ -47,56 +47,31 @@ static int drop_notes(struct notes *n, const struct ms_inventory_entry *e)
             drop_folders(keeper, &own, ms_name_view(&name));
         if (ms_upkeep_fatal(code))
             return code;
-        n->left |= code && code != MS_ERR_NOT_FOUND;
+        if (code && code != MS_ERR_NOT_FOUND)
+            atomic_store(&n->left, true);
     }
     return 0;
 }
 
-static int replay(struct notes *n, const struct ms_inventory_entry *e, struct ms_error *err)
+/* Several keys at once. */
+static int replay(struct ms_upkeep *u, const struct ms_upkeep_item *item, struct ms_error *err)
 {
-    enum ms_layout_kind kind = n->space->kind;
+    struct notes *n = item->ctx;
+    enum ms_layout_kind kind = item->space->kind;
     enum ms_upkeep_end end = MS_KEY_WELL;
     {
-        MS_HOLD(&n->u->mutex);
-        n->u->report->members[n->member].notes += e->count;
+        MS_HOLD(&u->mutex);
+        u->report->members[n->member].notes += item->count;
     }
-    if (!ms_upkeep_may_write(n->u)) {
-        n->left = true;
+    if (!ms_upkeep_may_write(u)) {
+        atomic_store(&n->left, true);
         return 0;
     }
-    int code = ms_upkeep_one_key(n->u, n->space, n->path, e->key, ms_upkeep_kinds(kind),
+    int code = ms_upkeep_one_key(u, item->space, item->path, item->key, ms_upkeep_kinds(kind),
                                  ms_upkeep_fn_of(kind), &end, err);
     if (!code && (end == MS_KEY_WELL || end == MS_KEY_REPAIRED || end == MS_KEY_MOVED))
-        return drop_notes(n, e);
-    n->left = true;
-    return code;
-}
-
-static int replay_space(struct notes *n, struct ms_error *err)
-{
-    struct ms_inventory_options o = {
-        .space = n->path,
-        .levels = n->space->levels,
-        .level_count = n->space->level_count,
-        .kinds = MS_INVENTORY_KIND(MS_OWN_HINT),
-        .hints_about = n->u->roster->layout->members[n->member].uuid,
-        .witnesses = true,
-        .names_only = true,
-    };
-    const struct ms_inventory_entry *entry = NULL;
-    struct ms_inventory *inv = NULL;
-    int code = ms_inventory_open(n->u->roster, &o, &inv, err);
-    do {
-        if (!code)
-            code = ms_inventory_next(inv, &entry, err);
-        if (!code && entry)
-            code = replay(n, entry, err);
-        if (!code)
-            code = ms_check_cancelled(err);
-    } while (!code && entry);
-    if (inv)
-        n->left |= ms_inventory_missing(inv) > 0;
-    ms_inventory_close(inv);
+        return drop_notes(n, item);
+    atomic_store(&n->left, true);
     return code;
 }
 
@@ -113,17 +88,21 @@ static bool answers(struct ms_upkeep *u, size_t member)
 static int replay_member(struct ms_upkeep *u, size_t member, const struct ms_paths *paths,
                          struct ms_error *err)
 {
-    bool there = answers(u, member), left = !there;
+    struct notes n = {.u = u, .member = member};
+    bool there = answers(u, member);
     int code = 0;
     for (size_t i = 0; i < paths->count && !code && there; i++) {
-        struct notes n = {.u = u, .member = member, .path = ms_text_view(paths->path[i])};
-        n.space = ms_layout_space(u->roster->layout, n.path);
-        if (!n.space || !ms_upkeep_fn_of(n.space->kind))
+        struct ms_view path = ms_text_view(paths->path[i]);
+        const struct ms_layout_space *space = ms_layout_space(u->roster->layout, path);
+        size_t missing = 0;
+        if (!space || !ms_upkeep_fn_of(space->kind))
             continue;
-        code = replay_space(&n, err);
-        left |= n.left;
+        code = ms_upkeep_noted(u, space, path, &u->roster->layout->members[member].uuid, replay, &n,
+                               &missing, err);
+        if (missing)
+            atomic_store(&n.left, true);
     }
-    if (!code && !left && !u->options.space)
+    if (!code && there && !atomic_load(&n.left) && !u->options.space)
         ms_member_settle(u->roster->members[member]);
     return code;
 }

@@ -28,6 +28,7 @@ struct ms_upkeep_item { /* a key, and all that lies under it */
     size_t count;
     const bool *silent;      /* by the layout's index: it may have more, it has not answered */
     enum ms_upkeep_end *end; /* out, what became of it; may be NULL */
+    void *ctx;               /* of ms_upkeep_noted */
 };
 /* Only what ends the run is returned. */
 typedef int (*ms_upkeep_fn)(struct ms_upkeep *u, const struct ms_upkeep_item *item,
@@ -37,6 +38,11 @@ typedef int (*ms_upkeep_fn)(struct ms_upkeep *u, const struct ms_upkeep_item *it
 int ms_upkeep_keys(struct ms_upkeep *u, const struct ms_layout_space *space, struct ms_view path,
                    struct ms_view after, unsigned kinds, ms_upkeep_fn fn,
                    struct ms_error *err) MS_MUST_CHECK;
+/* Calls fn for the notes about a member, key by key, several at once; ctx is the items'. *missing:
+ * so many members did not tell theirs. No cursor is kept: all notes are looked at each time. */
+int ms_upkeep_noted(struct ms_upkeep *u, const struct ms_layout_space *space, struct ms_view path,
+                    const struct ms_uuid *about, ms_upkeep_fn fn, void *ctx, size_t *missing,
+                    struct ms_error *err) MS_MUST_CHECK;
 /* For one key, as it is now; not at all when nothing lies under it. */
 int ms_upkeep_one_key(struct ms_upkeep *u, const struct ms_layout_space *space, struct ms_view path,
                       struct ms_view key, unsigned kinds, ms_upkeep_fn fn, enum ms_upkeep_end *end,

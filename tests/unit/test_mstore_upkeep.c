@@ -6,6 +6,7 @@
 #include "mstore/value_parts.h"
 
 #include "base/pool.h"
+#include "base/sim.h"
 #include "tests/support/check.h"
 #include "tests/support/fleet.h"
 
@@ -425,6 +426,60 @@ static void notes_are_replayed_and_removed(void **state)
     fleet_free(&f);
 }
 
+/* How long notes are worked off with so many keys at once, members 10 ms away. */
+struct together {
+    unsigned jobs;
+    uint64_t took_ns;
+};
+
+static int work_off(void *arg)
+{
+    struct together *t = arg;
+    struct fleet f;
+    struct ms_error err = {0};
+    struct ms_upkeep_report *r = NULL;
+    struct ms_upkeep_options o = MS_UPKEEP_OPTIONS_INIT;
+    o.jobs = t->jobs;
+    o.notes_only = true;
+    fleet_make(&f, &(struct fleet_options){.members = 3,
+                                           .policy = "redundancy = copies 3\n",
+                                           .clock = ms_sim_clock(),
+                                           .latency_ns = 10000000,
+                                           .seed = 3,
+                                           .lease_ns = 50000000});
+    fleet_gone(&f, 2, true);
+    for (unsigned i = 0; i < KEYS; i++) {
+        char key[65];
+        struct ms_buf *value = fleet_value(100, i + 1);
+        fleet_put(&f, fleet_digest(value, key), value);
+        ms_buf_unref(value);
+    }
+    assert_true(ms_roster_quiet(f.roster, UINT64_MAX));
+    fleet_gone(&f, 2, false);
+    uint64_t begin = ms_clock_now(ms_sim_clock());
+    check_ok(ms_upkeep_run(NULL, f.roster, MS_UPKEEP_HEAL, &o, &r, &err), err);
+    t->took_ns = ms_clock_now(ms_sim_clock()) - begin;
+    assert_int_equal(r->repaired, KEYS);
+    ms_upkeep_report_free(r);
+    assert_int_equal(fleet_all(&f, "hint"), 0);
+    assert_int_equal(fleet_objects(&f, 2, "val"), KEYS);
+    fleet_free(&f);
+    return 0;
+}
+
+static void notes_are_worked_off_several_at_once(void **state)
+{
+    (void)state;
+    struct together one = {.jobs = 1}, many = {.jobs = 16};
+    struct ms_sim_options options = {.seed = 1};
+    struct ms_error err = {0};
+    check_ok(ms_sim_run(&options, work_off, &one, NULL, &err), err);
+    check_ok(ms_sim_run(&options, work_off, &many, NULL, &err), err);
+    print_message("one by one %.2f s, 16 at once %.2f s\n", (double)one.took_ns / 1e9,
+                  (double)many.took_ns / 1e9);
+    assert_true(many.took_ns * 4 < one.took_ns);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -439,6 +494,7 @@ int main(void)
         cmocka_unit_test(second_writes_go),
         cmocka_unit_test(nothing_is_judged_without_a_member),
         cmocka_unit_test(notes_are_replayed_and_removed),
+        cmocka_unit_test(notes_are_worked_off_several_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
