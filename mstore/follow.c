@@ -53,33 +53,20 @@ int ms_follower_format(const struct ms_follower *f, struct ms_buf **out, struct 
     return 0;
 }
 
-static bool read_number(const char *text, unsigned digits, uint64_t *out)
-{
-    uint8_t bytes[8] = {0};
-    char hex[17] = "0000000000000000";
-    memcpy(hex + 16 - digits, text, digits);
-    *out = 0;
-    if (ms_hex_decode(bytes, sizeof bytes, hex))
-        return false;
-    for (unsigned i = 0; i < sizeof bytes; i++)
-        *out = *out << 8 | bytes[i];
-    return true;
-}
-
 /* The line says what it says in one way only. */
 static bool read_line(const char *line, struct ms_follower *f)
 {
     char again[LINE + 1];
     uint64_t k = 0, m = 0;
     const char *mark = line[34] ? strchr(marks, line[34]) : NULL;
-    if (!mark || !read_number(line, 16, &f->writer) || !read_number(line + 36, 2, &k) ||
-        !read_number(line + 38, 2, &m))
+    if (!mark || !ms_paxos_read_hex(line, 16, &f->writer) || !ms_paxos_read_hex(line + 36, 2, &k) ||
+        !ms_paxos_read_hex(line + 38, 2, &m))
         return false;
     f->over = line[34] == 'd';
     f->version.mark = (enum ms_own_mark)(mark - marks);
     f->version.k = (unsigned)k;
     f->version.m = (unsigned)m;
-    if (!f->over && (!read_number(line + 17, 16, &f->version.size) || k == 0 || k + m > 255))
+    if (!f->over && (!ms_paxos_read_hex(line + 17, 16, &f->version.size) || k == 0 || k + m > 255))
         return false;
     write_line(f, again);
     return memcmp(line, again, LINE) == 0;

@@ -167,18 +167,11 @@ struct listing {
 static int note_number(void *ctx, const struct ms_entry *entry, struct ms_error *err)
 {
     struct listing *l = ctx;
-    uint8_t bytes[8];
-    char hex[17];
+    uint64_t number;
     if (entry->info.directory || entry->name.size != l->about_size + 16 ||
-        memcmp(entry->name.data, l->about, l->about_size) != 0)
+        memcmp(entry->name.data, l->about, l->about_size) != 0 ||
+        !ms_paxos_read_hex((const char *)entry->name.data + l->about_size, 16, &number))
         return 0;
-    memcpy(hex, entry->name.data + l->about_size, 16);
-    hex[16] = 0;
-    if (ms_hex_decode(bytes, sizeof bytes, hex))
-        return 0;
-    uint64_t number = 0;
-    for (unsigned i = 0; i < sizeof bytes; i++)
-        number = number << 8 | bytes[i];
     if ((number | 1) == (l->round->own.number | 1)) { /* its own say nothing to it */
         l->own = l->own || number == l->round->own.number;
         return 0;

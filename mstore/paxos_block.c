@@ -47,7 +47,7 @@ int ms_paxos_block_make(const struct ms_paxos_block *block, struct ms_view name,
     return ms_sealed_make(ms_view(text, head + size), PURPOSE, seal, out, err);
 }
 
-static bool read_hex(const char *text, unsigned digits, uint64_t *out)
+bool ms_paxos_read_hex(const char *text, unsigned digits, uint64_t *out)
 {
     uint8_t bytes[8] = {0};
     char hex[17] = "0000000000000000";
@@ -64,7 +64,8 @@ static bool read_hex(const char *text, unsigned digits, uint64_t *out)
 static bool read_head(struct ms_view bytes, size_t head, uint64_t *counter, uint64_t *size)
 {
     const char *end = (const char *)bytes.data + head;
-    return read_hex(end - SIZE_BACK, 8, size) && read_hex(end - COUNTER_BACK, 16, counter);
+    return ms_paxos_read_hex(end - SIZE_BACK, 8, size) &&
+           ms_paxos_read_hex(end - COUNTER_BACK, 16, counter);
 }
 
 int ms_paxos_block_open(struct ms_view bytes, struct ms_view name, uint64_t number,

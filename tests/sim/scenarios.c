@@ -137,6 +137,12 @@ static const struct sim_scenario scenarios[] = {
     LARGE("layout-all", "members come and go, one is away, many calls are lost or late", sim_layout,
           ROUGH, .tolerates = 1, .disturbances = SIM_HARMLESS),
 
+    LARGE("cond-layout", "stores with conditions while members come and go, calls are lost or late",
+          sim_layout_conditional, .before = 4, .after = 6, .delayed = 8, .dies = 3,
+          .delay_max_ns = 15 * SIM_MINUTE),
+    LARGE("cond-layout-away", "likewise, and one of them is away", sim_layout_conditional,
+          .after = 2, .tolerates = 1, .disturbances = SIM_VANISH | SIM_SLOW, .dies = 2),
+
     BROKEN("broken-torn", "stores leave a prefix behind", .torn = 60),
     BROKEN("broken-old", "the disk returns as it once was", .tolerates = 1,
            .disturbances = SIM_OLD),

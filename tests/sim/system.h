@@ -69,7 +69,8 @@ extern const struct sim_system sim_flawed_look, sim_flawed_winner;
 /* The same with a flaw in the leases of immutable keys. */
 extern const struct sim_system sim_flawed_wait, sim_flawed_lease, sim_flawed_marks;
 /* A whole MStore while its layout changes (layout.h), and some that have a flaw. */
-extern const struct sim_system sim_layout, sim_flawed_unready, sim_flawed_alone, sim_flawed_news;
+extern const struct sim_system sim_layout, sim_layout_conditional, sim_flawed_unready,
+    sim_flawed_alone, sim_flawed_news;
 /* The plain Store behind a small lie, for proof that lies are found: mutants.c. */
 extern const struct sim_system sim_mutant_stale, sim_mutant_undead, sim_mutant_blind,
     sim_mutant_mixed, sim_mutant_forgetful, sim_mutant_shifted, sim_mutant_hasty, sim_mutant_split;

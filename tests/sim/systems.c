@@ -198,7 +198,7 @@ const struct sim_system sim_immutable_soft = {
 
 /* ---- an MStore whose layout changes ---- */
 
-#define LAYOUT(NAME, FLAWS)                                                                        \
+#define LAYOUT(NAME, FLAWS, MORE_VERBS)                                                            \
     static int NAME##_open(struct sim_world *w, unsigned client, struct ms_store **out,            \
                            struct ms_error *err)                                                   \
     {                                                                                              \
@@ -216,13 +216,14 @@ const struct sim_system sim_immutable_soft = {
                                           .blind_changes = true,                                   \
                                           .no_streams = true,                                      \
                                           .verbs = 1u << SIM_STORE | 1u << SIM_LOAD |              \
-                                                   1u << SIM_INFO | 1u << SIM_DELETE,              \
+                                                   1u << SIM_INFO | 1u << SIM_DELETE | MORE_VERBS, \
                                           .create = sim_layout_create,                             \
                                           .open = NAME##_open,                                     \
                                           .meanwhile = NAME##_change,                              \
                                           .heal = sim_layout_heal}
 
-LAYOUT(layout, 0);
-LAYOUT(flawed_unready, SIM_FLAW_NO_WAIT);
-LAYOUT(flawed_alone, SIM_FLAW_NEW_ALONE);
-LAYOUT(flawed_news, SIM_FLAW_NO_NEWS);
+LAYOUT(layout, 0, 0);
+LAYOUT(layout_conditional, 0, 1u << SIM_STORE_IF);
+LAYOUT(flawed_unready, SIM_FLAW_NO_WAIT, 0);
+LAYOUT(flawed_alone, SIM_FLAW_NEW_ALONE, 0);
+LAYOUT(flawed_news, SIM_FLAW_NO_NEWS, 0);
