@@ -303,16 +303,17 @@ static bool split(struct claim *c, const uint8_t *decoded, size_t size)
 }
 
 static enum server_verdict by_basic(struct server_auth *a, const struct server_users *users,
-                                    struct claim *c, struct ms_view text,
+                                    const struct claim *address, struct ms_view text,
                                     struct server_auth_user *user, unsigned *retry_after_s)
 {
     uint8_t decoded[CREDENTIALS];
     size_t size;
-    if (!server_base64_decode(SERVER_BASE64_PLAIN, text, decoded, sizeof decoded, &size) ||
-        !split(c, decoded, size))
-        return SERVER_UNAUTHORIZED; /* cannot be right, and cost nothing */
-    enum server_verdict verdict = by_password(a, users, c, retry_after_s);
-    const char *name = verdict == SERVER_WELCOME ? server_users_find(users, c->name) : NULL;
+    struct claim c = *address;
+    enum server_verdict verdict = SERVER_UNAUTHORIZED; /* of what cannot be right: at no cost */
+    if (server_base64_decode(SERVER_BASE64_PLAIN, text, decoded, sizeof decoded, &size) &&
+        split(&c, decoded, size))
+        verdict = by_password(a, users, &c, retry_after_s);
+    const char *name = verdict == SERVER_WELCOME ? server_users_find(users, c.name) : NULL;
     if (verdict == SERVER_WELCOME && !name)
         verdict = SERVER_UNAUTHORIZED;
     if (name)
