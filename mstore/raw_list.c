@@ -92,7 +92,8 @@ static int scan_begin(struct scan *s, struct ms_raw *raw, struct ms_view name, b
     if (code)
         return code;
     ms_raw_prefix_of(s->roster->names, name, &s->prefix, &s->nested);
-    memcpy(s->below.text, name.data, name.size);
+    if (name.size)
+        memcpy(s->below.text, name.data, name.size);
     s->below.size = name.size;
     if (name.size)
         s->below.text[s->below.size++] = '/';
@@ -301,7 +302,8 @@ int ms_raw_list(struct ms_backend *b, struct ms_view name, const struct ms_list_
         lister_close(&l->base);
         return code;
     }
-    memcpy(l->last.text, request->start_after.data, request->start_after.size);
+    if (request->start_after.size)
+        memcpy(l->last.text, request->start_after.data, request->start_after.size);
     l->last.size = request->start_after.size;
     *out = &l->base;
     return 0;
