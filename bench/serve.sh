@@ -1,0 +1,94 @@
+#!/bin/bash
+# bench/serve.sh [BUILD] [SECONDS] - `mstore serve` on a folder beside nginx (static files; PUT by its dav
+# module) on the same disk, in one run, by wrk. Prints requests in a second as ratios to nginx, and
+# the times of half and of 99 % of the requests. nginx never syncs: PUT is compared at sync=none, and
+# sync=full stands beside. Needs wrk, nginx and curl.
+set -eu
+top=$(cd "$(dirname "$0")/.." && pwd)
+build=${1:-$top/build/release} seconds=${2:-3}
+mstore=$build/tools/mstore/mstore
+T=$(mktemp -d "${TMPDIR:-/tmp}/mstore-bench.XXXXXX")
+started=()
+cleanup() {
+    for process in "${started[@]}"; do kill "$process" 2>/dev/null || true; done
+    wait
+    rm -rf "$T"
+}
+trap cleanup EXIT
+cores=$(nproc)
+
+mkdir -p "$T/www/dav" "$T/body"
+head -c 4096 /dev/urandom >"$T/www/4k"
+head -c 1048576 /dev/urandom >"$T/www/1m"
+nginx=$(command -v nginx || echo /usr/sbin/nginx)
+cat >"$T/nginx.conf" <<EOF
+daemon off; pid $T/nginx.pid; error_log $T/nginx.log; worker_processes $cores;
+$([ "$(id -u)" != 0 ] || echo 'user root;')
+events { worker_connections 4096; }
+http {
+    access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000000;
+    client_body_temp_path $T/body; client_max_body_size 1g;
+    server { listen unix:$T/nginx.socket; listen 127.0.0.1:NGINX_PORT; root $T/www; location /dav/ { dav_methods PUT; } }
+}
+EOF
+for port in $(seq 18600 18640); do # nginx cannot choose one itself
+    sed "s/NGINX_PORT/$port/" "$T/nginx.conf" >"$T/nginx-port.conf"
+    "$nginx" -p "$T" -c "$T/nginx-port.conf" 2>/dev/null &
+    process=$!
+    for _ in $(seq 20); do
+        sleep 0.05
+        [ ! -s "$T/nginx.pid" ] || break 2
+    done
+    wait "$process" || true
+done
+started+=("$process")
+web=http://127.0.0.1:$port
+
+serve() { # NAME SYNC - at is then where it listens
+    local url="file://$T/$1?sync=$2"
+    "$mstore" create "$url"
+    "$mstore" serve "$url" --audit-log none --listen 127.0.0.1:0 >"$T/$1.out" &
+    started+=("$!")
+    until grep -q listening "$T/$1.out"; do sleep 0.05; done
+    at=$(sed -n 's/^listening on //p' "$T/$1.out")
+}
+declare -A ours
+for sync in none full; do
+    serve $sync $sync
+    ours[$sync]=$at
+done
+accept='Accept: application/vnd.x.borgstore.rest.v1'
+for name in 4k 1m; do curl -sS -H "$accept" --data-binary "@$T/www/$name" "${ours[none]}/data/$name"; done
+
+# once WRK-ARGUMENT... - "RATE P50 P99" into $figures; a failed request ends the bench
+once() {
+    wrk -t1 -d"${seconds}s" --latency "$@" >"$T/wrk.out"
+    if grep -E 'Non-2xx' "$T/wrk.out"; then exit 1; fi
+    figures=$(awk '/Requests\/sec/{r=$2} $1=="50%"{a=$2} $1=="99%"{b=$2} END{print r, a, b}' "$T/wrk.out")
+}
+row() { # LABEL NGINX OURS - each "RATE P50 P99"
+    echo "$1 $2 $3" | awk '{printf "%-5s %-5s %-10s %5s  %6.2f  %9s %9s  %9s %9s\n", $1, $2, $3, $4, ($5 > 0 ? $8 / $5 : 0), $6, $7, $9, $10}'
+}
+printf '%-5s %-5s %-10s %5s  %6s  %9s %9s  %9s %9s\n' what size sync conns ratio 'nginx p50' p99 'ours p50' p99
+for name in 4k 1m; do
+    for connections in 1 16 256; do
+        once -c$connections "$web/$name"
+        theirs=$figures
+        once -c$connections -H "$accept" "${ours[none]}/data/$name"
+        row "GET $name - $connections" "$theirs" "$figures"
+    done
+done
+for name in 4k 1m; do
+    SIZE=$(stat -c %s "$T/www/$name")
+    export SIZE
+    for connections in 1 16 256; do
+        export METHOD=PUT PREFIX=/dav/
+        once -c$connections -s "$top/bench/put.lua" "$web"
+        theirs=$figures
+        export METHOD=POST PREFIX=/data/put-
+        for sync in none full; do
+            once -c$connections -s "$top/bench/put.lua" "${ours[$sync]}"
+            row "PUT $name $sync $connections" "$theirs" "$figures"
+        done
+    done
+done
