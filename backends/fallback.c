@@ -135,7 +135,7 @@ static void close_range_reader(struct ms_reader *r)
 int ms_fallback_read(struct ms_backend *b, struct ms_view name, struct ms_reader **out,
                      struct ms_error *err)
 {
-    static const struct ms_reader_ops ops = {read_range, close_range_reader};
+    static const struct ms_reader_ops ops = {.read = read_range, .close = close_range_reader};
     struct ms_info info = {0};
     int code = b->ops->info(b, name, &info, err);
     if (code)

@@ -380,7 +380,8 @@ void http_conn_arm(struct http_conn *c, enum http_next want)
 
 void http_conn_wake(struct http_conn *c)
 {
-    atomic_store_explicit(&c->waits.deadline_ns, 0, memory_order_release);
+    /* takes over what the thread before has written, whatever epoll does about that */
+    atomic_exchange_explicit(&c->waits.deadline_ns, 0, memory_order_acq_rel);
     uint64_t now = ms_clock_now(clock_of(c));
     if (c->state == HTTP_HEAD && !c->in.data)
         return; /* idle: the time of the head begins now */

@@ -90,7 +90,7 @@ static void reader_close(struct ms_reader *r)
 int ms_memory_read(struct ms_backend *b, struct ms_view name, struct ms_reader **out,
                    struct ms_error *err)
 {
-    static const struct ms_reader_ops ops = {reader_read, reader_close};
+    static const struct ms_reader_ops ops = {.read = reader_read, .close = reader_close};
     MS_AUTO_FREE struct memory_reader *reader = malloc(sizeof *reader);
     if (!reader)
         return ms_memory_no_memory(ms_memory_of(b), name, err);

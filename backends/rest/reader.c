@@ -276,7 +276,7 @@ static int open_value(struct reader *r, struct ms_error *err)
 int ms_rest_read(struct ms_backend *b, struct ms_view name, struct ms_reader **out,
                  struct ms_error *err)
 {
-    static const struct ms_reader_ops ops = {reader_read, reader_close};
+    static const struct ms_reader_ops ops = {.read = reader_read, .close = reader_close};
     struct reader *r = malloc(sizeof *r + name.size);
     if (!r)
         return ms_rest_no_memory(name, err);

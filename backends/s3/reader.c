@@ -138,7 +138,7 @@ static void reader_close(struct ms_reader *r)
 int ms_s3_read(struct ms_backend *b, struct ms_view name, struct ms_reader **out,
                struct ms_error *err)
 {
-    static const struct ms_reader_ops ops = {reader_read, reader_close};
+    static const struct ms_reader_ops ops = {.read = reader_read, .close = reader_close};
     struct ms_info info = {0};
     struct ms_buf *first = NULL;
     int code = ms_s3_load(b, name, 0, FIRST_BYTES, &first, &info, err);

@@ -300,7 +300,7 @@ static int open_once(struct ms_sftp_op *op, bool unsure, void *arg, struct ms_er
 int ms_sftp_read(struct ms_backend *b, struct ms_view name, struct ms_reader **out,
                  struct ms_error *err)
 {
-    static const struct ms_reader_ops ops = {reader_read, reader_close};
+    static const struct ms_reader_ops ops = {.read = reader_read, .close = reader_close};
     struct reader *r = calloc(1, sizeof *r + name.size);
     if (!r)
         return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory to read %s", MS_SHOW(name));
