@@ -77,9 +77,9 @@ void http_server_free(struct http_server *s)
     http_threads_stop(s);
     while (s->first)
         http_conns_remove(s, s->first);
+    if (!http_server_stopping(s)) /* it never ran */
+        http_listeners_stop(s);
     http_listeners_close(s);
-    for (size_t i = 0; i < s->listener_count; i++)
-        free(s->listeners[i].address);
     http_tls_unref(s->tls);
     if (s->epoll >= 0)
         close(s->epoll);
@@ -146,7 +146,7 @@ static void stop_gracefully(struct http_server *s)
 {
     struct ms_cancel *before = ms_cancel_swap(NULL);
     uint64_t expire_at = 0, end = ms_clock_now(s->options.clock) + s->options.limits.stop_ns;
-    http_listeners_close(s);
+    http_listeners_stop(s);
     while (http_conns_count(s) > 0 && ms_clock_now(s->options.clock) < end)
         tick(s, &expire_at);
     if (http_conns_count(s) > 0) {
@@ -171,7 +171,7 @@ int http_server_run(struct http_server *s, struct ms_error *err)
         ;
     atomic_store(&s->stopping, true);
     if (code) {
-        http_listeners_close(s);
+        http_listeners_stop(s);
         http_threads_stop(s);
         return code;
     }

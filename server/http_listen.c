@@ -10,6 +10,7 @@
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -17,18 +18,29 @@
 
 #define FIRST_ACTIVATED 3
 
+/* A thread may be about to take a connection: the descriptors stay as they are. A socket that was
+ * handed over is not ours to shut. */
+void http_listeners_stop(struct http_server *s)
+{
+    for (size_t i = 0; i < s->listener_count; i++) {
+        const struct http_listener *l = &s->listeners[i];
+        epoll_ctl(s->epoll, EPOLL_CTL_DEL, l->fd, NULL);
+        if (l->unlink)
+            unlink(l->unlink);
+        if (!l->lent)
+            shutdown(l->fd, SHUT_RDWR);
+    }
+}
+
 void http_listeners_close(struct http_server *s)
 {
     for (size_t i = 0; i < s->listener_count; i++) {
         struct http_listener *l = &s->listeners[i];
-        if (l->unlink)
-            unlink(l->unlink);
         free(l->unlink);
-        l->unlink = NULL;
-        if (l->fd >= 0)
-            shutdown(l->fd, SHUT_RDWR), close(l->fd);
-        l->fd = -1;
+        free(l->address);
+        close(l->fd);
     }
+    s->listener_count = 0;
 }
 
 const char *http_server_address(const struct http_server *s, size_t index)
@@ -193,7 +205,10 @@ int http_server_listen_activated(struct http_server *s, struct http_tls *tls, st
     unsetenv("LISTEN_FDS"); /* not for our children */
     unsetenv("LISTEN_PID");
     int code = 0;
-    for (uint64_t i = 0; !code && i < count; i++)
+    for (uint64_t i = 0; !code && i < count; i++) {
         code = http_server_listen_fd(s, FIRST_ACTIVATED + (int)i, tls, err);
+        if (!code)
+            s->listeners[s->listener_count - 1].lent = true;
+    }
     return code;
 }

@@ -18,6 +18,7 @@
 struct http_listener {
     int fd;
     bool secure, local; /* local: a UNIX socket */
+    bool lent;          /* others listen on it, too */
     char *address;
     char *unlink; /* the path of a UNIX socket that we made */
 };
@@ -37,7 +38,6 @@ struct http_server {
 
     atomic_uint requests; /* at once */
     atomic_bool stopping; /* no new ones */
-    atomic_bool stop_now;
 
     struct ms_group *group;
     unsigned base_threads;
@@ -64,6 +64,7 @@ void http_threads_stop(struct http_server *s);
 bool http_threads_busy(const struct http_server *s);
 
 /* http_listen.c */
-void http_listeners_close(struct http_server *s);
+void http_listeners_stop(struct http_server *s);
+void http_listeners_close(struct http_server *s); /* when no thread runs any more */
 
 #endif
