@@ -281,7 +281,7 @@ static void test_end_of_patience(void **state)
     toy_send(body, "POST /count HTTP/1.1\r\n" HOST "Content-Length: 6\r\n\r\nabc");
     toy_wait_until(toy.begun == 2 && toy.body_bytes == 3);
     end(); /* ends at once */
-    assert_int_equal(toy.incomplete, 2);
+    assert_true(toy.incomplete >= 1); /* the handler's 503 may still have gone out */
     close(fd);
     close(body);
 }
