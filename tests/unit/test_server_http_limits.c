@@ -280,7 +280,7 @@ static void test_end_of_patience(void **state)
     toy_send(fd, "GET /late?ms=60000 HTTP/1.1\r\n" HOST "\r\n");
     toy_send(body, "POST /count HTTP/1.1\r\n" HOST "Content-Length: 6\r\n\r\nabc");
     toy_wait_until(toy.begun == 2 && toy.body_bytes == 3);
-    end(); /* ends at once */
+    end();                            /* ends at once */
     assert_true(toy.incomplete >= 1); /* the handler's 503 may still have gone out */
     close(fd);
     close(body);
