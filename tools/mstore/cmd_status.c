@@ -15,7 +15,7 @@ static const char *advice(const struct ms_mstore_member *m, char buf[80])
     char clock[8];
     if (strcmp(m->state, "gone") == 0)
         return "-";
-    if (m->behind || (m->marked && !from))
+    if (!from && (m->behind || m->marked))
         return "ok, but it has missed something: run mstore heal";
     if (!m->marked)
         return "ok";
