@@ -54,8 +54,15 @@ static bool learn(struct ms_ages *ages, struct ms_roster *roster, unsigned membe
 bool ms_age_is(struct ms_ages *ages, struct ms_roster *roster, unsigned member,
                const struct ms_own_name *beside, int64_t since_ns, int64_t age_ns)
 {
+    return ms_clock_wall(roster->clock) - since_ns >= age_ns &&
+           ms_age_there(ages, roster, member, beside, since_ns, age_ns);
+}
+
+bool ms_age_there(struct ms_ages *ages, struct ms_roster *roster, unsigned member,
+                  const struct ms_own_name *beside, int64_t since_ns, int64_t age_ns)
+{
     int64_t ahead_ns = 0;
-    if (since_ns <= 0 || ms_clock_wall(roster->clock) - since_ns < age_ns)
+    if (since_ns <= 0)
         return false;
     if (!known(ages, member, &ahead_ns) && !learn(ages, roster, member, beside, &ahead_ns))
         return false;

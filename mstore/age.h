@@ -33,5 +33,8 @@ struct ms_ages {           /* of all members, asked once each; zero it, and */
  * False also when nobody can tell. Any thread. */
 bool ms_age_is(struct ms_ages *ages, struct ms_roster *roster, unsigned member,
                const struct ms_own_name *beside, int64_t since_ns, int64_t age_ns);
+/* The same by the member's clock alone. */
+bool ms_age_there(struct ms_ages *ages, struct ms_roster *roster, unsigned member,
+                  const struct ms_own_name *beside, int64_t since_ns, int64_t age_ns);
 
 #endif

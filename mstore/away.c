@@ -77,7 +77,8 @@ static unsigned count_members(const struct ms_layout *layout)
 
 unsigned ms_away_majority(const struct ms_layout *layout)
 {
-    return count_members(layout) / 2 + 1;
+    unsigned members = count_members(layout);
+    return members == 2 ? 1 : members / 2 + 1;
 }
 
 unsigned ms_away_quorum(const struct ms_layout *layout)

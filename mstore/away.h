@@ -9,8 +9,9 @@
  *               was on a majority, everything that relies on the mark has been noted, and whoever
  *               closes it sees all of that
  *
- * A mark counts once it is on a majority of the members (all but those gone, witnesses too). An ID
- * is used once: a mark that was removed never returns. Any thread. */
+ * A mark counts once it is on a majority of the members (all but those gone, witnesses too); of two
+ * members, on one: half of a mirror goes on alone (docs/mstore.md, "Plain namespaces"). An ID is
+ * used once: a mark that was removed never returns. Any thread. */
 #ifndef MSTORE_AWAY_H
 #define MSTORE_AWAY_H
 

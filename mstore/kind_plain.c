@@ -39,7 +39,7 @@ static int plain_move(struct ms_self *self, enum ms_move how, const struct ms_si
                       struct ms_error *err)
 {
     (void)self;
-    return ms_plain_move(site, how, item, to ? new_key : ms_str(""), err);
+    return ms_plain_move(site, how, item, to, to ? new_key : ms_str(""), err);
 }
 
 static int plain_hash(struct ms_self *self, const struct ms_site *site, struct ms_item_ref item,

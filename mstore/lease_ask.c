@@ -121,6 +121,16 @@ static struct ms_mark_seen *seen_of(struct ms_lease *l, const struct ms_away *ma
     return &more[l->count++];
 }
 
+/* Of two members one may be the only one that has the marks. */
+static bool is_blind(const struct ms_roster *r, const bool good[])
+{
+    size_t members = r->layout->member_count;
+    bool blind = false;
+    for (size_t i = 0; i < members && ms_away_majority(r->layout) == 1; i++)
+        blind |= r->layout->members[i].state != MS_GONE && !good[i] && !good[members + i];
+    return blind;
+}
+
 /* Who removes a mark lets it be seen closing for longer than a term before: as long as polls follow
  * each other faster, one that was on a majority stands until it is seen closing. */
 static int take_marks(struct ms_roster *r, const struct poll *p, const bool good[], bool close,
@@ -128,6 +138,7 @@ static int take_marks(struct ms_roster *r, const struct poll *p, const bool good
 {
     struct ms_lease *l = r->lease;
     uint64_t now = ms_lease_now(r);
+    bool blind = is_blind(r, good);
     size_t kept = 0;
     for (size_t i = 0; i < l->count; i++)
         l->seen[i].keepers = 0;
@@ -142,7 +153,7 @@ static int take_marks(struct ms_roster *r, const struct poll *p, const bool good
         struct ms_mark_seen *s = &l->seen[i];
         bool everywhere = s->keepers >= ms_away_majority(r->layout);
         s->since_ns = close && s->since_ns ? s->since_ns : everywhere ? now : 0;
-        if (s->keepers)
+        if (s->keepers || blind)
             l->seen[kept++] = *s;
     }
     l->count = kept;
@@ -280,7 +291,8 @@ int ms_lease_ask(struct ms_roster *r, unsigned parts, bool patient, struct ms_er
     for (size_t i = 0; i < members; i++)
         absences[i] = r->members[i] ? ms_member_absences(r->members[i]) : 0;
     uint64_t began = ms_lease_now(r);
-    if (collect(r, fan, patient, good, &blame))
+    bool pair = ms_away_majority(r->layout) == 1; /* what the other half knows, nobody else does */
+    if (collect(r, fan, patient || pair, good, &blame))
         code = take_over(r, p, good, began, absences, err);
     else if (!(code = ms_check_cancelled(err)))
         code = ms_error_set(err, blame.code,

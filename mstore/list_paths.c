@@ -81,6 +81,28 @@ static int list_kind(struct found *f, enum ms_own_kind kind, enum ms_layout_kind
                                  take_folder, f, err);
 }
 
+/* Those of plain namespaces in which somebody has noted something: elsewhere there is nothing of
+ * MStore's own. */
+static int list_hints(struct found *f, struct ms_error *err)
+{
+    const struct ms_layout *layout = f->roster->layout;
+    struct ms_own_name any = {.kind = MS_OWN_HINT, .store = layout->uuid, .key = ms_str("a")};
+    const struct ms_list_request request = {.names_only = true};
+    bool plain = false;
+    int code = 0;
+    for (size_t i = 0; i < layout->space_count; i++)
+        plain |= layout->spaces[i].kind == MS_KIND_PLAIN;
+    for (size_t i = 0; i < layout->member_count && plain && !code; i++) {
+        struct ms_name folder;
+        any.member = layout->members[i].uuid;
+        code = ms_own_folder(&any, MS_OWN_OF_KIND, 0, &folder, err);
+        if (!code)
+            code = ms_member_list(f->roster->members[f->member], ms_name_view(&folder), &request,
+                                  take_folder, f, err);
+    }
+    return code;
+}
+
 /* What fails is kept: it is the caller's to judge, unless it is no member's fault. */
 static int list_member(void *arg, size_t i)
 {
@@ -99,6 +121,8 @@ static int list_member(void *arg, size_t i)
         code = list_kind(f, MS_OWN_VALUE, MS_KIND_IMMUTABLE, &why);
     for (unsigned k = 0; k < 3 && !code && f->any; k++)
         code = list_kind(f, rests[k], MS_KIND_IMMUTABLE, &why);
+    if (!code && f->any)
+        code = list_hints(f, &why);
     if (code)
         f->error = why;
     return ms_missing_none(code) ? code : 0;

@@ -21,8 +21,11 @@ struct source {
     struct ms_store_lister *lister;
     struct ms_pages *pages; /* NULL: it has failed */
     struct body body;       /* of the record being made */
-    uint64_t skipped;       /* when it failed */
-    bool has;               /* its first record is the item given last */
+    bool any;               /* it has listed something */
+    int (*is_empty)(void *ctx, struct ms_error *err);
+    void *ctx;
+    uint64_t skipped; /* when it failed */
+    bool has;         /* its first record is the item given last */
     struct ms_error error;
 };
 
@@ -46,8 +49,11 @@ static int next_record(void *ctx, struct ms_record *out, struct ms_error *err)
     struct source *s = ctx;
     const struct ms_item *item = NULL;
     int code = ms_store_lister_next(s->lister, &item, err);
+    if (!code && !item && !s->any && s->is_empty)
+        code = s->is_empty(s->ctx, err);
     if (code || !item)
         return code;
+    s->any = true;
     s->body = (struct body){item->deleted, item->group, item->info};
     *out = (struct ms_record){.key = item->key, .body = &s->body};
     return 0;
@@ -224,6 +230,8 @@ static struct merge *merge_new(const struct ms_merge_options *options,
     for (size_t i = 0; i < count; i++) {
         m->sources[i].name = sources[i].name;
         m->sources[i].lister = sources[i].lister;
+        m->sources[i].is_empty = sources[i].is_empty;
+        m->sources[i].ctx = sources[i].ctx;
     }
     return m;
 }

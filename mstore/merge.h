@@ -16,6 +16,9 @@ struct ms_merge_source {
     struct ms_store *store;         /* ms_merge_list: an open one; NULL: not to be had */
     struct ms_store_lister *lister; /* ms_merge: sorted; NULL: not to be had */
     struct ms_error error;          /* why it is not to be had */
+    /* Asked when it has listed nothing at all: 0: that is so. May be NULL. */
+    int (*is_empty)(void *ctx, struct ms_error *err);
+    void *ctx;
 };
 
 struct ms_merge_options {

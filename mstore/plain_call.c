@@ -3,6 +3,7 @@
 #include "mstore/plain_parts.h"
 
 #include "base/text.h"
+#include "mstore/lease.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -40,6 +41,45 @@ static void fastest_first(struct ms_plain_call *c, unsigned count)
         }
 }
 
+bool ms_plain_is_doubted(const struct ms_plain_call *c, unsigned leg)
+{
+    return ms_member_returning(c->roster->members[c->member[leg]]);
+}
+
+/* Those that have missed something last; the others stay in their order. */
+static void doubted_last(struct ms_plain_call *c)
+{
+    uint16_t doubted[MS_MEMBERS_MAX];
+    unsigned count = 0;
+    for (unsigned i = 0; i < c->count; i++)
+        if (ms_plain_is_doubted(c, i))
+            doubted[count++] = c->member[i];
+        else
+            c->member[c->believed++] = c->member[i];
+    if (count)
+        memcpy(c->member + c->believed, doubted, count * sizeof *doubted);
+}
+
+bool ms_plain_may_come_late(int code)
+{
+    switch (code) {
+    case MS_ERR_NO_STORE: /* it said that it did not do it, or was not asked */
+    case MS_ERR_UNTRUSTED:
+    case MS_ERR_CONFIG:
+    case MS_ERR_NO_SPACE:
+    case MS_ERR_QUOTA:
+    case MS_ERR_ACCESS:
+    case MS_ERR_NAME:
+    case MS_ERR_TOO_LARGE:
+    case MS_ERR_UNSUPPORTED:
+    case MS_ERR_NOT_FOUND:
+    case MS_ERR_EXISTS:
+        return false;
+    default:
+        return code != 0;
+    }
+}
+
 static void choose_members(struct ms_plain_call *c, const struct ms_site *site)
 {
     for (unsigned i = 0; i < site->order.data; i++) {
@@ -55,6 +95,9 @@ static void choose_members(struct ms_plain_call *c, const struct ms_site *site)
 int ms_plain_call_new(const struct ms_site *site, struct ms_item_ref item, bool for_reading,
                       struct ms_plain_call **out, struct ms_error *err)
 {
+    int code = ms_lease_trust(site->roster, MS_NEWS_AWAY, err);
+    if (code)
+        return code;
     struct ms_plain_call *c = calloc(1, sizeof *c);
     if (!c)
         return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a call on several members");
@@ -68,8 +111,10 @@ int ms_plain_call_new(const struct ms_site *site, struct ms_item_ref item, bool 
         return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a call on several members");
     }
     choose_members(c, site);
-    if (for_reading)
+    if (for_reading) {
         fastest_first(c, c->targets);
+        doubted_last(c);
+    }
     *out = c;
     return 0;
 }
@@ -88,7 +133,8 @@ int ms_plain_fan(struct ms_plain_call *c, struct ms_fan **out, struct ms_error *
     return code;
 }
 
-int ms_plain_failed(struct ms_fan *fan, unsigned count, struct ms_error *err, const char *fmt, ...)
+int ms_plain_failed(struct ms_fan *fan, unsigned count, const struct ms_error *more,
+                    struct ms_error *err, const char *fmt, ...)
 {
     char text[sizeof((struct ms_error *)0)->text];
     va_list args;
@@ -96,13 +142,14 @@ int ms_plain_failed(struct ms_fan *fan, unsigned count, struct ms_error *err, co
     int size = vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
     int first = 0;
-    for (unsigned leg = 0; leg < count; leg++) {
-        int code = ms_fan_code(fan, leg);
+    for (unsigned leg = 0; leg < count + (more != NULL); leg++) {
+        const struct ms_error *why = leg < count ? ms_fan_error(fan, leg) : more;
+        int code = leg < count ? ms_fan_code(fan, leg) : more->code;
         if (!code || code == MS_ERR_NOT_FOUND)
             continue;
         if (size >= 0 && (size_t)size < sizeof text)
             size += snprintf(text + size, sizeof text - (size_t)size, "%s%s", first ? "; " : ": ",
-                             ms_fan_error(fan, leg)->text);
+                             why->text);
         first = first ? first : code;
     }
     return ms_error_set(err, first ? first : MS_ERR_IO, "%s", text);

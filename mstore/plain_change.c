@@ -1,4 +1,5 @@
 /* mstore/plain_change.c - changing what mirrors have: on all targets at once, counted by quorum. */
+#include "mstore/lease_parts.h"
 #include "mstore/plain_parts.h"
 
 #include "base/sync.h"
@@ -7,14 +8,19 @@
 #include <stdlib.h>
 
 struct changing {
+    const struct ms_site *site;
+    enum ms_plain_op op;
+    const struct ms_site *to;   /* of a rename: the new key */
     struct ms_plain_call *call; /* the fan's */
     struct ms_fan *fan;
     unsigned quorum, started, done, missing, failed;
     bool ended[MS_MEMBERS_MAX];
+    bool unseen;      /* nobody can tell whether a member has missed it */
     bool substitutes; /* a failed target's part goes to the next member */
 };
 
-/* How long to wait for the rest once enough have done it: as long as is normal. */
+/* How long to wait for the rest once enough have done it: as long as is normal; for the first
+ * change that a member may miss, as long as it takes to make that known. */
 static uint64_t patience_ns(const struct changing *c)
 {
     struct ms_roster *r = c->call->roster;
@@ -22,6 +28,8 @@ static uint64_t patience_ns(const struct changing *c)
     for (unsigned i = 0; i < c->started; i++) {
         struct ms_member *m = r->members[c->call->member[i]];
         uint64_t grace = c->ended[i] ? 0 : ms_health_grace_ns(ms_member_health(m), bytes);
+        if (grace && !ms_member_returning(m) && grace < ms_lease_wait_ns(r->lease))
+            grace = ms_lease_wait_ns(r->lease);
         longest = grace > longest ? grace : longest;
     }
     return longest;
@@ -47,6 +55,16 @@ static void run(struct changing *c, unsigned at_first)
     }
 }
 
+/* So few have not said whether they have the key that none can have it. */
+static bool is_nowhere(const struct changing *c)
+{
+    unsigned silent = c->site->order.data - c->started + c->failed;
+    for (unsigned i = 0; i < c->started; i++)
+        silent += c->ended[i] && ms_fan_code(c->fan, i) == MS_ERR_NOT_FOUND &&
+                  ms_plain_is_doubted(c->call, i);
+    return !c->done && c->missing && silent <= ms_plain_may_miss(c->site->order.targets);
+}
+
 /* 0, or why it does not count. absent: targets of which there is no URL here. */
 static int result(const struct changing *c, struct ms_item_ref item, const char *what,
                   struct ms_error *err)
@@ -54,15 +72,59 @@ static int result(const struct changing *c, struct ms_item_ref item, const char 
     int code = ms_check_cancelled(err);
     if (code || c->done >= c->quorum)
         return code;
-    if (!c->failed && c->missing)
+    if ((!c->failed && c->missing) || is_nowhere(c))
         return ms_error_set(err, MS_ERR_NOT_FOUND, "%s does not exist", MS_SHOW(item.key));
     if (!c->failed)
         return ms_error_set(err, MS_ERR_CONFIG,
                             "%s cannot be %s: the configuration has the urls of too few members",
                             MS_SHOW(item.key), what);
-    return ms_plain_failed(c->fan, c->started, err,
+    code = ms_plain_failed(c->fan, c->started, NULL, err,
                            "%s was %s on %u members, %u are needed for it to count",
                            MS_SHOW(item.key), what, c->done, c->quorum);
+    if (code != MS_ERR_EXISTS || !c->done)
+        return code;
+    if (err) /* that would say that nothing was changed */
+        err->code = MS_ERR_CONFLICT;
+    return MS_ERR_CONFLICT;
+}
+
+/* ---- what members have missed ---- */
+
+static bool has_missed(const struct changing *c, unsigned leg)
+{
+    int code = ms_fan_code(c->fan, leg);
+    return !c->ended[leg] || (code && (code != MS_ERR_NOT_FOUND || c->op != MS_PLAIN_DELETE));
+}
+
+/* True: somebody has. Who was to be asked and was not has, too. */
+static bool collect_missed(const struct changing *c, struct ms_plain_missed *out)
+{
+    const struct ms_order *order = &c->site->order;
+    unsigned concerned = c->op == MS_PLAIN_STORE ? order->targets : order->data;
+    bool any = false;
+    for (unsigned i = 0; i < concerned; i++)
+        out->missed[order->member[i]] = true;
+    for (unsigned leg = 0; leg < c->started; leg++) {
+        unsigned member = c->call->member[leg];
+        out->missed[member] = has_missed(c, leg);
+        out->late[member] = !c->ended[leg] || ms_plain_may_come_late(ms_fan_code(c->fan, leg));
+    }
+    for (size_t i = 0; i < c->call->roster->layout->member_count; i++)
+        any |= out->missed[i];
+    return any;
+}
+
+/* A change that counts, of which it is noted who has missed it. */
+static int note_missed(const struct changing *c, struct ms_error *err)
+{
+    struct ms_plain_missed change = {.op = c->op};
+    if (c->unseen || !collect_missed(c, &change))
+        return 0;
+    int code = ms_plain_note(c->site, &change, err);
+    if (code || !c->to)
+        return code;
+    change.op = MS_PLAIN_RENAMED_TO;
+    return ms_plain_note(c->to, &change, err);
 }
 
 static int change(struct changing *c, unsigned at_first, struct ms_item_ref item, const char *what,
@@ -73,6 +135,8 @@ static int change(struct changing *c, unsigned at_first, struct ms_item_ref item
         return code;
     run(c, at_first);
     code = result(c, item, what, err);
+    if (!code)
+        code = note_missed(c, err);
     ms_fan_release(c->fan);
     return code;
 }
@@ -100,7 +164,10 @@ static int leg_store(struct ms_plain_call *c, struct ms_store *mirror, struct ms
 int ms_plain_store(const struct ms_site *site, struct ms_item_ref item, struct ms_buf *value,
                    const struct ms_precondition *pre, struct ms_error *err)
 {
-    struct changing c = {.quorum = ms_plain_quorum(site->order.targets), .substitutes = true};
+    struct changing c = {.site = site,
+                         .op = MS_PLAIN_STORE,
+                         .quorum = ms_plain_quorum(site->order.targets),
+                         .substitutes = true};
     int code = ms_plain_no_condition(pre, err);
     if (!code)
         code = ms_plain_call_new(site, item, false, &c.call, err);
@@ -122,7 +189,7 @@ static int leg_remove(struct ms_plain_call *c, struct ms_store *mirror, struct m
     return ms_store_delete(mirror, ms_buf_view(c->key), c->deleted, err);
 }
 
-/* A member that has nothing to change has changed it. */
+/* A member that has nothing to change is none too few; where it was a move it has missed it. */
 static int change_all(struct changing *c, struct ms_item_ref item, const char *what,
                       struct ms_error *err)
 {
@@ -131,17 +198,19 @@ static int change_all(struct changing *c, struct ms_item_ref item, const char *w
         return code;
     c->quorum = UINT32_MAX; /* wait for all: who misses it has an old copy */
     run(c, c->call->count);
-    c->quorum = ms_plain_quorum(c->call->targets);
+    c->quorum = ms_plain_quorum(c->site->order.targets);
     if (c->done)
         c->done += c->missing;
     code = result(c, item, what, err);
+    if (!code)
+        code = note_missed(c, err);
     ms_fan_release(c->fan);
     return code;
 }
 
 int ms_plain_remove(const struct ms_site *site, struct ms_item_ref item, struct ms_error *err)
 {
-    struct changing c = {.done = 0};
+    struct changing c = {.site = site, .op = MS_PLAIN_DELETE};
     int code = ms_plain_call_new(site, item, false, &c.call, err);
     if (code)
         return code;
@@ -157,10 +226,40 @@ static int leg_move(struct ms_plain_call *c, struct ms_store *mirror, struct ms_
                          c->new_key ? ms_buf_view(c->new_key) : ms_view("", 0), c->deleted, err);
 }
 
-int ms_plain_move(const struct ms_site *site, enum ms_move how, struct ms_item_ref item,
-                  struct ms_view new_key, struct ms_error *err)
+/* Members that are behind with the item would move an old one: they are left out, and miss it. That
+ * is asked for only while there are members that have missed something. */
+static int leave_out(struct ms_plain_call *call, const struct ms_site *site, bool deleted,
+                     struct ms_error *err)
 {
-    struct changing c = {.done = 0};
+    bool doubted = false;
+    for (unsigned leg = 0; leg < call->count; leg++)
+        doubted |= ms_plain_is_doubted(call, leg);
+    if (!doubted)
+        return 0;
+    struct ms_plain_standing standing;
+    int unknown = ms_plain_behind(site, deleted, false, &standing, NULL);
+    int code = ms_check_cancelled(err);
+    unsigned kept = 0;
+    for (unsigned leg = 0; leg < call->count && !code; leg++)
+        if (unknown ? !ms_plain_is_doubted(call, leg) : !standing.behind[call->member[leg]])
+            call->member[kept++] = call->member[leg];
+    if (!code)
+        call->count = kept;
+    return code;
+}
+
+static enum ms_plain_op op_of_move(enum ms_move how)
+{
+    return how == MS_MOVE_SOFT_DELETE ? MS_PLAIN_SOFT_DELETE
+           : how == MS_MOVE_UNDELETE  ? MS_PLAIN_UNDELETE
+                                      : MS_PLAIN_RENAMED;
+}
+
+int ms_plain_move(const struct ms_site *site, enum ms_move how, struct ms_item_ref item,
+                  const struct ms_site *to, struct ms_view new_key, struct ms_error *err)
+{
+    struct changing c = {.site = site, .op = op_of_move(how), .to = to};
+    c.unseen = how == MS_MOVE_CHANGE_LEVEL;
     int code = ms_plain_call_new(site, item, false, &c.call, err);
     if (code)
         return code;
@@ -170,6 +269,11 @@ int ms_plain_move(const struct ms_site *site, enum ms_move how, struct ms_item_r
     if (new_key.size && !c.call->new_key) {
         ms_plain_call_free(c.call);
         return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a name");
+    }
+    code = leave_out(c.call, site, how == MS_MOVE_UNDELETE || item.deleted, err);
+    if (code) {
+        ms_plain_call_free(c.call);
+        return code;
     }
     return change_all(&c, item, "moved", err);
 }

@@ -3,9 +3,11 @@
 #include "mstore/plain_list.h"
 
 #include "base/cleanup.h"
-#include "mstore/merge.h"
+#include "mstore/lease.h"
 #include "mstore/names.h"
 #include "mstore/plain_parts.h"
+
+#include "base/sync.h"
 
 #include <stdlib.h>
 
@@ -56,6 +58,44 @@ static unsigned may_fail(const struct ms_roster *r, const char *ns)
     return least;
 }
 
+static int shows_mark(void *ctx, struct ms_error *err)
+{
+    return ms_member_is_there(ctx, err);
+}
+
+void ms_plain_list_source(const struct ms_roster *r, size_t index, struct ms_merge_source *out)
+{
+    *out = (struct ms_merge_source){.name = r->layout->members[index].name,
+                                    .store = r->mirrors[index],
+                                    .is_empty = shows_mark,
+                                    .ctx = r->members[index]};
+    if (!out->store)
+        ms_error_set(&out->error, MS_ERR_CONFIG, "the configuration has no url of it");
+}
+
+/* All that keep values; how many of them cannot be used. */
+static unsigned find_sources(const struct ms_roster *r, struct ms_merge_source sources[],
+                             size_t *count)
+{
+    unsigned missing = 0;
+    *count = 0;
+    for (size_t i = 0; i < r->layout->member_count; i++) {
+        const struct ms_layout_member *m = &r->layout->members[i];
+        if (m->state == MS_GONE || m->state == MS_WITNESS)
+            continue;
+        struct ms_merge_source *s = &sources[(*count)++];
+        ms_plain_list_source(r, i, s);
+        if (s->store && ms_member_returning(r->members[i])) {
+            s->store = NULL;
+            ms_error_set(&s->error, MS_ERR_CONFLICT,
+                         "it has missed changes, run mstore heal, and once more a quarter of an "
+                         "hour later");
+        }
+        missing += !s->store;
+    }
+    return missing;
+}
+
 static int merge(struct ms_roster *r, const char *ns, const struct ms_list_options *options,
                  struct ms_store_lister **out, struct ms_error *err)
 {
@@ -65,17 +105,15 @@ static int merge(struct ms_roster *r, const char *ns, const struct ms_list_optio
     size_t count = 0;
     if (!sources)
         return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a listing");
-    for (size_t i = 0; i < r->layout->member_count; i++) {
-        const struct ms_layout_member *m = &r->layout->members[i];
-        if (m->state == MS_GONE || m->state == MS_WITNESS)
-            continue;
-        struct ms_merge_source *s = &sources[count++];
-        s->name = m->name;
-        s->store = r->mirrors[i];
-        if (!s->store)
-            ms_error_set(&s->error, MS_ERR_CONFIG, "the configuration has no url of it");
-    }
-    return ms_merge_list(&merging, sources, count, ns, options, out, err);
+    int code = ms_lease_trust(r, MS_NEWS_AWAY, err);
+    if (code)
+        return code;
+    /* Whoever did not answer for a moment has perhaps missed nothing: the newest says. */
+    if (find_sources(r, sources, &count) > merging.may_fail &&
+        !ms_lease_poll(r, MS_NEWS_AWAY, NULL))
+        (void)find_sources(r, sources, &count);
+    code = ms_check_cancelled(err);
+    return code ? code : ms_merge_list(&merging, sources, count, ns, options, out, err);
 }
 
 int ms_plain_list(struct ms_roster *r, const char *ns, const struct ms_list_options *options,

@@ -4,6 +4,7 @@
 
 #include "base/fan.h"
 #include "mstore/plain.h"
+#include "mstore/plain_hint.h"
 
 #define MS_PLAIN_HEX 129 /* of the longest digest */
 
@@ -25,13 +26,14 @@ struct ms_plain_call {
     struct ms_buf *value; /* reference */
     enum ms_move how;
     char algorithm[32];
-    unsigned targets, count; /* the first are targets */
+    unsigned targets, count; /* for changing: the first are targets */
+    unsigned believed;       /* for reading: the first so many have missed nothing */
     uint16_t *member;        /* indexes of the layout, in the order in which to ask */
     struct ms_plain_answer *answers;
 };
 
-/* For the members that the key may be on and that are to be had here. for_reading: the fastest
- * first. */
+/* For the members that the key may be on and that are to be had here. for_reading: those that have
+ * missed something last (mstore/plain_hint.h), before them the fastest first. */
 int ms_plain_call_new(const struct ms_site *site, struct ms_item_ref item, bool for_reading,
                       struct ms_plain_call **out, struct ms_error *err) MS_MUST_CHECK;
 void ms_plain_call_free(void *call);
@@ -52,12 +54,17 @@ static inline unsigned ms_plain_may_miss(unsigned targets)
     return targets <= 2 ? targets - (targets > 0) : targets / 2;
 }
 
+/* The member may have missed changes. */
+bool ms_plain_is_doubted(const struct ms_plain_call *c, unsigned leg);
+/* Whether a failed request may still take effect, much later. */
+bool ms_plain_may_come_late(int code);
+
 /* UNSUPPORTED unless pre is ALWAYS. */
 int ms_plain_no_condition(const struct ms_precondition *pre, struct ms_error *err) MS_MUST_CHECK;
 
-/* "a: REASON; b: REASON" of the legs that failed otherwise than with NOT_FOUND, into a sentence
- * that begins with `fmt`. The code of the first of them. */
-int ms_plain_failed(struct ms_fan *fan, unsigned count, struct ms_error *err, const char *fmt, ...)
-    MS_PRINTF(4, 5);
+/* "a: REASON; b: REASON" of the legs that failed otherwise than with NOT_FOUND, and of `more` (may
+ * be NULL), into a sentence that begins with `fmt`. The code of the first of them. */
+int ms_plain_failed(struct ms_fan *fan, unsigned count, const struct ms_error *more,
+                    struct ms_error *err, const char *fmt, ...) MS_PRINTF(5, 6);
 
 #endif

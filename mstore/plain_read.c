@@ -14,28 +14,30 @@ struct asking {
     struct ms_plain_call *call; /* the fan's */
     struct ms_fan *fan;
     unsigned started, missing, failed;
-    bool all; /* nobody is spared any more */
+    bool all;            /* nobody is spared any more */
+    bool outdated;       /* members are behind, or nobody can tell */
+    struct ms_error why; /* nobody can tell */
 };
 
 static void start_next(struct asking *a)
 {
     do {
-        if (a->started < a->call->count)
+        if (a->started < a->call->believed)
             ms_fan_start(a->fan, a->started++);
-    } while (a->all && a->started < a->call->count);
+    } while (a->all && a->started < a->call->believed);
 }
 
 static uint64_t late_at(const struct asking *a)
 {
     struct ms_roster *r = a->call->roster;
     uint16_t last = a->call->member[a->started - 1];
-    if (a->started == a->call->count)
+    if (a->started == a->call->believed)
         return UINT64_MAX;
     return ms_clock_now(r->clock) + ms_health_late_ns(ms_member_health(r->members[last]), 65536);
 }
 
-/* The first leg that succeeds; count: none did. */
-static unsigned ask(struct asking *a)
+/* The first leg that succeeds, of members that have missed nothing; count: none did. */
+static unsigned ask_believed(struct asking *a)
 {
     struct ms_roster *r = a->call->roster;
     unsigned leg;
@@ -62,6 +64,39 @@ static unsigned ask(struct asking *a)
     }
 }
 
+/* Of the others those whose answer counts, all at once: no note says that they are behind. Who is
+ * has nothing that was acknowledged last. */
+static unsigned ask_doubted(struct asking *a)
+{
+    struct ms_plain_call *c = a->call;
+    unsigned leg, found = c->count;
+    struct ms_plain_standing standing;
+    int code = ms_plain_behind(a->site, c->deleted, false, &standing, &a->why);
+    for (leg = c->believed; leg < c->count; leg++) {
+        bool outdated = code || standing.behind[c->member[leg]];
+        a->outdated |= outdated;
+        a->failed += code != 0;
+        if (!outdated)
+            ms_fan_start(a->fan, leg);
+    }
+    while (found == c->count && ms_fan_next(a->fan, c->roster->clock, UINT64_MAX, &leg)) {
+        code = ms_fan_code(a->fan, leg);
+        if (!code)
+            found = leg;
+        bool sure = code == MS_ERR_NOT_FOUND && !standing.spoiled[c->member[leg]];
+        a->outdated |= code == MS_ERR_NOT_FOUND && !sure;
+        *(sure ? &a->missing : &a->failed) += 1;
+    }
+    return found;
+}
+
+static unsigned ask(struct asking *a)
+{
+    unsigned leg = a->call->believed ? ask_believed(a) : a->call->count;
+    bool over = leg < a->call->count || a->call->believed == a->call->count;
+    return over || ms_check_cancelled(NULL) ? leg : ask_doubted(a);
+}
+
 /* What to say when nobody has it. */
 static int nobody(struct asking *a, const struct ms_site *site, struct ms_item_ref item,
                   struct ms_error *err)
@@ -70,13 +105,18 @@ static int nobody(struct asking *a, const struct ms_site *site, struct ms_item_r
     if (code)
         return code;
     unsigned absent = site->order.data - a->call->count; /* no URL for them here */
-    if (a->failed + absent <= ms_plain_may_miss(site->order.targets))
+    if (a->missing && a->failed + absent <= ms_plain_may_miss(site->order.targets))
         return ms_error_set(err, MS_ERR_NOT_FOUND, "%s does not exist", MS_SHOW(item.key));
+    if (a->outdated)
+        return ms_plain_failed(a->fan, a->call->count, a->why.code ? &a->why : NULL, err,
+                               "%s cannot be read from members that may have missed changes of "
+                               "it: bring the others back, then heal",
+                               MS_SHOW(item.key));
     if (!a->failed)
         return ms_error_set(err, MS_ERR_CONFIG,
                             "%s may be on members of which the configuration has no url",
                             MS_SHOW(item.key));
-    return ms_plain_failed(a->fan, a->call->count, err,
+    return ms_plain_failed(a->fan, a->call->count, NULL, err,
                            "%s could not be found where members answer", MS_SHOW(item.key));
 }
 

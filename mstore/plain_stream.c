@@ -1,6 +1,7 @@
 /* mstore/plain_stream.c - large values on mirrors: a writer on every target, a reader that goes on
  * at another member when one fails. */
 #include "mstore/plain_parts.h"
+#include "mstore/value_parts.h"
 
 #include "base/cleanup.h"
 #include "base/pool.h"
@@ -9,6 +10,19 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+
+/* For notes; a key that no note can have goes without as long as none is needed. */
+static int keep_site(struct ms_value_home *home, const struct ms_site *site, struct ms_error *err)
+{
+    int code = ms_value_home_init(home, site, NULL, err);
+    return code == MS_ERR_NAME ? 0 : code;
+}
+
+static int no_note(struct ms_view key, struct ms_error *err)
+{
+    return ms_error_set(err, MS_ERR_NAME, "%s is too long for a note of who has missed it",
+                        MS_SHOW(key));
+}
 
 /* ---- writing ---- */
 
@@ -20,9 +34,10 @@ struct target {
 
 struct plain_writer {
     struct ms_store_writer base;
+    struct ms_value_home home; /* the key's site */
     struct ms_roster *roster;
     struct ms_buf *key;
-    unsigned quorum, count;
+    unsigned quorum, count, wanted; /* targets: to be had here, and all */
     uint16_t *member;
     struct target *targets;
     /* of the call under way */
@@ -94,6 +109,7 @@ static void writer_free(struct plain_writer *w)
 {
     for (unsigned i = 0; w->targets && i < w->count; i++)
         ms_store_writer_abort(w->targets[i].writer);
+    ms_value_home_fini(&w->home);
     ms_buf_unref(w->key);
     ms_roster_unref(w->roster);
     free(w->member);
@@ -108,11 +124,31 @@ static int writer_append(struct ms_store_writer *base, struct ms_view bytes, str
     return on_all(w, append_one, false, err);
 }
 
+/* Targets that do not have it now, those of which there is no URL here among them. */
+static int note_missed(const struct plain_writer *w, struct ms_error *err)
+{
+    const struct ms_site *site = &w->home.site;
+    struct ms_plain_missed change = {.op = MS_PLAIN_STORE};
+    unsigned done = 0;
+    for (unsigned i = 0; i < site->order.targets; i++)
+        change.missed[site->order.member[i]] = true;
+    for (unsigned i = 0; i < w->count; i++) {
+        change.missed[w->member[i]] = !w->targets[i].done;
+        change.late[w->member[i]] = ms_plain_may_come_late(w->targets[i].trouble.code);
+        done += w->targets[i].done;
+    }
+    if (done == w->wanted)
+        return 0;
+    return site->roster ? ms_plain_note(site, &change, err) : no_note(ms_buf_view(w->key), err);
+}
+
 static int writer_commit(struct ms_store_writer *base, struct ms_tag *tag, struct ms_error *err)
 {
     struct plain_writer *w = (struct plain_writer *)base;
     *tag = (struct ms_tag){""};
     int code = on_all(w, commit_one, true, err);
+    if (!code)
+        code = note_missed(w, err);
     writer_free(w);
     return code;
 }
@@ -135,16 +171,19 @@ static int writer_new(const struct ms_site *site, struct ms_item_ref item,
         return code;
     struct plain_writer *w = calloc(1, sizeof *w);
     struct target *targets = calloc(call->targets + 1u, sizeof *targets);
-    if (!w || !targets) {
+    code = w && targets ? keep_site(&w->home, site, err)
+                        : ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a writer");
+    if (code || !w) {
         free(w);
         free(targets);
         ms_plain_call_free(call);
-        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a writer");
+        return code;
     }
     w->base.ops = &writer_ops;
     w->targets = targets;
     w->count = call->targets;
-    w->quorum = ms_plain_quorum(site->order.targets);
+    w->wanted = site->order.targets;
+    w->quorum = ms_plain_quorum(w->wanted);
     w->roster = MS_TAKE(call->roster);
     w->key = MS_TAKE(call->key);
     w->member = MS_TAKE(call->member);
@@ -179,6 +218,7 @@ int ms_plain_write(const struct ms_site *site, struct ms_item_ref item, uint64_t
 
 struct plain_reader {
     struct ms_store_reader base;
+    struct ms_value_home home;  /* the key's site */
     struct ms_plain_call *call; /* whom to ask, in order */
     struct ms_mutex mutex;      /* of what follows */
     unsigned next;              /* member not yet tried */
@@ -217,6 +257,24 @@ static unsigned draw(struct plain_reader *r)
     return r->next < r->call->count ? r->next++ : r->call->count;
 }
 
+/* Members that have missed something come last, and count where no note says that they are behind
+ * with the key. */
+static int may_believe(const struct plain_reader *r, unsigned i, struct ms_error *err)
+{
+    const struct ms_plain_call *c = r->call;
+    if (i < c->believed)
+        return 0;
+    if (!r->home.site.roster)
+        return no_note(ms_buf_view(c->key), err);
+    struct ms_plain_standing standing;
+    int code = ms_plain_behind(&r->home.site, c->deleted, false, &standing, err);
+    bool no = !code && standing.behind[c->member[i]];
+    return no ? ms_error_set(err, MS_ERR_CONFLICT, "%s: %s has missed changes of it, heal",
+                             MS_SHOW(ms_buf_view(c->key)),
+                             ms_store_url(c->roster->mirrors[c->member[i]]))
+              : code;
+}
+
 /* Opens the value on the next member that has it (of the same size, when one was open before). */
 static int open_next(struct plain_reader *r, bool first, struct open_mirror **out,
                      struct ms_error *err)
@@ -228,7 +286,9 @@ static int open_next(struct plain_reader *r, bool first, struct open_mirror **ou
         return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a reader");
     for (unsigned i; code && (i = draw(r)) < c->count;) {
         struct ms_error why = {0};
-        int one = ms_store_read(c->roster->mirrors[c->member[i]], ms_buf_view(c->key), c->deleted,
+        int one = may_believe(r, i, &why);
+        if (!one)
+            one = ms_store_read(c->roster->mirrors[c->member[i]], ms_buf_view(c->key), c->deleted,
                                 &o->reader, &why);
         if (!one && !first &&
             ms_store_reader_info(o->reader)->size_bytes != r->base.info.size_bytes) {
@@ -293,6 +353,7 @@ static void reader_close(struct ms_store_reader *base)
     if (r->now)
         give(r, r->now);
     ms_mutex_fini(&r->mutex);
+    ms_value_home_fini(&r->home);
     ms_plain_call_free(r->call);
     free(r);
 }
@@ -322,9 +383,12 @@ int ms_plain_read(const struct ms_site *site, struct ms_item_ref item, struct ms
     if (code)
         return code;
     struct plain_reader *r = calloc(1, sizeof *r);
-    if (!r) {
+    code = r ? keep_site(&r->home, site, err)
+             : ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a reader");
+    if (code || !r) {
+        free(r);
         ms_plain_call_free(call);
-        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a reader");
+        return code;
     }
     r->call = call;
     r->base.ops = &reader_ops;

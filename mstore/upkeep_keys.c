@@ -224,7 +224,7 @@ int ms_upkeep_noted(struct ms_upkeep *u, const struct ms_layout_space *space, st
                                      .kinds = MS_INVENTORY_KIND(MS_OWN_HINT),
                                      .hints_about = *about,
                                      .witnesses = true,
-                                     .names_only = true};
+                                     .names_only = space->kind != MS_KIND_PLAIN};
     struct ms_inventory *inv = NULL;
     struct batch *b = NULL;
     int code = batch_new(u, space, path, fn, &b, err);

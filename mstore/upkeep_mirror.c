@@ -11,34 +11,25 @@
 
 #define PIECE ((size_t)1 << 20)
 
-struct key {
-    struct ms_upkeep *u;
-    const struct ms_upkeep_mirrored *item;
-    struct ms_upkeep_site at;
-    struct ms_view whole;
-    bool wanting, repaired, moved, failed, unjudged, conflict;
-};
-
-static void tell(struct key *k, enum ms_upkeep_find find, size_t member, bool fixed,
-                 const char *sentence)
+void ms_mirrored_tell(struct ms_mirrored *k, enum ms_upkeep_find find, size_t member, bool fixed,
+                      const char *sentence)
 {
     ms_upkeep_found(k->u, find, member, k->item->path, k->item->key, fixed, "%s", sentence);
 }
 
-/* A failure of one member, which is told; only what ends the run comes back. */
-static int failed(struct key *k, size_t member, int code, const struct ms_error *why,
-                  struct ms_error *err)
+int ms_mirrored_failed(struct ms_mirrored *k, size_t member, int code, const struct ms_error *why,
+                       struct ms_error *err)
 {
     if (ms_upkeep_fatal(code))
         return ms_error_set(err, code, "%s", why->text);
     k->failed = true;
-    tell(k, MS_FIND_FAILED, member, false, why->text);
+    ms_mirrored_tell(k, MS_FIND_FAILED, member, false, why->text);
     return 0;
 }
 
 /* ---- what they hold ---- */
 
-static int hash_copy(struct key *k, size_t member, bool deleted, struct ms_error *err)
+int ms_mirrored_hash(struct ms_mirrored *k, size_t member, bool deleted, struct ms_error *err)
 {
     struct ms_upkeep_copy *c = &k->item->copies[deleted][member];
     struct ms_store *mirror = k->u->roster->mirrors[member];
@@ -48,20 +39,20 @@ static int hash_copy(struct key *k, size_t member, bool deleted, struct ms_error
     c->hashed = code == 0;
     c->failed = code != 0;
     if (code)
-        return failed(k, member, code, &why, err);
+        return ms_mirrored_failed(k, member, code, &why, err);
     return ms_upkeep_spend(k->u, c->size, 0, err);
 }
 
-static int hash_all(struct key *k, bool deleted, struct ms_error *err)
+static int hash_all(struct ms_mirrored *k, bool deleted, struct ms_error *err)
 {
     int code = 0;
     for (size_t i = 0; i < k->u->roster->layout->member_count && !code; i++)
         if (k->item->copies[deleted][i].exists && !k->item->copies[deleted][i].hashed)
-            code = hash_copy(k, i, deleted, err);
+            code = ms_mirrored_hash(k, i, deleted, err);
     return code;
 }
 
-static bool sizes_differ(const struct key *k, bool deleted)
+static bool sizes_differ(const struct ms_mirrored *k, bool deleted)
 {
     const struct ms_upkeep_copy *c = k->item->copies[deleted], *first = NULL;
     bool differ = false;
@@ -74,8 +65,24 @@ static bool sizes_differ(const struct key *k, bool deleted)
     return differ;
 }
 
+/* Of changes that clients have not brought to their end one is as good as the other: the last. Only
+ * where mirrors have missed some: else it could be damage. */
+static size_t choose_last(const struct ms_mirrored *k, bool deleted)
+{
+    const struct ms_upkeep_copy *c = k->item->copies[deleted];
+    size_t last = MS_UPKEEP_NOBODY;
+    bool missed = false;
+    for (size_t i = 0; i < k->u->roster->layout->member_count; i++) {
+        missed |= ms_mirrored_is_behind(k, i);
+        if (c[i].exists && !c[i].failed &&
+            (last == MS_UPKEEP_NOBODY || c[i].mtime_ns > c[last].mtime_ns))
+            last = i;
+    }
+    return missed ? last : MS_UPKEEP_NOBODY;
+}
+
 /* The member whose copy counts; MS_UPKEEP_NOBODY: there is none, or nobody can tell. */
-static size_t choose(struct key *k, bool deleted, bool hashed)
+static size_t choose(struct ms_mirrored *k, bool deleted, bool hashed)
 {
     const struct ms_upkeep_copy *c = k->item->copies[deleted];
     size_t members = k->u->roster->layout->member_count, best = MS_UPKEEP_NOBODY;
@@ -97,13 +104,13 @@ static size_t choose(struct key *k, bool deleted, bool hashed)
     }
     if (hashed && k->item->space->verify && !deleted)
         return MS_UPKEEP_NOBODY;
-    return 2 * most > all ? best : MS_UPKEEP_NOBODY;
+    return 2 * most > all ? best : choose_last(k, deleted);
 }
 
 /* ---- copying ---- */
 
 struct copying {
-    struct key *k;
+    struct ms_mirrored *k;
     struct ms_store_reader *from;
     struct ms_store_writer *to;
     struct ms_hash *hash;
@@ -130,7 +137,7 @@ static int carry(struct copying *c, struct ms_error *err)
 static int check_carried(struct copying *c, const struct ms_upkeep_copy *judged,
                          struct ms_error *err)
 {
-    const struct key *k = c->k;
+    const struct ms_mirrored *k = c->k;
     char digest[65];
     int code = ms_hash_hex(c->hash, digest, sizeof digest, err);
     bool right = !judged->hashed || strcmp(digest, judged->digest) == 0;
@@ -140,7 +147,8 @@ static int check_carried(struct copying *c, const struct ms_upkeep_copy *judged,
                          : ms_error_set(err, MS_ERR_CORRUPT, "the copy that was read has changed");
 }
 
-static int copy_item(struct key *k, size_t from, size_t to, bool deleted, struct ms_error *err)
+static int copy_item(struct ms_mirrored *k, size_t from, size_t to, bool deleted,
+                     struct ms_error *err)
 {
     static const struct ms_precondition always = {.kind = MS_ALWAYS};
     struct ms_store *source = k->u->roster->mirrors[from], *target = k->u->roster->mirrors[to];
@@ -170,7 +178,8 @@ static int copy_item(struct key *k, size_t from, size_t to, bool deleted, struct
 }
 
 /* It may have been deleted meanwhile, before the copy was there to be deleted too. */
-static int still_there(struct key *k, size_t from, size_t to, bool deleted, struct ms_error *err)
+static int still_there(struct ms_mirrored *k, size_t from, size_t to, bool deleted,
+                       struct ms_error *err)
 {
     struct ms_store *source = k->u->roster->mirrors[from], *target = k->u->roster->mirrors[to];
     const struct ms_item_ref item = {.key = k->whole, .deleted = deleted};
@@ -182,27 +191,28 @@ static int still_there(struct key *k, size_t from, size_t to, bool deleted, stru
     return code ? code : ms_error_set(err, MS_ERR_CONFLICT, "it was deleted meanwhile");
 }
 
-static int mend(struct key *k, size_t from, size_t to, bool deleted, enum ms_upkeep_find find,
-                const char *sentence, struct ms_error *err)
+static int mend(struct ms_mirrored *k, size_t from, size_t to, bool deleted,
+                enum ms_upkeep_find find, const char *sentence, struct ms_error *err)
 {
     struct ms_error why = {0};
     if (!ms_upkeep_may_write(k->u)) {
         k->wanting = true;
-        tell(k, find, to, false, sentence);
+        ms_mirrored_tell(k, find, to, false, sentence);
         return 0;
     }
     int code = copy_item(k, from, to, deleted, &why);
     if (!code)
         code = still_there(k, from, to, deleted, &why);
-    tell(k, find, to, !code, sentence);
+    ms_mirrored_tell(k, find, to, !code, sentence);
     k->repaired |= !code;
-    return code ? failed(k, to, code, &why, err) : 0;
+    k->old[deleted][to] &= code != 0;
+    return code ? ms_mirrored_failed(k, to, code, &why, err) : 0;
 }
 
 /* ---- one item: live or soft-deleted ---- */
 
 /* Copies that are not the one that counts. */
-static int mend_different(struct key *k, size_t right, bool deleted, struct ms_error *err)
+static int mend_different(struct ms_mirrored *k, size_t right, bool deleted, struct ms_error *err)
 {
     const struct ms_upkeep_copy *c = k->item->copies[deleted];
     int code = 0;
@@ -214,7 +224,7 @@ static int mend_different(struct key *k, size_t right, bool deleted, struct ms_e
 }
 
 /* How many copies lie where they count, and are no target's. */
-static unsigned count_elsewhere(const struct key *k, bool deleted)
+static unsigned count_elsewhere(const struct ms_mirrored *k, bool deleted)
 {
     const struct ms_order *order = &k->at.site.order;
     unsigned count = 0;
@@ -226,7 +236,7 @@ static unsigned count_elsewhere(const struct key *k, bool deleted)
     return count;
 }
 
-static int fill_targets(struct key *k, size_t right, bool deleted, struct ms_error *err)
+static int fill_targets(struct ms_mirrored *k, size_t right, bool deleted, struct ms_error *err)
 {
     const struct ms_order *order = &k->at.site.order;
     unsigned spare = k->u->task == MS_UPKEEP_REBALANCE ? 0 : count_elsewhere(k, deleted);
@@ -243,13 +253,16 @@ static int fill_targets(struct key *k, size_t right, bool deleted, struct ms_err
             k->unjudged = true;
             continue;
         }
-        code = mend(k, right, member, deleted, MS_FIND_WANTING, "the copy is missing", err);
+        code = mend(k, right, member, deleted, MS_FIND_WANTING,
+                    k->old[deleted][member] ? "the copy is one from before it was changed"
+                                            : "the copy is missing",
+                    err);
     }
     return code;
 }
 
 /* Once every target has it, the same bytes, nobody else need have it. */
-static int drop_surplus(struct key *k, size_t right, bool deleted, struct ms_error *err)
+static int drop_surplus(struct ms_mirrored *k, size_t right, bool deleted, struct ms_error *err)
 {
     const struct ms_order *order = &k->at.site.order;
     const struct ms_upkeep_copy *c = k->item->copies[deleted];
@@ -260,7 +273,7 @@ static int drop_surplus(struct key *k, size_t right, bool deleted, struct ms_err
         may = may && !k->item->silent[order->member[i]];
     if (may && order->targets < order->data && count_elsewhere(k, deleted))
         for (unsigned i = 0; i < order->targets && !code; i++) {
-            code = hash_copy(k, order->member[i], deleted, err);
+            code = ms_mirrored_hash(k, order->member[i], deleted, err);
             may = may && c[order->member[i]].hashed &&
                   (!c[right].hashed ||
                    strcmp(c[order->member[i]].digest, c[order->member[0]].digest) == 0);
@@ -275,14 +288,14 @@ static int drop_surplus(struct key *k, size_t right, bool deleted, struct ms_err
         if (may && !one)
             ms_upkeep_changed(k->u, member, 0, 1);
         k->moved |= may && !one;
-        tell(k, MS_FIND_SURPLUS, member, may && !one, "the copy need not be here");
+        ms_mirrored_tell(k, MS_FIND_SURPLUS, member, may && !one, "the copy need not be here");
         if (one)
-            code = failed(k, member, one, &why, err);
+            code = ms_mirrored_failed(k, member, one, &why, err);
     }
     return code;
 }
 
-static int look_at_item(struct key *k, bool deleted, struct ms_error *err)
+static int look_at_item(struct ms_mirrored *k, bool deleted, struct ms_error *err)
 {
     bool hashed = k->u->options.deep || sizes_differ(k, deleted);
     int code = hashed ? hash_all(k, deleted, err) : 0;
@@ -291,11 +304,12 @@ static int look_at_item(struct key *k, bool deleted, struct ms_error *err)
     size_t right = choose(k, deleted, hashed);
     if (right == MS_UPKEEP_NOBODY) {
         k->conflict = true;
-        tell(k, MS_FIND_CONFLICT, MS_UPKEEP_NOBODY, false,
-             "the copies differ, and none is known to be right");
+        ms_mirrored_tell(k, MS_FIND_CONFLICT, MS_UPKEEP_NOBODY, false,
+                         "the copies differ, and none is known to be right");
         return 0;
     }
-    if (hashed)
+    code = ms_mirrored_welcome(k, right, deleted, err);
+    if (!code && hashed)
         code = mend_different(k, right, deleted, err);
     if (!code)
         code = fill_targets(k, right, deleted, err);
@@ -304,16 +318,18 @@ static int look_at_item(struct key *k, bool deleted, struct ms_error *err)
 
 /* ---- live here, soft-deleted there ---- */
 
-static unsigned count_only(const struct key *k, bool deleted)
+static unsigned count_only(const struct ms_mirrored *k, bool deleted)
 {
     unsigned count = 0;
     for (size_t i = 0; i < k->u->roster->layout->member_count; i++)
-        count += k->item->copies[deleted][i].exists && !k->item->copies[!deleted][i].exists;
+        count += k->item->copies[deleted][i].exists && !k->item->copies[!deleted][i].exists &&
+                 !ms_mirrored_is_behind(k, i);
     return count;
 }
 
-/* A member missed a soft deletion, or what undid it: what most have done is done there too. */
-static int settle_deletion(struct key *k, bool *settled, struct ms_error *err)
+/* A soft deletion, or what undid it, was broken off: what most have done is done everywhere; where
+ * they are as many, it stays live. */
+static int settle_deletion(struct ms_mirrored *k, bool *settled, struct ms_error *err)
 {
     static const struct ms_precondition always = {.kind = MS_ALWAYS};
     unsigned live = count_only(k, false), deleted = count_only(k, true);
@@ -321,18 +337,12 @@ static int settle_deletion(struct key *k, bool *settled, struct ms_error *err)
     *settled = !live || !deleted;
     if (*settled)
         return 0;
-    if (live == deleted) {
-        k->conflict = true;
-        tell(k, MS_FIND_CONFLICT, MS_UPKEEP_NOBODY, false,
-             "it is live on as many members as it is soft-deleted on");
-        return 0;
-    }
-    bool wrong = deleted < live; /* those that have only this one are out of step */
+    bool wrong = deleted <= live; /* those that have only this one are out of step */
     for (size_t i = 0; i < k->u->roster->layout->member_count && !code; i++) {
         struct ms_upkeep_copy *from = &k->item->copies[wrong][i], *to = &k->item->copies[!wrong][i];
         struct ms_store *mirror = k->u->roster->mirrors[i];
         struct ms_error why = {0};
-        if (!from->exists || to->exists)
+        if (!from->exists || to->exists || ms_mirrored_is_behind(k, i))
             continue;
         int one = 0;
         if (ms_upkeep_may_write(k->u))
@@ -340,11 +350,11 @@ static int settle_deletion(struct key *k, bool *settled, struct ms_error *err)
                                     k->whole, ms_str(""), false, &always, &why);
         k->wanting |= !ms_upkeep_may_write(k->u);
         k->repaired |= ms_upkeep_may_write(k->u) && !one;
-        tell(k, MS_FIND_WANTING, i, ms_upkeep_may_write(k->u) && !one,
-             wrong ? "soft-deleted, unlike on most members"
-                   : "not soft-deleted, unlike on most members");
+        ms_mirrored_tell(k, MS_FIND_WANTING, i, ms_upkeep_may_write(k->u) && !one,
+                         wrong ? "soft-deleted, unlike on most members"
+                               : "not soft-deleted, unlike on most members");
         if (one)
-            code = failed(k, i, one, &why, err);
+            code = ms_mirrored_failed(k, i, one, &why, err);
         *to = *from;
         from->exists = false;
     }
@@ -354,7 +364,7 @@ static int settle_deletion(struct key *k, bool *settled, struct ms_error *err)
 
 /* ---- the key ---- */
 
-static bool has_any(const struct key *k, bool deleted)
+static bool has_any(const struct ms_mirrored *k, bool deleted)
 {
     for (size_t i = 0; i < k->u->roster->layout->member_count; i++)
         if (k->item->copies[deleted][i].exists)
@@ -362,7 +372,7 @@ static bool has_any(const struct key *k, bool deleted)
     return false;
 }
 
-static enum ms_upkeep_end end_of(const struct key *k)
+static enum ms_upkeep_end end_of(const struct ms_mirrored *k)
 {
     return k->conflict                ? MS_KEY_CONFLICT
            : k->failed || k->unjudged ? MS_KEY_FAILED
@@ -375,7 +385,7 @@ static enum ms_upkeep_end end_of(const struct key *k)
 int ms_upkeep_mirrored_key(struct ms_upkeep *u, const struct ms_upkeep_mirrored *item,
                            struct ms_error *err)
 {
-    struct key k = {.u = u, .item = item};
+    struct ms_mirrored k = {.u = u, .item = item};
     struct ms_error why = {0};
     bool settled = false;
     int code = ms_upkeep_site_of(u, item->path, item->key, &k.at, &why);
@@ -383,11 +393,19 @@ int ms_upkeep_mirrored_key(struct ms_upkeep *u, const struct ms_upkeep_mirrored 
         return ms_upkeep_fatal(code) ? ms_error_set(err, code, "%s", why.text) : 0;
     size_t lead = item->path.size ? item->path.size + 1 : 0;
     k.whole = ms_view(k.at.whole, lead + item->key.size);
-    code = settle_deletion(&k, &settled, err);
-    for (int deleted = 0; deleted < 2 && !code && settled; deleted++)
-        if (has_any(&k, deleted))
+    code = ms_mirrored_judge(&k, err);
+    if (!code && !k.unjudged)
+        code = settle_deletion(&k, &settled, err);
+    for (int deleted = 0; deleted < 2 && !code && settled; deleted++) {
+        bool found = has_any(&k, deleted);
+        if (found)
             code = look_at_item(&k, deleted, err);
+        if (!code)
+            code = ms_mirrored_purge(&k, found, deleted, err);
+    }
     if (!code)
         ms_upkeep_key_ended(u, end_of(&k));
+    if (!code && item->end)
+        *item->end = end_of(&k);
     return code;
 }

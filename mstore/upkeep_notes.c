@@ -4,7 +4,10 @@
 #include "mstore/upkeep_parts.h"
 
 #include "base/cleanup.h"
+#include "mstore/away.h"
 #include "mstore/list_parts.h"
+#include "mstore/plain_hint.h"
+#include "mstore/upkeep_plain.h"
 
 #include <stdatomic.h>
 
@@ -53,6 +56,33 @@ static int drop_notes(struct notes *n, const struct ms_upkeep_item *e)
     return 0;
 }
 
+/* A request that may still take effect, after what this run does. */
+static bool may_come_late(struct notes *n, const struct ms_upkeep_item *e)
+{
+    for (size_t i = 0; i < e->count; i++) {
+        struct ms_own_name own = e->objects[i].name;
+        own.store = n->u->roster->layout->uuid;
+        bool late = ms_plain_note_late(&own.id);
+        own.id = ms_plain_note_of_nothing(own.id); /* what is put beside it to learn the time */
+        if (late && !ms_age_there(&n->u->ages, n->u->roster, e->objects[i].member, &own,
+                                  e->objects[i].mtime_ns, (int64_t)MS_AWAY_GRACE_NS))
+            return true;
+    }
+    return false;
+}
+
+/* Plain keys: a note goes only when there was nothing left to do, so that what somebody else did
+ * while it was repaired is looked after once more. */
+static int replay_mirrored(struct notes *n, const struct ms_upkeep_item *e, struct ms_error *err)
+{
+    enum ms_upkeep_end end = MS_KEY_FAILED;
+    int code = ms_upkeep_noted_key(n->u, e->space, e->path, e->key, n->member, &end, err);
+    if (!code && end == MS_KEY_WELL && !may_come_late(n, e))
+        return drop_notes(n, e);
+    atomic_store(&n->left, true);
+    return code;
+}
+
 /* Several keys at once. */
 static int replay(struct ms_upkeep *u, const struct ms_upkeep_item *item, struct ms_error *err)
 {
@@ -67,6 +97,8 @@ static int replay(struct ms_upkeep *u, const struct ms_upkeep_item *item, struct
         atomic_store(&n->left, true);
         return 0;
     }
+    if (kind == MS_KIND_PLAIN)
+        return replay_mirrored(n, item, err);
     int code = ms_upkeep_one_key(u, item->space, item->path, item->key, ms_upkeep_kinds(kind),
                                  ms_upkeep_fn_of(kind), &end, err);
     if (!code && (end == MS_KEY_WELL || end == MS_KEY_REPAIRED || end == MS_KEY_MOVED))
@@ -95,7 +127,7 @@ static int replay_member(struct ms_upkeep *u, size_t member, const struct ms_pat
         struct ms_view path = ms_text_view(paths->path[i]);
         const struct ms_layout_space *space = ms_layout_space(u->roster->layout, path);
         size_t missing = 0;
-        if (!space || !ms_upkeep_fn_of(space->kind))
+        if (!space || (!ms_upkeep_fn_of(space->kind) && space->kind != MS_KIND_PLAIN))
             continue;
         code = ms_upkeep_noted(u, space, path, &u->roster->layout->members[member].uuid, replay, &n,
                                &missing, err);

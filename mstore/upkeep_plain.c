@@ -5,7 +5,7 @@
 #include "base/cleanup.h"
 #include "base/pool.h"
 #include "base/text.h"
-#include "mstore/merge.h"
+#include "mstore/plain_list.h"
 #include "store/listing.h"
 
 #include <stdlib.h>
@@ -58,10 +58,7 @@ static int batch_init(struct batch *b, struct ms_error *err)
             continue;
         struct ms_merge_source *s = &b->sources[b->source_count];
         b->member[b->source_count++] = i;
-        s->name = m->name;
-        s->store = r->mirrors[i];
-        if (!s->store)
-            ms_error_set(&s->error, MS_ERR_CONFIG, "no URL is configured for it");
+        ms_plain_list_source(r, i, s);
     }
     return 0;
 }
@@ -117,7 +114,8 @@ static int take_item(struct batch *b, const struct ms_store_lister *merged,
     for (size_t i = 0; i < b->source_count; i++) {
         const struct ms_item_info *info = ms_merge_info(merged, i);
         if (info)
-            to[b->member[i]] = (struct ms_upkeep_copy){.exists = true, .size = info->size_bytes};
+            to[b->member[i]] = (struct ms_upkeep_copy){
+                .exists = true, .size = info->size_bytes, .mtime_ns = info->mtime_ns};
     }
     return 0;
 }

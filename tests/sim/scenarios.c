@@ -36,10 +36,21 @@
         .name = "flawed-" #NAME, .what = WHAT, .system = &sim_flawed_##NAME, SMALL,                \
         .faults = {TIME, __VA_ARGS__}, .broken = true,                                             \
     }
+#define FLAWED_MIRRORS(NAME, WHAT)                                                                 \
+    {                                                                                              \
+        .name = "flawed-" #NAME, .what = WHAT, .system = &sim_flawed_##NAME, .clients = 3,         \
+        .ops = 120, .keys = 6, .value_max = 600,                                                   \
+        .faults = {TIME, .tolerates = 1, .disturbances = SIM_VANISH}, .broken = true,              \
+    }
 #define ONE_SIDED(NAME, WHAT, SYSTEM)                                                              \
     {                                                                                              \
         .name = NAME, .what = WHAT, .system = &SYSTEM, .clients = 3, .ops = 120, .keys = 6,        \
         .value_max = 600, .faults = {TIME, ROUGH},                                                 \
+    }
+#define MIRRORS(NAME, WHAT, AVAILABLE, ...)                                                        \
+    {                                                                                              \
+        .name = NAME, .what = WHAT, .system = &sim_plain, .clients = 3, .ops = 120, .keys = 6,     \
+        .value_max = 600, .faults = {TIME, __VA_ARGS__}, .available = AVAILABLE,                   \
     }
 #define HARM (SIM_OLD | SIM_EMPTY | SIM_LOSE | SIM_FLIP)
 #define ROUGH                                                                                      \
@@ -130,6 +141,24 @@ static const struct sim_scenario scenarios[] = {
     MAJORITY("soft-away", "likewise, one of three vanishes, is slow, is full", sim_immutable_soft,
              false, .tolerates = 1, .disturbances = SIM_HARMLESS, .dies = 3),
 
+    MIRRORS("plain-calm", "three mirrors, each key has one writer, nothing goes wrong", true,
+            .wrong_clocks = true),
+    MIRRORS("plain-away", "one of three mirrors vanishes, is slow, is full", false, .tolerates = 1,
+            .disturbances = SIM_HARMLESS),
+    MIRRORS("plain-deaths", "likewise, and clients die at any call", false, .dies = 10,
+            .wrong_clocks = true, .tolerates = 1, .disturbances = SIM_HARMLESS),
+    {
+        .name = "plain-lost",
+        .what = "likewise nobody is away, but requests and answers are lost, or late",
+        .system = &sim_plain,
+        .clients = 3,
+        .ops = 120,
+        .keys = 6,
+        .value_max = 600,
+        .faults = {TIME, .before = 15, .after = 15, .delayed = 15, .delay_max_ns = 15 * SIM_MINUTE},
+        .unmet = true,
+    },
+
     LARGE("layout-some", "members come and go, few calls are lost or late", sim_layout, .before = 2,
           .after = 3, .delayed = 5, .dies = 2, .delay_max_ns = 15 * SIM_MINUTE),
     LARGE("layout-away", "members come and go, and one of them is away", sim_layout, .after = 2,
@@ -208,6 +237,8 @@ static const struct sim_scenario scenarios[] = {
            .disturbances = SIM_VANISH),
     FLAWED(look, "a store with a condition looks, then stores", .wrong_clocks = true),
     FLAWED(winner, "who loses leaves the winner's value to the winner", .dies = 3),
+    FLAWED_MIRRORS(note, "what a mirror has missed is not noted"),
+    FLAWED_MIRRORS(unmarked, "who has missed something is noted, but known to nobody"),
     FLAWED(unready, "a layout is final before all know that it is proposed", .before = 4),
     FLAWED(alone, "who hears of a proposed layout does not ask the old majority", ROUGH),
     FLAWED(news, "a client keeps to the layout that it began with", ROUGH),

@@ -6,6 +6,7 @@
 #include "tests/sim/majority.h"
 #include "tests/sim/keys.h"
 #include "tests/sim/layout.h"
+#include "tests/sim/plain.h"
 #include "tests/sim/system.h"
 
 #define ALL_VERBS ((1u << SIM_STORE_IF) - 1) /* conditions are for those who decide them */
@@ -195,6 +196,29 @@ const struct sim_system sim_immutable_soft = {
     .open = sim_immutable_open,
     .heal = sim_immutable_heal,
 };
+
+/* ---- plain keys of an MStore ---- */
+
+#define PLAIN(NAME, FORGOTTEN)                                                                     \
+    static int NAME##_open(struct sim_world *w, unsigned client, struct ms_store **out,            \
+                           struct ms_error *err)                                                   \
+    {                                                                                              \
+        return sim_plain_open(w, client, FORGOTTEN, out, err);                                     \
+    }                                                                                              \
+    const struct sim_system sim_##NAME = {.name = #NAME,                                           \
+                                          .members = SIM_PLAIN_MEMBERS,                            \
+                                          .ns = "files",                                           \
+                                          .spares = "/member",                                     \
+                                          .one_writer_per_key = true,                              \
+                                          .verbs = ALL_VERBS,                                      \
+                                          .create = sim_plain_create,                              \
+                                          .open = NAME##_open,                                     \
+                                          .heal = sim_plain_heal,                                  \
+                                          .check = sim_plain_check}
+
+PLAIN(plain, NULL);
+PLAIN(flawed_note, "/hint/");
+PLAIN(flawed_unmarked, "/away/");
 
 /* ---- an MStore whose layout changes ---- */
 

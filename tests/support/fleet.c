@@ -28,8 +28,8 @@ static struct ms_layout *layout_of(const struct fleet_options *o)
     for (unsigned i = 0; i < o->members; i++)
         used += snprintf(text + used, sizeof text - (size_t)used,
                          "[member m%u]\nuuid = %08x-1111-4111-8111-111111111111\n", i, i + 1);
-    snprintf(text + used, sizeof text - (size_t)used,
-             "[namespace data]\nkind = immutable\nlevels = 1\n%s", o->policy);
+    snprintf(text + used, sizeof text - (size_t)used, "[namespace data]\nkind = %s\nlevels = 1\n%s",
+             o->kind ? o->kind : "immutable", o->policy);
     check_ok(ms_layout_parse(ms_str(text), "layout", &layout, &err), err);
     return layout;
 }

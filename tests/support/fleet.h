@@ -21,6 +21,7 @@ struct fleet {
 };
 struct fleet_options {
     unsigned members;
+    const char *kind;       /* NULL: immutable */
     const char *policy;     /* lines of [namespace data], e.g. "redundancy = copies 3\n" */
     struct ms_clock *clock; /* NULL: the real one */
     uint64_t latency_ns, jitter_ns, seed;

@@ -1,0 +1,471 @@
+/* mstore/plain_hint.c - see mstore/plain_hint.h: judging notes, and one round over all members for
+ * reading or writing those of one key. */
+#include "mstore/plain_hint.h"
+
+#include "base/cleanup.h"
+#include "base/fan.h"
+#include "mstore/away.h"
+#include "mstore/lease.h"
+#include "mstore/value_parts.h"
+
+#include <stdlib.h>
+
+#define NOTES_MAX 4096 /* of one key that are looked at on one member */
+
+/* ---- what a note says ---- */
+
+uint8_t ms_plain_note_byte(enum ms_plain_op op, bool deleted, bool late)
+{
+    return (uint8_t)((unsigned)op << 4 | (unsigned)late << 1 | (unsigned)deleted);
+}
+
+static enum ms_plain_op op_of(const struct ms_write_id *id)
+{
+    return (enum ms_plain_op)(id->writer >> 4 & 15);
+}
+
+bool ms_plain_note_late(const struct ms_write_id *id)
+{
+    return id->writer & 2;
+}
+
+struct ms_write_id ms_plain_note_of_nothing(struct ms_write_id id)
+{
+    id.writer |= 15 << 4;
+    return id;
+}
+
+static bool same_change(const struct ms_write_id *a, const struct ms_write_id *b)
+{
+    return a->counter == b->counter && a->writer >> 8 == b->writer >> 8;
+}
+
+/* The change has to do with the live (or soft-deleted) item. */
+static bool concerns(const struct ms_write_id *id, bool deleted)
+{
+    enum ms_plain_op op = op_of(id);
+    if (op > MS_PLAIN_RENAMED_TO)
+        return false;
+    return op == MS_PLAIN_SOFT_DELETE || op == MS_PLAIN_UNDELETE || (id->writer & 1) == deleted;
+}
+
+/* The item is not there after it. */
+static bool removes(const struct ms_write_id *id, bool deleted)
+{
+    switch (op_of(id)) {
+    case MS_PLAIN_DELETE:
+    case MS_PLAIN_RENAMED:
+        return true;
+    case MS_PLAIN_SOFT_DELETE:
+        return !deleted;
+    case MS_PLAIN_UNDELETE:
+        return deleted;
+    case MS_PLAIN_STORE:
+    case MS_PLAIN_RENAMED_TO:
+    default:
+        return false;
+    }
+}
+
+/* ---- who is behind ---- */
+
+struct known {
+    const struct ms_plain_note *all;
+    size_t count;
+};
+
+static bool has_missed(const struct known *n, unsigned member, const struct ms_write_id *change)
+{
+    for (size_t i = 0; i < n->count; i++)
+        if (n->all[i].member == member && same_change(&n->all[i].id, change))
+            return true;
+    return false;
+}
+
+/* A store goes to targets alone; all else to everybody who may have the key. */
+static bool was_asked(const struct ms_write_id *change, bool target)
+{
+    return target || op_of(change) != MS_PLAIN_STORE;
+}
+
+/* Whoever did a later change has the item right, whatever he had before: who was behind is not
+ * asked to move it (leave_out in mstore/plain_change.c). */
+static bool is_made_up_for(const struct known *n, const struct ms_plain_note *note, bool target,
+                           bool deleted)
+{
+    for (size_t i = 0; i < n->count; i++) {
+        const struct ms_write_id *later = &n->all[i].id;
+        if (later->counter > note->id.counter && concerns(later, deleted) &&
+            was_asked(later, target) && !has_missed(n, note->member, later))
+            return true;
+    }
+    return false;
+}
+
+enum standing { RIGHT, PERHAPS, BEHIND };
+
+static enum standing standing_of(const struct known *n, unsigned member, bool target, bool deleted)
+{
+    enum standing worst = RIGHT;
+    for (size_t i = 0; i < n->count; i++) {
+        const struct ms_plain_note *note = &n->all[i];
+        if (note->member != member || !concerns(&note->id, deleted))
+            continue;
+        if (!is_made_up_for(n, note, target, deleted))
+            return BEHIND;
+        if (ms_plain_note_late(&note->id))
+            worst = PERHAPS;
+    }
+    return worst;
+}
+
+static bool is_target(const struct ms_order *order, unsigned member)
+{
+    for (unsigned i = 0; i < order->targets; i++)
+        if (order->member[i] == member)
+            return true;
+    return false;
+}
+
+static bool is_removed(const struct known *n, bool deleted)
+{
+    const struct ms_write_id *newest = NULL;
+    for (size_t i = 0; i < n->count; i++)
+        if (concerns(&n->all[i].id, deleted) && (!newest || n->all[i].id.counter > newest->counter))
+            newest = &n->all[i].id;
+    return newest && removes(newest, deleted);
+}
+
+void ms_plain_judge(const struct ms_plain_note notes[], size_t count, const struct ms_site *site,
+                    bool deleted, struct ms_plain_standing *out)
+{
+    const struct known n = {notes, count};
+    size_t members = site->roster->layout->member_count;
+    enum standing best = BEHIND;
+    for (unsigned i = 0; i < site->order.targets; i++) {
+        enum standing s = standing_of(&n, site->order.member[i], true, deleted);
+        best = s < best ? s : best;
+    }
+    for (unsigned i = 0; i < members; i++) {
+        enum standing s = standing_of(&n, i, is_target(&site->order, i), deleted);
+        out->behind[i] = s > best;
+        out->spoiled[i] = s == PERHAPS;
+    }
+    out->removed = is_removed(&n, deleted);
+}
+
+/* ---- one round over all members ---- */
+
+struct notes {
+    struct ms_plain_note *all;
+    size_t count;
+};
+struct round { /* shared with the calls */
+    struct ms_value_home home;
+    int (*call)(struct round *r, unsigned leg, struct ms_member *m, struct ms_error *err);
+    bool about[MS_MEMBERS_MAX]; /* reading: these members' notes */
+    struct notes *read;         /* by leg */
+    unsigned legs;
+    struct notes put, old; /* writing: new ones, and those that say nothing more */
+};
+
+static void round_free(void *shared)
+{
+    struct round *r = shared;
+    for (unsigned i = 0; r->read && i < r->legs; i++)
+        free(r->read[i].all);
+    free(r->read);
+    free(r->put.all);
+    free(r->old.all);
+    ms_value_home_fini(&r->home);
+    free(r);
+}
+
+static int round_new(const struct ms_site *site, struct round **out, struct ms_error *err)
+{
+    struct round *r = calloc(1, sizeof *r);
+    unsigned legs = 2 * (unsigned)site->roster->layout->member_count;
+    int code = r ? ms_value_home_init(&r->home, site, NULL, err) : MS_ERR_NO_MEMORY;
+    if (r && !code) {
+        r->legs = legs;
+        r->read = calloc(legs + 1, sizeof *r->read);
+    }
+    if (r && !code && r->read) {
+        *out = r;
+        return 0;
+    }
+    if (r)
+        round_free(r);
+    return code == MS_ERR_NAME
+               ? code
+               : ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for notes of a key");
+}
+
+static int round_leg(void *shared, unsigned leg, struct ms_error *err)
+{
+    struct round *r = shared;
+    struct ms_member *m = NULL;
+    unsigned members = r->legs / 2;
+    int code = ms_value_member(&r->home.site, leg % members, &m, err);
+    if (!code && leg >= members)
+        code = ms_member_insist(m, err);
+    return code ? code : r->call(r, leg, m, err);
+}
+
+struct asked { /* how a round went */
+    struct ms_fan *fan;
+    bool good[2 * MS_MEMBERS_MAX]; /* by leg */
+    bool done[MS_MEMBERS_MAX];     /* by member */
+    unsigned count;
+    struct ms_error blame;
+};
+
+/* Those whose breaker kept the call are asked in earnest when too few have answered. `all`: waits
+ * for everybody. Takes r; the fan is the caller's to release. */
+static int ask(struct round *r, const bool spared[], unsigned need, bool all, struct asked *out,
+               struct ms_error *err)
+{
+    const struct ms_layout *layout = r->home.site.roster->layout;
+    struct ms_clock *clock = r->home.site.roster->clock;
+    unsigned members = r->legs / 2, leg;
+    int code = ms_fan_new(r->legs, round_leg, round_free, r, &out->fan, err);
+    if (code) {
+        round_free(r);
+        return code;
+    }
+    for (unsigned turn = 0; turn < 2 && out->count < need && !ms_check_cancelled(NULL); turn++) {
+        for (unsigned i = 0; i < members; i++)
+            if (layout->members[i].state != MS_GONE && !(spared && spared[i]) && !out->done[i])
+                ms_fan_start(out->fan, turn * members + i);
+        while ((all || out->count < need) && ms_fan_next(out->fan, clock, UINT64_MAX, &leg)) {
+            out->good[leg] = ms_fan_code(out->fan, leg) == 0;
+            out->count += out->good[leg] && !out->done[leg % members];
+            out->done[leg % members] |= out->good[leg];
+            if (!out->good[leg] && turn == 0)
+                ms_value_blame(&out->blame, ms_fan_error(out->fan, leg));
+        }
+    }
+    return ms_check_cancelled(err);
+}
+
+/* ---- reading ---- */
+
+static struct ms_own_name note_name(const struct ms_site *site, unsigned member)
+{
+    return (struct ms_own_name){.kind = MS_OWN_HINT,
+                                .store = site->roster->layout->uuid,
+                                .space = site->space_path,
+                                .key = site->key,
+                                .level = site->level,
+                                .member = site->roster->layout->members[member].uuid};
+}
+
+static int add_note(struct notes *n, unsigned member, const struct ms_write_id *id,
+                    struct ms_error *err)
+{
+    for (size_t i = 0; i < n->count; i++)
+        if (n->all[i].member == member && ms_write_id_compare(&n->all[i].id, id) == 0)
+            return 0;
+    struct ms_plain_note *more = reallocarray(n->all, n->count + 1, sizeof *more);
+    if (!more)
+        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for notes of a key");
+    n->all = more;
+    more[n->count++] = (struct ms_plain_note){(uint16_t)member, *id};
+    return 0;
+}
+
+struct reading {
+    struct notes *into;
+    unsigned member;
+    struct ms_name name; /* the folder, then the name */
+    size_t folder;
+};
+
+static int read_note(void *ctx, const struct ms_entry *entry, struct ms_error *err)
+{
+    struct reading *r = ctx;
+    struct ms_own_parsed parsed;
+    if (r->into->count >= NOTES_MAX || entry->name.size >= sizeof r->name.text - r->folder)
+        return 0;
+    memcpy(r->name.text + r->folder, entry->name.data, entry->name.size);
+    r->name.size = r->folder + entry->name.size;
+    return ms_own_parse(ms_name_view(&r->name), &parsed)
+               ? add_note(r->into, r->member, &parsed.name.id, err)
+               : 0;
+}
+
+/* A member that has none must show its mark: an empty mount has not answered. */
+static int read_leg(struct round *r, unsigned leg, struct ms_member *m, struct ms_error *err)
+{
+    static const struct ms_list_request request = {.names_only = true};
+    int code = 0;
+    for (unsigned i = 0; i < r->legs / 2 && !code; i++) {
+        struct ms_own_name own = note_name(&r->home.site, i);
+        struct reading reading = {.into = &r->read[leg], .member = i};
+        if (!r->about[i])
+            continue;
+        code = ms_own_folder(&own, MS_OWN_OF_KEY, 0, &reading.name, err);
+        struct ms_name folder = reading.name;
+        if (!code) {
+            reading.name.text[reading.name.size] = '/';
+            reading.folder = reading.name.size + 1;
+            code = ms_member_list(m, ms_name_view(&folder), &request, read_note, &reading, err);
+        }
+    }
+    return code || r->read[leg].count ? code : ms_member_is_there(m, err);
+}
+
+static bool is_pair(const struct ms_layout *layout)
+{
+    return ms_away_majority(layout) == 1;
+}
+
+/* All notes of the key about these members, from so many that none is overlooked. to_write: of two
+ * members one will do, as for the change itself. */
+static int read_notes(const struct ms_site *site, const bool about[], bool to_write,
+                      struct notes *out, struct ms_error *err)
+{
+    const struct ms_layout *layout = site->roster->layout;
+    unsigned need = to_write && is_pair(layout) ? 1 : ms_away_quorum(layout);
+    struct round *r = NULL;
+    struct asked asked = {.count = 0};
+    int code = round_new(site, &r, err);
+    if (code)
+        return code;
+    r->call = read_leg;
+    memcpy(r->about, about, layout->member_count * sizeof *about);
+    code = ask(r, NULL, need, is_pair(layout), &asked, err);
+    if (!code && asked.count < need)
+        code = ms_error_set(err, asked.blame.code ? asked.blame.code : MS_ERR_CONNECTION,
+                            "what mirrors have missed is known from %u members, %u are needed (%s)",
+                            asked.count, need, asked.blame.text);
+    for (unsigned leg = 0; leg < 2 * layout->member_count && !code; leg++)
+        for (size_t i = 0; asked.good[leg] && i < r->read[leg].count && !code; i++)
+            code = add_note(out, r->read[leg].all[i].member, &r->read[leg].all[i].id, err);
+    if (asked.fan)
+        ms_fan_cancel(asked.fan);
+    ms_fan_release(asked.fan);
+    return code;
+}
+
+int ms_plain_behind(const struct ms_site *site, bool deleted, bool everybody,
+                    struct ms_plain_standing *out, struct ms_error *err)
+{
+    const struct ms_roster *r = site->roster;
+    bool about[MS_MEMBERS_MAX] = {0};
+    struct notes notes = {0};
+    for (size_t i = 0; i < r->layout->member_count; i++)
+        about[i] = everybody || (r->members[i] && ms_member_returning(r->members[i]));
+    int code = read_notes(site, about, false, &notes, err);
+    if (!code)
+        ms_plain_judge(notes.all, notes.count, site, deleted, out);
+    free(notes.all);
+    return code;
+}
+
+/* ---- writing ---- */
+
+static int note_call(const struct round *r, struct ms_member *m, const struct ms_plain_note *note,
+                     bool put, struct ms_error *err)
+{
+    struct ms_own_name own = note_name(&r->home.site, note->member);
+    struct ms_name name;
+    own.id = note->id;
+    int code = ms_own_format(&own, 0, &name, err);
+    if (code)
+        return code;
+    if (!put) {
+        code = ms_member_delete(m, ms_name_view(&name), err);
+        return code == MS_ERR_NOT_FOUND ? 0 : code;
+    }
+    MS_AUTO_BUF struct ms_buf *empty = ms_buf_new(0);
+    return empty ? ms_member_store(m, ms_name_view(&name), empty, NULL, NULL, err)
+                 : ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a note");
+}
+
+static int write_leg(struct round *r, unsigned leg, struct ms_member *m, struct ms_error *err)
+{
+    int code = 0;
+    (void)leg;
+    for (size_t i = 0; i < r->put.count && !code; i++)
+        code = note_call(r, m, &r->put.all[i], true, err);
+    for (size_t i = 0; i < r->old.count && !code; i++)
+        code = note_call(r, m, &r->old.all[i], false, err);
+    return code;
+}
+
+/* Whoever has missed the newer change is behind whether he has missed the older one or not. */
+static bool is_outdone(const struct ms_plain_note *older, const struct notes *put)
+{
+    for (size_t i = 0; i < put->count; i++) {
+        const struct ms_plain_note *n = &put->all[i];
+        bool covers = true;
+        for (int deleted = 0; deleted < 2; deleted++)
+            covers = covers && (!concerns(&older->id, deleted) || concerns(&n->id, deleted));
+        if (n->member == older->member && covers &&
+            (!ms_plain_note_late(&older->id) || ms_plain_note_late(&n->id)))
+            return true;
+    }
+    return false;
+}
+
+static int fill_round(struct round *r, const struct ms_plain_missed *change,
+                      const struct notes *known, struct ms_error *err)
+{
+    const struct ms_site *site = &r->home.site;
+    struct ms_write_id id = {.counter = 1};
+    uint64_t chance = ms_lease_draw(site->roster) << 8;
+    int code = 0;
+    for (size_t i = 0; i < known->count; i++)
+        if (known->all[i].id.counter >= id.counter && known->all[i].id.counter < UINT64_MAX)
+            id.counter = known->all[i].id.counter + 1;
+    for (unsigned i = 0; i < r->legs / 2 && !code; i++) {
+        id.writer = chance | ms_plain_note_byte(change->op, site->deleted, change->late[i]);
+        if (change->missed[i])
+            code = add_note(&r->put, i, &id, err);
+    }
+    for (size_t i = 0; i < known->count && !code; i++)
+        if (is_outdone(&known->all[i], &r->put))
+            code = add_note(&r->old, known->all[i].member, &known->all[i].id, err);
+    return code;
+}
+
+static int write_notes(const struct ms_site *site, const struct ms_plain_missed *change,
+                       const struct notes *known, struct ms_error *err)
+{
+    unsigned need = ms_away_majority(site->roster->layout);
+    struct round *r = NULL;
+    struct asked asked = {.count = 0};
+    int code = round_new(site, &r, err);
+    if (code)
+        return code;
+    r->call = write_leg;
+    code = fill_round(r, change, known, err);
+    if (code) {
+        round_free(r);
+        return code;
+    }
+    code = ask(r, change->missed, need, false, &asked, err);
+    if (!code && asked.count < need)
+        code = ms_error_set(err, asked.blame.code ? asked.blame.code : MS_ERR_CONNECTION,
+                            "that mirrors missed a change is noted on %u members, %u are needed "
+                            "(%s): it may have been done or not",
+                            asked.count, need, asked.blame.text);
+    ms_fan_release(asked.fan); /* the rest goes on */
+    return code;
+}
+
+int ms_plain_note(const struct ms_site *site, const struct ms_plain_missed *change,
+                  struct ms_error *err)
+{
+    struct ms_roster *r = site->roster;
+    bool about[MS_MEMBERS_MAX] = {0};
+    struct notes known = {0};
+    for (size_t i = 0; i < r->layout->member_count; i++)
+        about[i] = change->missed[i] || (r->members[i] && ms_member_returning(r->members[i]));
+    int code = read_notes(site, about, true, &known, err);
+    if (!code)
+        code = write_notes(site, change, &known, err);
+    free(known.all);
+    return code ? code : ms_lease_disbelieve(r, change->missed, NULL, NULL, err);
+}

@@ -1,0 +1,182 @@
+/* Plain keys of an MStore: see plain.h. */
+#include "tests/sim/plain.h"
+
+#include "mstore/self.h"
+#include "mstore/upkeep.h"
+
+#include "base/cleanup.h"
+#include "base/sim.h"
+#include "base/text.h"
+
+#include <stdlib.h>
+
+#define LEASE (200 * SIM_MS) /* so short that there are many of them while there are faults */
+
+static const char conf_text[] =
+    "[mstore]\nkey = 0000000000000000000000000000000000000000000000000000000000004712\n"
+    "[member m0]\nurl = memory:sim0\n[member m1]\nurl = memory:sim1\n"
+    "[member m2]\nurl = memory:sim2\n"
+    "[namespace files]\nkind = plain\nredundancy = all\n";
+
+static int make(struct sim_world *w, unsigned client, struct ms_store **out, struct ms_error *err)
+{
+    struct ms_backend *backends[SIM_PLAIN_MEMBERS] = {NULL};
+    struct ms_mconf *conf = NULL;
+    int code = ms_mconf_parse(ms_str(conf_text), "conf", &conf, err);
+    for (unsigned i = 0; i < SIM_PLAIN_MEMBERS && !code; i++)
+        code = sim_member_handle(w, client, i, &backends[i], err);
+    if (code) /* without memory alone */
+        return code;
+    struct ms_self_options o = {.clock = &w->clients[client].clock,
+                                .seed = 1 + sim_below(w, UINT64_MAX - 1),
+                                .deterministic = true,
+                                .name = "sim:plain",
+                                .state_folder = "",
+                                .lease_ns = LEASE};
+    return ms_self_new(conf, backends, &o, out, err);
+}
+
+int sim_plain_create(struct sim_world *w, unsigned client, struct ms_error *err)
+{
+    struct ms_store *s = NULL;
+    int code = make(w, client, &s, err);
+    if (code)
+        return code;
+    code = ms_store_create(s, err);
+    ms_store_free(s);
+    return code;
+}
+
+/* ---- flawed clients ---- */
+
+static struct ms_store_ops forgetful_ops;
+static struct sim_world *forgetful_world; /* one simulation at a time in a process */
+static const char *forgotten_part;
+
+static int drop(void *ctx, struct ms_view name, struct ms_error *err)
+{
+    (void)err;
+    if (memmem(name.data, name.size, forgotten_part, strlen(forgotten_part)))
+        (void)!ms_backend_delete(ctx, name, NULL);
+    return 0;
+}
+
+static void forget(void)
+{
+    for (unsigned i = 0; i < forgetful_world->member_count; i++) {
+        MS_HOLD(&forgetful_world->members[i].mutex);
+        struct ms_backend *disk = forgetful_world->members[i].disk;
+        (void)!sim_disk_walk(disk, drop, disk, NULL);
+    }
+}
+
+static int forgetful_store(struct ms_store *s, struct ms_item_ref item, struct ms_buf *value,
+                           const struct ms_precondition *pre, struct ms_tag *tag,
+                           struct ms_error *err)
+{
+    int code = ms_self_ops.store(s, item, value, pre, tag, err);
+    forget();
+    return code;
+}
+
+static int forgetful_remove(struct ms_store *s, struct ms_item_ref item, struct ms_error *err)
+{
+    int code = ms_self_ops.remove(s, item, err);
+    forget();
+    return code;
+}
+
+int sim_plain_open(struct sim_world *w, unsigned client, const char *forgotten,
+                   struct ms_store **out, struct ms_error *err)
+{
+    struct ms_store *s = NULL;
+    int code = make(w, client, &s, err);
+    if (!code && forgotten) {
+        forgetful_world = w;
+        forgotten_part = forgotten;
+        forgetful_ops = ms_self_ops;
+        forgetful_ops.store = forgetful_store;
+        forgetful_ops.remove = forgetful_remove;
+        s->ops = &forgetful_ops;
+    }
+    if (!code)
+        code = ms_store_open(s, err);
+    if (code)
+        ms_store_free(s);
+    else
+        *out = s;
+    return code;
+}
+
+/* ---- healing ---- */
+
+static void found(void *ctx, const struct ms_upkeep_finding *f)
+{
+    (void)ctx;
+    ms_sim_note("heal: %s %s on %s: %s%s", ms_upkeep_find_name(f->find), f->key, f->member,
+                f->sentence, f->fixed ? "" : " (left)");
+}
+
+static int heal_once(struct ms_store *s, struct ms_error *err)
+{
+    struct ms_upkeep_options options = MS_UPKEEP_OPTIONS_INIT;
+    struct ms_upkeep_report *report = NULL;
+    const struct ms_store_ops *ops = s->ops;
+    options.found = found;
+    s->ops = &ms_self_ops; /* of a flawed one too: who heals has no flaw */
+    int code = ms_mstore_heal(s, &options, &report, err);
+    s->ops = ops;
+    if (report)
+        ms_sim_note("healed: %s, %llu repaired, %llu failed", ms_code_name(code),
+                    (unsigned long long)report->repaired, (unsigned long long)report->failed);
+    ms_upkeep_report_free(report);
+    return code;
+}
+
+int sim_plain_heal(struct sim_world *w, unsigned client, struct ms_store *s, struct ms_error *err)
+{
+    (void)client;
+    int code = heal_once(s, err);
+    for (unsigned round = 0; round < 3 && w->calm && !code; round++) {
+        code = ms_sleep(w->clock, 21 * SIM_MINUTE, err);
+        if (!code)
+            code = heal_once(s, err);
+    }
+    return code;
+}
+
+/* ---- the disks ---- */
+
+struct comparing {
+    struct ms_backend *one, *two;
+    unsigned first, second;
+};
+
+static int compare_value(void *ctx, struct ms_view name, struct ms_error *err)
+{
+    const struct comparing *c = ctx;
+    MS_AUTO_BUF struct ms_buf *one = NULL, *two = NULL;
+    if (memmem(name.data, name.size, "/hint/", 6) || memmem(name.data, name.size, "/away/", 6))
+        return ms_error_set(err, MS_ERR_CONFLICT, "member %u has kept %.*s", c->first,
+                            (int)name.size, (const char *)name.data);
+    if (ms_starts_with(name, ms_str("mstore-")))
+        return 0;
+    int code = ms_backend_load(c->one, name, 0, MS_SIZE_TO_END, &one, NULL, err);
+    if (!code)
+        code = ms_backend_load(c->two, name, 0, MS_SIZE_TO_END, &two, NULL, NULL);
+    if (code || !ms_equal(ms_buf_view(one), ms_buf_view(two)))
+        return ms_error_set(err, MS_ERR_CONFLICT, "members %u and %u differ: %.*s", c->first,
+                            c->second, (int)name.size, (const char *)name.data);
+    return 0;
+}
+
+int sim_plain_check(struct sim_world *w, struct ms_error *err)
+{
+    int code = 0;
+    for (unsigned i = 0; i < w->member_count && !code; i++) {
+        unsigned other = (i + 1) % w->member_count;
+        struct comparing c = {w->members[i].disk, w->members[other].disk, i, other};
+        code = sim_disk_walk(c.one, compare_value, &c, err);
+    }
+    return code;
+}
