@@ -17,6 +17,7 @@ struct storing {
     struct ms_value_rule rule;
     struct ms_buf *value;
     struct ms_tomb tomb;
+    struct ms_value_result first;
     int look, put;
     struct ms_error look_err, put_err;
 };
@@ -24,15 +25,19 @@ struct storing {
 static int look_or_put(void *arg, size_t index)
 {
     struct storing *s = arg;
+    struct ms_value_rule rule = s->rule;
+    rule.again = true;
     if (index == 0)
         s->look = ms_tombs_look(s->site, &s->tomb, &s->look_err);
     else
-        s->put = ms_value_store(s->site, &s->shape, &s->rule, s->value, NULL, &s->put_err);
+        s->put = ms_value_store(s->site, &s->shape, &rule, s->value, &s->first, &s->put_err);
     return 0;
 }
 
 /* Where a member was away a tombstone has to be taken back before the value counts. There is hardly
- * ever one, so it is looked for beside the puts; if there is, they are made once more behind it. */
+ * ever one, so it is looked for beside the puts; if there is, they are made once more behind it.
+ * What may still come of the first is known to all by then, or the store has failed: nobody else
+ * would know of it. */
 static int store_in_doubt(struct storing *s, struct ms_error *err)
 {
     int code = ms_parallel(2, 2, look_or_put, s, err);
@@ -40,7 +45,7 @@ static int store_in_doubt(struct storing *s, struct ms_error *err)
         code = ms_error_set(err, s->look, "%s", s->look_err.text);
     if (code)
         return code;
-    if (!s->tomb.there)
+    if (!s->tomb.there || s->first.loose)
         return s->put ? ms_error_set(err, s->put, "%s", s->put_err.text) : 0;
     code = ms_tombs_supersede(s->site, err);
     return code ? code : ms_value_store(s->site, &s->shape, &s->rule, s->value, NULL, err);

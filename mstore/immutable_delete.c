@@ -3,7 +3,8 @@
  *     1  which objects are where: everybody is asked
  *     2  a tombstone on a majority: from here on the deletion will be finished by whoever sees it
  *     3  the objects are deleted at all members that answer, as they are listed now: whoever puts
- *        one late (a repair, a straggler of a store) looks for a tombstone afterwards
+ *        one late (a straggler of a store) looks for a tombstone afterwards; before that what is
+ *        staged (mstore/staged.h), so that it cannot become an object any more
  *     4  those that did not are noted, with the tombstone's name, and nobody believes them any more
  *        when the deletion is acknowledged (mstore/lease.h)
  *
@@ -81,11 +82,23 @@ static int remove_leg(void *shared, unsigned leg, struct ms_error *err)
     return code;
 }
 
-static int removal_new(const struct ms_site *site, const struct ms_value_finding *f, bool turning,
+enum what { REMOVE, TURN, STAGED };
+
+static void fill(struct removal *r, const struct ms_value_finding *f, enum what what)
+{
+    for (size_t i = 0; i < f->staged_count && what == STAGED; i++)
+        if (f->staged[i].shape.mark == ms_value_mark(&r->home.site))
+            r->objects[r->count++] = (struct object){f->staged[i].shape, f->staged[i].place};
+    for (size_t i = 0; i < f->count && what != STAGED; i++)
+        for (size_t p = 0; p < f->writes[i].count; p++)
+            r->objects[r->count++] = (struct object){f->writes[i].shape, f->writes[i].places[p]};
+}
+
+static int removal_new(const struct ms_site *site, const struct ms_value_finding *f, enum what what,
                        struct removal **out, struct ms_error *err)
 {
     struct removal *r = calloc(1, sizeof *r);
-    size_t count = 0;
+    size_t count = f->staged_count;
     for (size_t i = 0; i < f->count; i++)
         count += f->writes[i].count;
     if (r)
@@ -94,16 +107,14 @@ static int removal_new(const struct ms_site *site, const struct ms_value_finding
         free(r);
         return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for deleting a value");
     }
-    for (size_t i = 0; i < f->count; i++)
-        for (size_t p = 0; p < f->writes[i].count; p++)
-            r->objects[r->count++] = (struct object){f->writes[i].shape, f->writes[i].places[p]};
     int code = ms_value_home_init(&r->home, site, NULL, err);
     if (code) {
         free(r->objects);
         free(r);
         return code;
     }
-    r->turning = turning;
+    fill(r, f, what);
+    r->turning = what == TURN;
     *out = r;
     return 0;
 }
@@ -205,15 +216,20 @@ static int check_turned(const struct ms_site *site, unsigned turned, struct ms_e
 }
 
 /* Everybody gets a call who has something; who has nothing has answered. */
-static int remove_all(const struct ms_site *site, const struct ms_value_finding *f,
-                      struct ms_write_id tomb, bool turning, struct ms_error *err)
+struct removed {
+    bool answered[MS_MEMBERS_MAX];
+    unsigned turned;
+    struct ms_error why;
+};
+
+static int remove_from_all(const struct ms_site *site, const struct ms_value_finding *f,
+                           enum what what, struct removed *out, struct ms_error *err)
 {
     struct removal *r = NULL;
     struct ms_fan *fan = NULL;
-    bool answered[MS_MEMBERS_MAX] = {0};
     unsigned leg;
-    unsigned turned = 0;
-    int code = removal_new(site, f, turning, &r, err);
+    *out = (struct removed){.why = f->why};
+    int code = removal_new(site, f, what, &r, err);
     if (code)
         return code;
     code = ms_fan_new(site->order.data, remove_leg, removal_free, r, &fan, err);
@@ -222,24 +238,53 @@ static int remove_all(const struct ms_site *site, const struct ms_value_finding 
         return code;
     }
     for (unsigned i = 0; i < site->order.data; i++) {
-        answered[i] = f->has_answered[i];
-        if (answered[i] && has_any(r, site->order.member[i])) {
-            answered[i] = false;
+        out->answered[i] = f->has_answered[i];
+        if (out->answered[i] && has_any(r, site->order.member[i])) {
+            out->answered[i] = false;
             ms_fan_start(fan, i);
         }
     }
-    struct ms_error why = f->why;
     while (ms_fan_next(fan, site->roster->clock, UINT64_MAX, &leg)) {
-        answered[leg] = ms_fan_code(fan, leg) == 0;
-        turned += r->turned[leg];
-        if (!answered[leg])
-            why = *ms_fan_error(fan, leg);
+        out->answered[leg] = ms_fan_code(fan, leg) == 0;
+        out->turned += r->turned[leg];
+        if (!out->answered[leg])
+            out->why = *ms_fan_error(fan, leg);
     }
     ms_fan_release(fan);
-    code = check_leftovers(site, answered, &why, err);
+    return 0;
+}
+
+static int remove_all(const struct ms_site *site, const struct ms_value_finding *f,
+                      struct ms_write_id tomb, bool turning, struct ms_error *err)
+{
+    struct removed done;
+    int code = remove_from_all(site, f, turning ? TURN : REMOVE, &done, err);
+    if (!code)
+        code = check_leftovers(site, done.answered, &done.why, err);
     if (!code && turning)
-        code = check_turned(site, turned, err);
-    return code ? code : note_absent(site, tomb, answered, err);
+        code = check_turned(site, done.turned, err);
+    return code ? code : note_absent(site, tomb, done.answered, err);
+}
+
+/* What is staged goes first. Nothing that comes to be staged from now on is renamed: whoever puts
+ * it looks for the tombstone afterwards. Members at which it may have stayed have not answered. */
+static int find_settled(const struct ms_site *site, struct ms_value_finding *f,
+                        struct ms_error *err)
+{
+    struct removed gone;
+    int code = ms_value_find(site, 0, true, f, err);
+    if (code || !f->staged_count)
+        return code;
+    code = remove_from_all(site, f, STAGED, &gone, err);
+    ms_value_finding_fini(f);
+    if (!code)
+        code = ms_value_find(site, 0, true, f, err);
+    for (unsigned i = 0; i < site->order.data && !code; i++) {
+        f->has_answered[i] = f->has_answered[i] && gone.answered[i];
+        if (!gone.answered[i] && !f->why.code)
+            f->why = gone.why;
+    }
+    return code;
 }
 
 /* ---- deleting ------------------------------------------------------------------------------- */
@@ -250,7 +295,7 @@ static int delete_as(const struct ms_site *site, struct ms_write_id id, bool tur
     struct ms_value_finding f = {0};
     int code = ms_tombs_put(site, id, err);
     if (!code)
-        code = ms_value_find(site, 0, true, &f, err);
+        code = find_settled(site, &f, err);
     if (!code)
         code = remove_all(site, &f, id, turning, err);
     ms_value_finding_fini(&f);

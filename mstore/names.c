@@ -10,11 +10,16 @@
 #define PREFIX      "mstore-"
 #define PREFIX_SIZE 7
 #define PIECE_MAX   120
-#define FLAT_MAX    80 /* of a value's key: 61 more characters follow in the same part */
+#define FLAT_MAX    80 /* of a value's key: 62 more characters are in the same part */
 #define PARTS_MAX   64 /* a key of 1024 bytes has 39 pieces, 8 chunks, and 5 parts around them */
 
 static const char *const folders[] = {"member", "layout", "obj",   "tomb", "hint",
-                                      "intent", "block",  "trash", "val"};
+                                      "intent", "block",  "trash", "val",  "val"};
+/* The object's own part stands behind the key's last '!' instead of in a folder. */
+static bool is_flat(enum ms_own_kind kind)
+{
+    return kind == MS_OWN_VALUE || kind == MS_OWN_STAGED;
+}
 static const char marks[] = "lds", ops[] = "dsur";
 
 int ms_write_id_compare(const struct ms_write_id *a, const struct ms_write_id *b)
@@ -71,7 +76,7 @@ static bool add_space(struct ms_name *o, struct ms_view space)
 
 size_t ms_own_piece(enum ms_own_kind kind)
 {
-    return kind == MS_OWN_VALUE ? FLAT_MAX : PIECE_MAX;
+    return is_flat(kind) ? FLAT_MAX : PIECE_MAX;
 }
 
 /* Chunks and pieces; what is left of the escaped key is the rest. */
@@ -132,7 +137,8 @@ static bool add_object(struct ms_name *o, const struct ms_own_name *n)
 /* What stands behind the last '/'. */
 static bool add_last(struct ms_name *o, const struct ms_own_name *n)
 {
-    if (n->kind != MS_OWN_VALUE && !add_bytes(o, "/", 1))
+    if (n->kind == MS_OWN_STAGED ? !add_bytes(o, "+", 1)
+                                 : !is_flat(n->kind) && !add_bytes(o, "/", 1))
         return false;
     switch (n->kind) {
     case MS_OWN_LAYOUT:
@@ -149,6 +155,7 @@ static bool add_last(struct ms_name *o, const struct ms_own_name *n)
     case MS_OWN_OBJECT:
     case MS_OWN_TOMBSTONE:
     case MS_OWN_VALUE:
+    case MS_OWN_STAGED:
     case MS_OWN_MEMBER:
     default:
         return add_object(o, n);
@@ -174,7 +181,7 @@ static bool add_head(struct ms_name *o, const struct ms_own_name *n)
 
 static const char *fault_of(const struct ms_own_name *n)
 {
-    bool shard = n->kind == MS_OWN_OBJECT || n->kind == MS_OWN_TRASH || n->kind == MS_OWN_VALUE;
+    bool shard = n->kind == MS_OWN_OBJECT || n->kind == MS_OWN_TRASH || is_flat(n->kind);
     if (n->space.size > MS_OWN_SPACE_MAX)
         return "its namespace is longer than 100 bytes";
     if (has_key(n->kind) && n->key.size == 0)
@@ -183,7 +190,7 @@ static const char *fault_of(const struct ms_own_name *n)
         return "it is longer than 1024 bytes";
     if (n->level > MS_OWN_LEVELS_MAX)
         return "it is nested too deep";
-    if (shard ? (n->k == 0 && (n->m || n->index || n->kind == MS_OWN_VALUE)) || n->k + n->m > 255 ||
+    if (shard ? (n->k == 0 && (n->m || n->index || is_flat(n->kind))) || n->k + n->m > 255 ||
                     (n->k && n->index >= n->k + n->m)
               : n->k || n->m || n->index)
         return "there is no such shard of it";
@@ -242,7 +249,7 @@ int ms_own_folder(const struct ms_own_name *n, enum ms_own_depth depth, unsigned
                   struct ms_name *out, struct ms_error *err)
 {
     struct ms_name made;
-    int code = make_head(n, depth, n->kind != MS_OWN_VALUE, &made, err);
+    int code = make_head(n, depth, !is_flat(n->kind), &made, err);
     if (!code)
         code = check_parts(n, &made, name_max_bytes, err);
     if (code)
@@ -411,6 +418,7 @@ static bool take_last(struct ms_view text, struct ms_own_name *n)
     case MS_OWN_OBJECT:
     case MS_OWN_TOMBSTONE:
     case MS_OWN_VALUE:
+    case MS_OWN_STAGED:
     case MS_OWN_MEMBER:
     default:
         good = take_object(&text, n);
@@ -481,8 +489,9 @@ static bool read_head(const struct parts *parts, struct ms_own_name *n, unsigned
     return parts->count > 3 && take_uuid(&member, &n->member) && member.size == 0;
 }
 
-/* A value's last part: "k.REST!" belongs to the key. */
-static bool cut_last(struct parts *parts, unsigned *end, struct ms_view *last)
+/* A value's last part: "k.REST!" belongs to the key; "+" behind it says that it is staged. */
+static bool cut_last(struct parts *parts, unsigned *end, struct ms_view *last,
+                     enum ms_own_kind *kind)
 {
     const uint8_t *mark = last->size ? memchr(last->data, '!', last->size) : NULL;
     if (!mark)
@@ -490,6 +499,8 @@ static bool cut_last(struct parts *parts, unsigned *end, struct ms_view *last)
     size_t key = (size_t)(mark - last->data) + 1;
     parts->at[(*end)++] = ms_view(last->data, key);
     *last = ms_view(last->data + key, last->size - key);
+    if (take(last, "+"))
+        *kind = MS_OWN_STAGED;
     return true;
 }
 
@@ -504,7 +515,7 @@ static bool read_parts(struct parts *parts, struct ms_own_parsed *out)
         return false;
     struct ms_view last = parts->at[parts->count - 1];
     unsigned end = parts->count - 1; /* of what says the key */
-    if (out->name.kind == MS_OWN_VALUE && !cut_last(parts, &end, &last))
+    if (out->name.kind == MS_OWN_VALUE && !cut_last(parts, &end, &last, &out->name.kind))
         return false;
     if (!take_last(last, &out->name))
         return false;

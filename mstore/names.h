@@ -5,6 +5,7 @@
  *     mstore-UUID/obj/KEYPATH/ID.SIZE.MARK                 a version of a mutable key
  *     mstore-UUID/obj/KEYPATH/ID.SIZE.MARK.KKMMII          a shard; a copy is one with K 1, M 0
  *     mstore-UUID/val/FLATPATH!ID.SIZE.MARK.KKMMII         a shard of an immutable key
+ *     mstore-UUID/val/FLATPATH!+ID.SIZE.MARK.KKMMII        staged: see mstore/staged.h
  *     mstore-UUID/tomb/KEYPATH/ID.SIZE.MARK                a tombstone; MARK: see mstore/tombs.h
  *     mstore-UUID/hint/MEMBER/KEYPATH/ID                   MEMBER lacks the write ID
  *     mstore-UUID/intent/KEYPATH/ID.OP                     an operation under way
@@ -51,6 +52,7 @@ enum ms_own_kind {
     MS_OWN_BLOCK,
     MS_OWN_TRASH,
     MS_OWN_VALUE,
+    MS_OWN_STAGED, /* beside the values of its key, and before them */
 };
 enum ms_own_mark { MS_OWN_LIVE, MS_OWN_DELETED, MS_OWN_SOFT_DELETED };
 enum ms_own_op { MS_OWN_DELETE, MS_OWN_SOFT_DELETE, MS_OWN_UNDELETE, MS_OWN_RENAME };
@@ -65,9 +67,9 @@ struct ms_own_name {
     struct ms_view space, key; /* of all but member and layout; key not empty */
     unsigned level;
     struct ms_write_id id; /* block: the version it is about, with of_version */
-    uint64_t size;         /* object, value, tombstone, trash; MS_OWN_SIZE_UNKNOWN */
+    uint64_t size;         /* object, value, staged, tombstone, trash; MS_OWN_SIZE_UNKNOWN */
     enum ms_own_mark mark;
-    unsigned k, m, index;  /* object, trash, value; k 0: no shard (not of a value) */
+    unsigned k, m, index;  /* object, trash, value, staged; k 0: no shard (not of the last two) */
     struct ms_uuid member; /* hint */
     enum ms_own_op op;     /* intent */
     uint64_t time;         /* trash, seconds since 1970 */
@@ -92,9 +94,9 @@ int ms_own_format(const struct ms_own_name *name, unsigned name_max_bytes, struc
 enum ms_own_depth { MS_OWN_OF_KIND, MS_OWN_OF_SPACE, MS_OWN_OF_KEY };
 int ms_own_folder(const struct ms_own_name *name, enum ms_own_depth depth, unsigned name_max_bytes,
                   struct ms_name *out, struct ms_error *err) MS_MUST_CHECK;
-/* Of a value (MS_OWN_VALUE): MS_OWN_OF_KEY is the folder in which the key's objects lie beside
- * those of others (the chunk's, or the last piece's), and this is how their names in it begin
- * ("k.REST!"): as `start_after` of a listing it leads to the first of them. */
+/* Of a value (MS_OWN_VALUE, MS_OWN_STAGED): MS_OWN_OF_KEY is the folder in which the key's objects
+ * lie beside those of others (the chunk's, or the last piece's), and this is how their names in it
+ * begin ("k.REST!"): as `start_after` of a listing it leads to the first of them. */
 #define MS_OWN_BEGIN_MAX 83
 int ms_own_begin(const struct ms_own_name *name, char out[MS_OWN_BEGIN_MAX], size_t *size,
                  struct ms_error *err) MS_MUST_CHECK;

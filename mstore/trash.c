@@ -3,6 +3,7 @@
 
 #include "mstore/age.h"
 #include "mstore/immutable_parts.h"
+#include "mstore/staged.h"
 #include "mstore/value_parts.h"
 
 static int64_t later(int64_t a, int64_t b)
@@ -59,20 +60,33 @@ static int look_again(const struct ms_site *site, struct ms_error *err)
     return code;
 }
 
+/* From one name to the other at the member. */
+static int rename_at(const struct ms_site *site, unsigned member, const struct ms_name *from,
+                     const struct ms_name *to, struct ms_error *err)
+{
+    struct ms_member *m = NULL;
+    int code = ms_value_member(site, member, &m, err);
+    return code ? code : ms_member_move(m, ms_name_view(from), ms_name_view(to), NULL, err);
+}
+
 int ms_trash_bury(const struct ms_site *site, const struct ms_value_shape *shape, unsigned member,
                   unsigned shard, bool *buried, struct ms_error *err)
 {
-    struct ms_name where, name;
-    struct ms_member *m = NULL;
+    struct ms_value_shape staged = *shape;
+    struct ms_name name, aside;
     *buried = false;
-    int code = ms_trash_put(site, shape, member, shard, &where, err);
+    staged.kind = MS_OWN_STAGED;
+    staged.id = ms_staged_draw(site);
+    int code = ms_value_name(site, shape, shard, &name, err);
+    if (!code)
+        code = ms_value_name(site, &staged, shard, &aside, err);
+    if (!code)
+        code = rename_at(site, member, &name, &aside, err);
     if (code)
         return code;
     *buried = look_again(site, NULL) == MS_ERR_NOT_FOUND;
-    if (*buried)
-        return 0;
-    code = ms_value_member(site, member, &m, err);
-    if (!code)
-        code = ms_value_name(site, shape, shard, &name, err);
-    return code ? code : ms_member_move(m, ms_name_view(&where), ms_name_view(&name), NULL, err);
+    if (!*buried)
+        return rename_at(site, member, &aside, &name, err);
+    code = ms_trash_put(site, &staged, member, shard, &name, err);
+    return code == MS_ERR_NOT_FOUND ? 0 : code; /* a deletion has taken it away */
 }

@@ -2,6 +2,7 @@
  * away. A value streams through: read from whoever has it, verified, coded as it was, written to
  * those that lack it. Nothing becomes visible before all of it has been read; what is there is
  * replaced by one atomic put. */
+#include "mstore/staged.h"
 #include "mstore/trash.h"
 #include "mstore/upkeep_parts.h"
 
@@ -151,14 +152,18 @@ static void open_target(const struct ms_site *site, const struct ms_value_shape 
     struct ms_upkeep_put *put = t->put;
     struct ms_capabilities caps = {0};
     put->code = ms_value_member(site, put->member, &t->member, &put->why);
+    bool staged = shape->kind == MS_OWN_VALUE;
+    put->stage = ms_staged_draw(site);
     if (!put->code)
-        put->code = ms_value_name(site, shape, put->shard, &t->name, &put->why);
+        put->code = staged
+                        ? ms_staged_name(site, shape, put->shard, put->stage, &t->name, &put->why)
+                        : ms_value_name(site, shape, put->shard, &t->name, &put->why);
     if (!put->code)
         put->code = ms_member_open(t->member, &put->why);
     if (put->code)
         return;
     ms_member_capabilities(t->member, &caps);
-    bool guarded = put->absent && (caps.flags & MS_CAP_IF_ABSENT);
+    bool guarded = !staged && put->absent && (caps.flags & MS_CAP_IF_ABSENT);
     put->code = ms_member_write(t->member, ms_name_view(&t->name), 0, guarded ? &absent : NULL,
                                 &t->writer, &put->why);
     t->open = put->code == 0;

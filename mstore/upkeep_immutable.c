@@ -4,7 +4,9 @@
 #include "mstore/upkeep_immutable.h"
 
 #include "base/cleanup.h"
+#include "mstore/age.h"
 #include "mstore/immutable_parts.h"
+#include "mstore/staged.h"
 #include "mstore/trash.h"
 
 #include <stdlib.h>
@@ -181,6 +183,70 @@ static int bury(struct ms_upkeep_key *k, bool *buried, struct ms_error *err)
     return 0;
 }
 
+/* The newest deletion, also one that was taken back, may be under way: what is left of the value is
+ * what it has not come to yet, and would be a leftover if it were put back elsewhere. */
+static bool is_being_deleted(const struct ms_upkeep_key *k)
+{
+    if (!k->tomb.there)
+        return false;
+    for (size_t i = 0; i < k->item->count; i++) {
+        const struct ms_object *o = &k->item->objects[i];
+        if (o->name.kind == MS_OWN_TOMBSTONE &&
+            (o->name.mark == MS_OWN_SOFT_DELETED) == (k->mark == MS_OWN_SOFT_DELETED) &&
+            ms_write_id_compare(&o->name.id, &k->tomb.id) == 0 &&
+            ms_age_is(&k->u->ages, k->u->roster, o->member, &o->name, o->mtime_ns, MS_WORK_NS))
+            return false;
+    }
+    return true;
+}
+
+static void leave_alone(struct ms_upkeep_key *k)
+{
+    bool any = false;
+    for (size_t i = 0; i < k->count; i++)
+        any = any || k->writes[i].shape.mark == k->mark;
+    k->unjudged = k->unjudged || any;
+    if (any)
+        ms_upkeep_found(k->u, MS_FIND_UNJUDGED, MS_UPKEEP_NOBODY, k->item->path, k->item->key,
+                        false, "it was deleted a moment ago, perhaps it still is being deleted");
+}
+
+/* ---- what is staged (mstore/staged.h) ---- */
+
+/* Nobody is at work on it any more, or it has no future. */
+static bool is_stale(const struct ms_upkeep_key *k, const struct ms_object *o)
+{
+    int64_t now = 0;
+    if (k->tombs[o->name.mark == MS_OWN_SOFT_DELETED].there)
+        return true;
+    return o->mtime_ns > 0 && !ms_upkeep_now_at(k->u, &k->at.site, o->member, &now, NULL) &&
+           now - o->mtime_ns >= MS_STAGED_AGE_NS;
+}
+
+static int clear_staged(struct ms_upkeep_key *k)
+{
+    for (size_t i = 0; i < k->item->count; i++) {
+        const struct ms_object *o = &k->item->objects[i];
+        struct ms_value_shape shape = {.kind = MS_OWN_STAGED,
+                                       .id = o->name.id,
+                                       .named_size = o->name.size,
+                                       .mark = o->name.mark,
+                                       .k = o->name.k,
+                                       .m = o->name.m};
+        struct ms_upkeep_place place = {.member = (uint16_t)o->member,
+                                        .shard = (uint8_t)o->name.index};
+        if (o->name.kind != MS_OWN_STAGED || o->name.level != k->at.site.level || !is_stale(k, o))
+            continue;
+        bool may = ms_upkeep_may_write(k->u);
+        int code = may ? ms_upkeep_set_aside(k->u, &k->at.site, &shape, &place, NULL) : 0;
+        if (ms_upkeep_fatal(code))
+            return code;
+        ms_upkeep_found(k->u, MS_FIND_DEBRIS, o->member, k->item->path, k->item->key, may && !code,
+                        "it was on its way when whoever put it died");
+    }
+    return 0;
+}
+
 /* ---- the key ---- */
 
 /* Other writes of the same value go when this one is whole. */
@@ -220,6 +286,10 @@ static int look_after(struct ms_upkeep_key *k, struct ms_error *err)
         k->tomb = k->tombs[i];
         k->at.site.deleted = i == 1;
         code = bury(k, &buried, err);
+        if (!code && !buried && is_being_deleted(k)) {
+            leave_alone(k);
+            continue;
+        }
         if (!code && !buried)
             code = ms_upkeep_judge(k, &v, err);
         if (!code && v.stays)
@@ -255,6 +325,8 @@ int ms_upkeep_immutable_key(struct ms_upkeep *u, const struct ms_upkeep_item *it
         code = ms_upkeep_fatal(code) ? code : ms_upkeep_stranger(u, item, &why);
     } else {
         code = gather(k, err);
+        if (!code)
+            code = clear_staged(k);
         if (!code && k->count && !k->changing)
             code = look_after(k, err);
         if (!code && k->count)

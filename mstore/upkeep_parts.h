@@ -111,12 +111,13 @@ struct ms_upkeep_put { /* an object to be written */
     uint8_t shard;
     bool absent; /* nothing is there, as far as is known: do not replace what has come since */
     bool moved;  /* another member has it */
-    int code;    /* out; 0: it is there, whole */
+    struct ms_write_id stage; /* of an immutable key's: drawn here (mstore/staged.h) */
+    int code;                 /* out; 0: it is there, whole, or staged */
     struct ms_error why;
 };
 /* Writes objects of the write from its good ones, in bounded memory; nothing appears unless all of
- * the value was read and is `sha256` (NULL: any). Each put has a code of its own; the result says
- * whether the value could be read. */
+ * the value was read and is `sha256` (NULL: any). Those of an immutable key are staged then. Each
+ * put has a code of its own; the result says whether the value could be read. */
 int ms_upkeep_rebuild(struct ms_upkeep *u, const struct ms_site *site,
                       const struct ms_upkeep_write *w, const char *sha256,
                       struct ms_upkeep_put puts[], size_t count,

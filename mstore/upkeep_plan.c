@@ -8,6 +8,7 @@
 #include "mstore/upkeep_immutable.h"
 
 #include "mstore/layout_parts.h"
+#include "mstore/staged.h"
 #include "mstore/tombs.h"
 
 #include <stdlib.h>
@@ -164,20 +165,27 @@ static int make_plan(struct ms_upkeep_key *k, struct ms_upkeep_write *w, struct 
 
 /* ---- doing it ---- */
 
-/* A deletion since the key was looked at takes back what it could not see. */
-static int check_tombs(struct ms_upkeep_key *k, struct ms_upkeep_write *w)
+/* What was written is renamed, unless the key has been deleted since it was looked at. */
+static int settle_puts(struct ms_upkeep_key *k, const struct ms_upkeep_write *w)
 {
+    const struct ms_site *site = &k->at.site;
     struct ms_tomb now = {0};
-    int code = ms_tombs_look(&k->at.site, &now, NULL);
+    int code = ms_tombs_look(site, &now, NULL);
     bool newer = now.there && (!k->tomb.there || ms_write_id_compare(&now.id, &k->tomb.id) > 0);
-    if (!code && !newer)
-        return 0;
+    if (!code && newer)
+        code = MS_ERR_CONFLICT;
     for (size_t i = 0; i < k->put_count; i++) {
-        struct ms_upkeep_place place = {.member = k->puts[i].member, .shard = k->puts[i].shard};
-        if (!k->puts[i].code)
-            (void)!ms_upkeep_remove(k->u, &k->at.site, &w->shape, &place, NULL);
+        struct ms_upkeep_put *put = &k->puts[i];
+        struct ms_member *m = k->u->roster->members[put->member];
+        if (!code && !put->code)
+            put->code = ms_staged_settle(site, &w->shape, m, put->shard, put->stage, put->absent,
+                                         &put->why);
+        if (put->code == MS_ERR_EXISTS)
+            put->code = 0;
+        if (m && (code || put->code))
+            ms_staged_drop(site, &w->shape, m, put->shard, put->stage);
     }
-    return code ? code : MS_ERR_CONFLICT;
+    return code;
 }
 
 static void tell_puts(struct ms_upkeep_key *k, const struct ms_upkeep_write *w, bool tried)
@@ -203,7 +211,7 @@ static int write_missing(struct ms_upkeep_key *k, struct ms_upkeep_write *w, str
     int code = ms_upkeep_rebuild(k->u, &k->at.site, w, k->sha256[0] ? k->sha256 : NULL, k->puts,
                                  k->put_count, &why);
     if (!code)
-        code = check_tombs(k, w);
+        code = settle_puts(k, w);
     for (size_t i = 0; i < k->put_count; i++) {
         k->failed |= code || k->puts[i].code;
         k->moved |= k->puts[i].moved;

@@ -52,10 +52,12 @@ struct ms_value_rule {
     unsigned witnesses;   /* so many of the site's witnesses get the mark (MS_VALUE_MARK) */
     bool substitutes;     /* a failed target's object goes to the next member in the order */
     bool hints;           /* note on members what the targets lack */
+    bool again;           /* the caller will put it once more where too few have it */
 };
 struct ms_value_result {
     unsigned placed, shards; /* objects that are there; without marks at witnesses */
     unsigned missing;        /* targets known to lack theirs when the call returned */
+    bool loose; /* objects of an immutable key may still arrive late, and not all know of it */
 };
 /* Puts the objects of `value` on the site's targets. Waits for all of them; once `need` are there,
  * only as long as is normal (1 s, or 4 times what their health calls late), and leaves the rest
@@ -141,6 +143,10 @@ struct ms_value_write {
     unsigned distinct; /* different shards; k of them make the value */
     int64_t mtime_ns;
 };
+struct ms_value_staged { /* on its way: mstore/staged.h */
+    struct ms_value_shape shape;
+    struct ms_value_place place;
+};
 struct ms_value_finding {
     struct ms_value_write
         *writes; /* those with k distinct shards first, then by ID, newest first */
@@ -149,6 +155,8 @@ struct ms_value_finding {
     unsigned asked, answered;          /* members */
     bool has_answered[MS_MEMBERS_MAX]; /* by place in the order */
     struct ms_error why;               /* of the first that did not answer */
+    struct ms_value_staged *staged;    /* of both items */
+    size_t staged_count;
 };
 /* Lists the flat objects of the key at the site's members: at `least` targets first (those expected
  * to be fastest), at all members unless a complete write has turned up; everywhere: at all of them

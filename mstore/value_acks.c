@@ -209,7 +209,7 @@ int ms_value_acks_end(struct ms_value_acks *a, struct ms_value_result *result, s
     for (unsigned i = 0; i < a->site->order.targets; i++)
         lacking += a->noted[i] && a->state[i] != MS_LEG_DONE;
     if (result)
-        *result = (struct ms_value_result){a->placed + a->marks, a->placed, lacking};
+        *result = (struct ms_value_result){a->placed + a->marks, a->placed, lacking, false};
     if (!ms_value_acks_enough(a))
         return too_few(a, err);
     if (count && a->rule->hints)

@@ -158,25 +158,52 @@ static bool is_new(const struct ms_value_write *w, unsigned shard)
     return true;
 }
 
+static int add_staged(struct ms_value_finding *f, const struct ms_own_name *name, unsigned member,
+                      struct ms_error *err)
+{
+    struct ms_value_staged *more = reallocarray(f->staged, f->staged_count + 1, sizeof *more);
+    if (!more)
+        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for listing a key's objects");
+    f->staged = more;
+    more[f->staged_count++] = (struct ms_value_staged){
+        .shape = {.kind = MS_OWN_STAGED,
+                  .id = name->id,
+                  .named_size = name->size,
+                  .mark = name->mark,
+                  .k = name->k,
+                  .m = name->m},
+        .place = {.member = (uint16_t)member, .shard = (uint8_t)name->index}};
+    return 0;
+}
+
+static int add_place(struct ms_value_finding *f, enum ms_own_mark mark, const struct object *o,
+                     unsigned member, struct ms_error *err)
+{
+    const struct ms_own_name *name = &o->name;
+    struct ms_value_write *w = write_of(f, name);
+    struct ms_value_place *more = w ? reallocarray(w->places, w->count + 1, sizeof *more) : NULL;
+    if (!more)
+        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for listing a key's objects");
+    w->places = more;
+    w->distinct += is_new(w, name->index);
+    f->complete += name->mark == mark && w->distinct == w->shape.k && is_new(w, name->index);
+    more[w->count++] =
+        (struct ms_value_place){.member = (uint16_t)member, .shard = (uint8_t)name->index};
+    if (o->mtime_ns > w->mtime_ns)
+        w->mtime_ns = o->mtime_ns;
+    return 0;
+}
+
 static int add_places(struct ms_value_finding *f, enum ms_own_mark mark, const struct listing *l,
                       unsigned member, struct ms_error *err)
 {
-    for (size_t i = 0; i < l->count; i++) {
-        const struct ms_own_name *name = &l->objects[i].name;
-        struct ms_value_write *w = write_of(f, name);
-        struct ms_value_place *more =
-            w ? reallocarray(w->places, w->count + 1, sizeof *more) : NULL;
-        if (!more)
-            return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for listing a key's objects");
-        w->places = more;
-        w->distinct += is_new(w, name->index);
-        f->complete += name->mark == mark && w->distinct == w->shape.k && is_new(w, name->index);
-        more[w->count++] =
-            (struct ms_value_place){.member = (uint16_t)member, .shard = (uint8_t)name->index};
-        if (l->objects[i].mtime_ns > w->mtime_ns)
-            w->mtime_ns = l->objects[i].mtime_ns;
+    int code = 0;
+    for (size_t i = 0; i < l->count && !code; i++) {
+        const struct object *o = &l->objects[i];
+        code = o->name.kind == MS_OWN_STAGED ? add_staged(f, &o->name, member, err)
+                                             : add_place(f, mark, o, member, err);
     }
-    return 0;
+    return code;
 }
 
 /* ---- live and soft-deleted ---------------------------------------------------------------- */
@@ -245,6 +272,7 @@ void ms_value_finding_fini(struct ms_value_finding *f)
     for (size_t i = 0; i < f->count; i++)
         free(f->writes[i].places);
     free(f->writes);
+    free(f->staged);
     *f = (struct ms_value_finding){0};
 }
 

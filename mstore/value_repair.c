@@ -5,6 +5,7 @@
 
 #include "base/pool.h"
 #include "mstore/intent.h"
+#include "mstore/staged.h"
 #include "mstore/tombs.h"
 
 #include <stdatomic.h>
@@ -19,7 +20,11 @@ struct repair {
     struct ms_buf *value;
     uint32_t block_size;
     size_t count;
-    struct ms_value_place places[];
+    struct lacking {
+        struct ms_value_place place;
+        struct ms_write_id id; /* while it is staged */
+        int code;
+    } lacking[];
 };
 
 static void repair_free(struct repair *r)
@@ -35,72 +40,106 @@ static void repair_done(void *arg)
     atomic_fetch_sub(&under_way, 1);
 }
 
-static int put_back(struct repair *r, const struct ms_value_place *place, struct ms_buf *frame,
-                    struct ms_error *err)
+/* ---- immutable keys: staged, and renamed unless the key was deleted ---- */
+
+static bool may_go_on(const struct ms_site *site, int *code)
+{
+    struct ms_tomb tomb = {0};
+    *code = ms_tombs_look(site, &tomb, NULL);
+    if (!*code && tomb.there) /* the value may be older than the deletion: left to scrub */
+        *code = MS_ERR_CONFLICT;
+    return *code == 0;
+}
+
+static int stage(struct repair *r, const struct lacking *l, struct ms_buf *frame)
 {
     struct ms_name name;
     struct ms_member *m = NULL;
-    struct ms_precondition absent = {.kind = MS_IF_ABSENT};
-    int code = ms_value_member(&r->home.site, place->member, &m, err);
+    int code = ms_value_member(&r->home.site, l->place.member, &m, NULL);
     if (!code)
-        code = ms_value_name(&r->home.site, &r->home.shape, place->shard, &name, err);
+        code = ms_staged_name(&r->home.site, &r->home.shape, l->place.shard, l->id, &name, NULL);
+    return code ? code : ms_member_store(m, ms_name_view(&name), frame, NULL, NULL, NULL);
+}
+
+static int settle(struct repair *r, const struct lacking *l, bool good)
+{
+    struct ms_member *m = NULL;
+    bool absent = l->place.state == MS_PLACE_ABSENT;
+    int code = ms_value_member(&r->home.site, l->place.member, &m, NULL);
+    if (!code && good)
+        code =
+            ms_staged_settle(&r->home.site, &r->home.shape, m, l->place.shard, l->id, absent, NULL);
+    if (!code && good)
+        ms_site_count(&r->home.site, MS_EVENT_REPAIR);
+    else if (m && code != MS_ERR_NOT_FOUND && code != MS_ERR_EXISTS)
+        ms_staged_drop(&r->home.site, &r->home.shape, m, l->place.shard, l->id);
+    return code == MS_ERR_EXISTS ? 0 : code;
+}
+
+static int put_immutable(struct repair *r, struct ms_buf *const frames[])
+{
+    int code = 0;
+    for (size_t i = 0; i < r->count; i++) {
+        r->lacking[i].id = ms_staged_draw(&r->home.site);
+        r->lacking[i].code = stage(r, &r->lacking[i], frames[r->lacking[i].place.shard]);
+    }
+    bool good = may_go_on(&r->home.site, &code);
+    for (size_t i = 0; i < r->count; i++) {
+        int one = settle(r, &r->lacking[i], good && !r->lacking[i].code);
+        code = code ? code : r->lacking[i].code ? r->lacking[i].code : one;
+    }
+    return code;
+}
+
+/* ---- versions of mutable keys, which have names of their own ---- */
+
+static int put_version(struct repair *r, const struct ms_value_place *place, struct ms_buf *frame)
+{
+    static const struct ms_precondition absent = {.kind = MS_IF_ABSENT};
+    struct ms_name name;
+    struct ms_member *m = NULL;
+    int code = ms_value_member(&r->home.site, place->member, &m, NULL);
+    if (!code)
+        code = ms_value_name(&r->home.site, &r->home.shape, place->shard, &name, NULL);
     if (code)
         return code;
     struct ms_capabilities caps;
     ms_member_capabilities(m, &caps);
     bool guarded = place->state == MS_PLACE_ABSENT && (caps.flags & MS_CAP_IF_ABSENT);
-    code = ms_member_store(m, ms_name_view(&name), frame, guarded ? &absent : NULL, NULL, err);
-    if (!code && r->home.shape.kind == MS_OWN_VALUE)
-        ms_tombs_late(&r->home.site, m, ms_name_view(&name));
+    code = ms_member_store(m, ms_name_view(&name), frame, guarded ? &absent : NULL, NULL, NULL);
     if (!code)
         ms_site_count(&r->home.site, MS_EVENT_REPAIR);
     return code == MS_ERR_EXISTS ? 0 : code;
 }
 
-static bool at_once(void *ctx)
+static int put_versions(struct repair *r, struct ms_buf *const frames[])
 {
-    (void)ctx;
-    return true;
-}
-
-/* What failed may still come, after a deletion that has found nothing there: nobody is to believe
- * those members, from the next time on that he asks for news. */
-static void note_late(struct repair *r, const struct ms_value_place late[], size_t count)
-{
-    if (count && r->home.shape.kind == MS_OWN_VALUE)
-        (void)!ms_value_missed(&r->home.site, &r->home.shape, late, count, at_once, NULL, NULL);
-}
-
-static void put_all(struct repair *r, struct ms_buf *const frames[], int *code)
-{
-    struct ms_value_place late[MS_MEMBERS_MAX];
-    size_t count = 0;
+    int code = 0;
     for (size_t i = 0; i < r->count; i++) {
-        int one = put_back(r, &r->places[i], frames[r->places[i].shard], NULL);
-        if (one && count < MS_MEMBERS_MAX)
-            late[count++] = r->places[i];
-        *code = *code ? *code : one;
+        const struct ms_value_place *place = &r->lacking[i].place;
+        int one = put_version(r, place, frames[place->shard]);
+        code = code ? code : one;
     }
-    note_late(r, late, count);
+    return code;
 }
+
+/* ---- either ---- */
 
 static int repair_run(void *arg)
 {
     struct repair *r = arg;
     struct ms_buf *frames[255];
     unsigned shards = ms_value_shards(&r->home.shape);
-    struct ms_tomb tomb = {0};
-    bool changing = false;
-    if (r->home.shape.kind == MS_OWN_VALUE &&
-        (ms_tombs_look(&r->home.site, &tomb, NULL) || tomb.there))
-        return MS_ERR_CONFLICT; /* the value may be older than the deletion: left to scrub */
-    if (r->home.shape.kind == MS_OWN_VALUE &&
-        (ms_intent_look(&r->home.site, &changing, NULL) || changing))
+    bool immutable = r->home.shape.kind == MS_OWN_VALUE, changing = false;
+    int code = 0;
+    if (immutable && !may_go_on(&r->home.site, &code))
+        return code;
+    if (immutable && (ms_intent_look(&r->home.site, &changing, NULL) || changing))
         return MS_ERR_BUSY; /* its objects are on their way to another name */
-    int code = ms_value_encode(&r->home.shape, r->block_size, ms_buf_view(r->value), frames, NULL);
+    code = ms_value_encode(&r->home.shape, r->block_size, ms_buf_view(r->value), frames, NULL);
     if (code)
         return code;
-    put_all(r, frames, &code);
+    code = immutable ? put_immutable(r, frames) : put_versions(r, frames);
     for (unsigned i = 0; i < shards; i++)
         ms_buf_unref(frames[i]);
     return code;
@@ -117,7 +156,7 @@ static struct repair *repair_new(const struct ms_site *site, const struct ms_val
                                  const struct ms_value_place places[], size_t count,
                                  const struct ms_frame_header *header, struct ms_buf *value)
 {
-    struct repair *r = calloc(1, sizeof *r + count * sizeof *r->places);
+    struct repair *r = calloc(1, sizeof *r + count * sizeof *r->lacking);
     if (!r || ms_value_home_init(&r->home, site, shape, NULL)) {
         free(r);
         return NULL;
@@ -129,7 +168,7 @@ static struct repair *repair_new(const struct ms_site *site, const struct ms_val
     memcpy(r->home.shape.write_id, header->write_id, MS_FRAME_WRITE_ID);
     for (size_t i = 0; i < count; i++)
         if (is_lacking(site, &places[i]))
-            r->places[r->count++] = places[i];
+            r->lacking[r->count++].place = places[i];
     if (!r->value) {
         repair_free(r);
         return NULL;

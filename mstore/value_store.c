@@ -126,7 +126,7 @@ static int outlive_pending(struct ms_value_acks *a, const struct put *put, struc
     struct pending p = {a, put};
     struct ms_value_place places[MS_MEMBERS_MAX];
     unsigned count = list_pending(&p, places);
-    if (!count || a->shape->kind != MS_OWN_VALUE || !ms_value_acks_enough(a))
+    if (!count || a->shape->kind != MS_OWN_VALUE || !(ms_value_acks_enough(a) || a->rule->again))
         return 0;
     return ms_value_missed(a->site, a->shape, places, count, nothing_pending, &p, err);
 }
@@ -155,6 +155,8 @@ int ms_value_store(const struct ms_site *site, const struct ms_value_shape *shap
     ms_value_acks_wait(&acks);
     atomic_store(&p->left, true); /* not freed: the fan has not been released */
     code = outlive_pending(&acks, p, err);
+    if (result)
+        *result = (struct ms_value_result){.loose = code != 0};
     if (!code)
         code = ms_value_acks_end(&acks, result, err);
     ms_value_acks_fini(&acks);

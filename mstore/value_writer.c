@@ -358,7 +358,7 @@ static void note_missing(const struct ms_value_writer *w, struct ms_value_result
             missing[lacking++] = (struct ms_value_place){
                 .member = order->member[i], .shard = (uint8_t)w->stream->lanes[i].shard};
     if (result)
-        *result = (struct ms_value_result){done, done, lacking};
+        *result = (struct ms_value_result){done, done, lacking, false};
     if (lacking && done && w->rule.hints)
         ms_value_hint(&w->stream->home.site, &w->stream->home.shape, missing, lacking, keepers,
                       done);

@@ -149,7 +149,8 @@ static int flip_bit(struct harm *h, struct ms_view name, struct ms_error *err)
 
 static bool is_spared(const struct sim_world *w, struct ms_view name)
 {
-    return w->spares && ms_ends_with(name, ms_str(w->spares));
+    return (w->spares && ms_ends_with(name, ms_str(w->spares))) ||
+           (w->harms && !memmem(name.data, name.size, w->harms, strlen(w->harms)));
 }
 
 static int harm_value(void *ctx, struct ms_view name, struct ms_error *err)

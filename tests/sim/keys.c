@@ -10,6 +10,7 @@
 #include "store/store.h"
 
 #include "tests/sim/clients.h"
+#include "tests/sim/lies.h"
 
 #include <stdlib.h>
 
@@ -372,6 +373,13 @@ int sim_one_mark_open(struct sim_world *w, unsigned client, struct ms_store **ou
                       struct ms_error *err)
 {
     return open_keys(w, client, &immutable_ops, ONE_MARK, out, err);
+}
+
+int sim_unstaged_open(struct sim_world *w, unsigned client, struct ms_store **out,
+                      struct ms_error *err)
+{
+    w->lies = SIM_LIE_UNSTAGED;
+    return open_keys(w, client, &immutable_ops, NO_FLAW, out, err);
 }
 
 int sim_mutable_heal(struct sim_world *w, unsigned client, struct ms_store *s, struct ms_error *err)

@@ -25,6 +25,9 @@ int sim_not_checked_open(struct sim_world *w, unsigned client, struct ms_store *
                          struct ms_error *err);
 int sim_one_mark_open(struct sim_world *w, unsigned client, struct ms_store **out,
                       struct ms_error *err);
+/* ... in how repairs put their copies. */
+int sim_unstaged_open(struct sim_world *w, unsigned client, struct ms_store **out,
+                      struct ms_error *err);
 /* All that upkeep does, of a whole store. */
 int sim_immutable_heal(struct sim_world *w, unsigned client, struct ms_store *s,
                        struct ms_error *err);

@@ -4,7 +4,7 @@
  * is drawn; the effect happens under the member's mutex, or later, or not; the answer travels (the
  * emulator in front waits for the rest). Slots for streams, batches, copies are left to the generic
  * fallbacks, so that each change is one of five effects. */
-#include "tests/sim/world.h"
+#include "tests/sim/lies.h"
 
 #include "base/cleanup.h"
 #include "base/sim.h"
@@ -256,6 +256,8 @@ static int change(struct ms_backend *b, struct request *r, struct ms_view name, 
     MS_AUTO_FREE char *to_text = to.data ? strndup((const char *)to.data, to.size) : NULL;
     if (!name_text || (to.data && !to_text))
         return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a name");
+    if (sim_lie_tells(h->w, r->effect == EFFECT_STORE, name_text))
+        return 0;
     r->w = h->w;
     r->member = h->member;
     r->name = name_text;

@@ -95,6 +95,7 @@ static int inside_main(void *arg)
     if (code)
         return code;
     run->world->spares = system->spares;
+    run->world->harms = system->harms;
     run->world->key_count = run->scenario->keys;
     if (system->heal) {
         run->world->heal = heal;

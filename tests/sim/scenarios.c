@@ -56,6 +56,10 @@
 #define ROUGH                                                                                      \
     .before = 15, .after = 15, .delayed = 15, .dies = 3, .delay_max_ns = 15 * SIM_MINUTE,          \
     .wrong_clocks = true
+/* Copies get lost at one of three, and many clients die while they put them back. */
+#define REPAIRS                                                                                    \
+    .delayed = 1, .dies = 15, .delay_max_ns = 4 * SIM_MINUTE, .tolerates = 1,                      \
+    .disturbances = SIM_LOSE
 
 static const struct sim_scenario scenarios[] = {
     {
@@ -109,14 +113,8 @@ static const struct sim_scenario scenarios[] = {
              false, ROUGH, .tolerates = 1, .disturbances = SIM_HARMLESS),
     MAJORITY("immutable-calm", "three members, nothing goes wrong", sim_immutable, true,
              .wrong_clocks = true),
-    {
-        .name = "immutable-lost",
-        .what = "requests and answers are lost, or late",
-        .system = &sim_immutable,
-        SMALL,
-        .faults = {TIME, ROUGH},
-        .unmet = true,
-    },
+    MAJORITY("immutable-lost", "requests and answers are lost, or late", sim_immutable, false,
+             ROUGH),
     MAJORITY("immutable-away", "one of three vanishes, is slow, is full", sim_immutable, false,
              .tolerates = 1, .disturbances = SIM_HARMLESS, .dies = 3),
     MAJORITY("immutable-harm", "one of three loses or spoils data", sim_immutable, false,
@@ -130,14 +128,11 @@ static const struct sim_scenario scenarios[] = {
     MAJORITY("soft-harm", "likewise, one of three loses or spoils data, and is healed",
              sim_immutable_soft, false, .tolerates = 1, .disturbances = SIM_LOSE | SIM_FLIP,
              .dies = 3),
-    {
-        .name = "soft-lost",
-        .what = "likewise, requests and answers are lost, or late",
-        .system = &sim_immutable_soft,
-        SMALL,
-        .faults = {TIME, ROUGH},
-        .unmet = true,
-    },
+    MAJORITY("soft-lost", "likewise, requests and answers are lost, or late", sim_immutable_soft,
+             false, ROUGH),
+    MAJORITY("soft-repaired",
+             "likewise, one of three loses copies, clients die while they put them back",
+             sim_immutable_values, false, REPAIRS),
     MAJORITY("soft-away", "likewise, one of three vanishes, is slow, is full", sim_immutable_soft,
              false, .tolerates = 1, .disturbances = SIM_HARMLESS, .dies = 3),
 
@@ -239,6 +234,7 @@ static const struct sim_scenario scenarios[] = {
     FLAWED(winner, "who loses leaves the winner's value to the winner", .dies = 3),
     FLAWED_MIRRORS(note, "what a mirror has missed is not noted"),
     FLAWED_MIRRORS(unmarked, "who has missed something is noted, but known to nobody"),
+    FLAWED(unstaged, "a repair puts its copy where it is read at once", REPAIRS),
     FLAWED(unready, "a layout is final before all know that it is proposed", .before = 4),
     FLAWED(alone, "who hears of a proposed layout does not ask the old majority", ROUGH),
     FLAWED(news, "a client keeps to the layout that it began with", ROUGH),

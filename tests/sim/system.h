@@ -24,6 +24,7 @@ struct sim_system {
     bool one_value_per_key;  /* the key determines the value */
     bool one_writer_per_key; /* no two clients change the same key */
     const char *spares;      /* names on disks that are never lost or flipped end so; NULL: none */
+    const char *harms;       /* only names with this in them are; NULL: all */
     unsigned verbs;          /* 1 << SIM_STORE and so on: what clients do */
     /* Before any fault: lays out the members for this client. */
     int (*create)(struct sim_world *w, unsigned client, struct ms_error *err);
@@ -63,11 +64,13 @@ extern const struct sim_system sim_majority3, sim_majority5, sim_flawed_quorum,
     sim_flawed_write_back, sim_flawed_tombstone, sim_flawed_counter, sim_flawed_checksum,
     sim_flawed_read_one, sim_flawed_heal, sim_flawed_debris, sim_flawed_grace, sim_flawed_listing;
 /* Mutable and immutable keys of an MStore over three members (keys.h). */
-extern const struct sim_system sim_mutable, sim_conditional, sim_immutable, sim_immutable_soft;
+extern const struct sim_system sim_mutable, sim_conditional, sim_immutable, sim_immutable_soft,
+    sim_immutable_values;
 /* Stores with a condition, with a flaw. */
 extern const struct sim_system sim_flawed_look, sim_flawed_winner;
 /* The same with a flaw in the leases of immutable keys. */
-extern const struct sim_system sim_flawed_wait, sim_flawed_lease, sim_flawed_marks;
+extern const struct sim_system sim_flawed_wait, sim_flawed_lease, sim_flawed_marks,
+    sim_flawed_unstaged;
 /* Plain keys of a whole MStore over three mirrors (plain.h), and some that have a flaw. */
 extern const struct sim_system sim_plain, sim_flawed_note, sim_flawed_unmarked;
 /* A whole MStore while its layout changes (layout.h), and some that have a flaw. */

@@ -183,19 +183,25 @@ IMMUTABLE(flawed_lease, sim_not_checked_open);
 IMMUTABLE(flawed_marks, sim_one_mark_open);
 
 /* The same keys, hidden and brought back, with all of upkeep. */
-const struct sim_system sim_immutable_soft = {
-    .name = "immutable-soft",
-    .members = 3,
-    .ns = "data",
-    .spares = "/member",
-    .one_value_per_key = true,
-    .no_streams = true,
-    .verbs = 1u << SIM_STORE | 1u << SIM_LOAD | 1u << SIM_INFO | 1u << SIM_DELETE |
-             1u << SIM_SOFT_DELETE | 1u << SIM_UNDELETE,
-    .create = sim_keys_create,
-    .open = sim_immutable_open,
-    .heal = sim_immutable_heal,
-};
+#define SOFT(NAME, OPEN, HARMS)                                                                    \
+    const struct sim_system sim_##NAME = {                                                         \
+        .name = #NAME,                                                                             \
+        .members = 3,                                                                              \
+        .ns = "data",                                                                              \
+        .spares = "/member",                                                                       \
+        .harms = HARMS,                                                                            \
+        .one_value_per_key = true,                                                                 \
+        .no_streams = true,                                                                        \
+        .verbs = 1u << SIM_STORE | 1u << SIM_LOAD | 1u << SIM_INFO | 1u << SIM_DELETE |            \
+                 1u << SIM_SOFT_DELETE | 1u << SIM_UNDELETE,                                       \
+        .create = sim_keys_create,                                                                 \
+        .open = OPEN,                                                                              \
+        .heal = sim_immutable_heal,                                                                \
+    }
+
+SOFT(immutable_soft, sim_immutable_open, NULL);
+SOFT(immutable_values, sim_immutable_open, "/val/");
+SOFT(flawed_unstaged, sim_unstaged_open, "/val/");
 
 /* ---- plain keys of an MStore ---- */
 

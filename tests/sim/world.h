@@ -82,12 +82,14 @@ struct sim_world {
     unsigned client_count;
     unsigned key_count;        /* of the scenario: for who heals key by key */
     const char *spares;        /* names that end so are not harmed; NULL: none */
+    const char *harms;         /* only names with this in them are; NULL: all */
     struct ms_backend **disks; /* all there ever were */
     size_t disk_count;
     struct ms_group *later; /* delayed effects under way */
     unsigned later_count;
     unsigned handles; /* that clients have not yet freed */
     bool calm;        /* faults have stopped */
+    unsigned lies;    /* of a mutant: see lies.h */
     uint64_t calls, faults_struck, delayed_effects, disturbances_done, deaths;
     char broken[1024]; /* the first broken promise, a sentence; "": none */
     /* Asked after a disturbance that did harm; NULL: nobody heals during the run. */

@@ -3,7 +3,9 @@
 #include "mstore/immutable.h"
 
 #include "base/pool.h"
+#include "mstore/immutable_parts.h"
 #include "mstore/lease.h"
+#include "mstore/staged.h"
 #include "mstore/tombs.h"
 #include "tests/support/check.h"
 #include "tests/support/fleet.h"
@@ -155,6 +157,81 @@ static void no_majority_no_deletion(void **state)
     fleet_free(&f);
 }
 
+/* One copy, as a repair puts it that has not looked for tombstones yet; of what is there, if
+ * anything. */
+static struct ms_write_id stage(struct fleet *f, unsigned member)
+{
+    struct ms_error err = {0};
+    struct ms_site site = fleet_site(f, key);
+    struct ms_value_shape shape;
+    struct ms_name name, staged;
+    struct ms_write_id id = ms_staged_draw(&site);
+    struct ms_buf *bytes = NULL;
+    check_ok(ms_immutable_shape(&site, &shape, &err), err);
+    check_ok(ms_value_name(&site, &shape, 0, &name, &err), err);
+    check_ok(ms_staged_name(&site, &shape, 0, id, &staged, &err), err);
+    if (ms_backend_load(f->storage[member], ms_name_view(&name), 0, MS_SIZE_TO_END, &bytes, NULL,
+                        NULL))
+        bytes = ms_buf_copy(ms_str("a frame"));
+    check_ok(
+        ms_member_store(f->roster->members[member], ms_name_view(&staged), bytes, NULL, NULL, &err),
+        err);
+    ms_buf_unref(bytes);
+    return id;
+}
+
+static int settle(struct fleet *f, unsigned member, struct ms_write_id id, bool absent)
+{
+    struct ms_error err = {0};
+    struct ms_site site = fleet_site(f, key);
+    struct ms_value_shape shape;
+    check_ok(ms_immutable_shape(&site, &shape, &err), err);
+    return ms_staged_settle(&site, &shape, f->roster->members[member], 0, id, absent, NULL);
+}
+
+static void what_is_staged_goes_with_the_key(void **state)
+{
+    (void)state;
+    struct fleet f;
+    struct ms_error err = {0};
+    fleet_make(&f, &(struct fleet_options){.members = 3, .policy = "redundancy = copies 3\n"});
+    struct ms_write_id id = stage(&f, 1);
+    check_code(load(&f, &err), MS_ERR_NOT_FOUND, err); /* nobody reads it */
+    put(&f);
+    assert_int_equal(fleet_all(&f, "val"), 4);
+    check_ok(load(&f, &err), err);
+    check_ok(forget(&f, &err), err);
+    assert_int_equal(fleet_all(&f, "val"), 0);
+    assert_int_equal(settle(&f, 1, id, true), MS_ERR_NOT_FOUND); /* late */
+    check_code(load(&f, &err), MS_ERR_NOT_FOUND, err);
+    put(&f);
+    assert_int_equal(settle(&f, 1, stage(&f, 1), true), MS_ERR_EXISTS);
+    assert_int_equal(fleet_all(&f, "val"), 3);
+    assert_int_equal(settle(&f, 1, stage(&f, 1), false), 0);
+    assert_int_equal(fleet_all(&f, "val"), 3);
+    fleet_free(&f);
+}
+
+/* A member that keeps what is staged there has not answered: nobody believes it any more. */
+static void what_stays_staged_is_noted(void **state)
+{
+    (void)state;
+    struct fleet f;
+    struct ms_error err = {0};
+    fleet_make(&f, &(struct fleet_options){
+                       .members = 3, .policy = "redundancy = copies 3\n", .lease_ns = 20000000});
+    put(&f);
+    struct ms_write_id id = stage(&f, 1);
+    fleet_gone(&f, 1, true);
+    check_ok(forget(&f, &err), err);
+    fleet_gone(&f, 1, false);
+    check_ok(ms_sleep(f.clock, UINT64_C(2500000000), &err), err); /* its breaker lets it in */
+    assert_int_equal(settle(&f, 1, id, false), 0);
+    assert_true(ms_member_returning(f.roster->members[1]));
+    check_code(load(&f, &err), MS_ERR_NOT_FOUND, err);
+    fleet_free(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -162,6 +239,8 @@ int main(void)
         cmocka_unit_test(a_returning_member_brings_nothing_back),
         cmocka_unit_test(a_copy_without_a_tombstone_counts),
         cmocka_unit_test(no_majority_no_deletion),
+        cmocka_unit_test(what_is_staged_goes_with_the_key),
+        cmocka_unit_test(what_stays_staged_is_noted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -49,7 +49,7 @@ static void check_same(const struct ms_own_name *a, const struct ms_own_name *b)
     assert_int_equal(a->final, b->final);
 }
 
-#define GOLDEN_COUNT 21
+#define GOLDEN_COUNT 22
 
 /* One of each kind, in the order of tests/data/mstore/names. */
 static unsigned examples(struct ms_own_name *n)
@@ -82,6 +82,7 @@ static unsigned examples(struct ms_own_name *n)
     n[i].id = (struct ms_write_id){0}, n[i++].k = 1;
     n[i] = object("", "a"), n[i].kind = MS_OWN_VALUE, n[i].k = 1, n[i++].mark = MS_OWN_SOFT_DELETED;
     n[i].k = 1, n[i++].id.next = 3;
+    n[i] = object("", "a"), n[i].kind = MS_OWN_STAGED, n[i++].k = 1;
     n[i].kind = MS_OWN_BLOCK, n[i].size = 0, n[i].id.next = 3, n[i].of_version = true;
     n[i++].number = 0x8af2;
     return i;

@@ -1,0 +1,15 @@
+/* tests/sim/lies.h - mutants of code that cannot be told to be wrong: what a client sends reaches
+ * the members as if it were. */
+#ifndef TESTS_SIM_LIES_H
+#define TESTS_SIM_LIES_H
+
+#include "tests/sim/world.h"
+
+enum sim_lie {
+    SIM_LIE_UNSTAGED = 1 << 0, /* repairs put their copies where they are read, at once */
+};
+/* A store (else: a move, a removal) of the name. True: nothing happens, and the client is told that
+ * it did. Else `name` is what it is done with. */
+bool sim_lie_tells(const struct sim_world *w, bool store, char *name);
+
+#endif
