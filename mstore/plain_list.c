@@ -87,9 +87,9 @@ static unsigned find_sources(const struct ms_roster *r, struct ms_merge_source s
         ms_plain_list_source(r, i, s);
         if (s->store && ms_member_returning(r->members[i])) {
             s->store = NULL;
-            ms_error_set(&s->error, MS_ERR_CONFLICT,
-                         "it has missed changes, run mstore heal, and once more a quarter of an "
-                         "hour later");
+            ms_error_set(&s->error, MS_ERR_CONNECTION,
+                         "it was away and may have missed changes: when it answers, run mstore "
+                         "heal, and once more a quarter of an hour later");
         }
         missing += !s->store;
     }

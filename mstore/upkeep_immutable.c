@@ -183,18 +183,38 @@ static int bury(struct ms_upkeep_key *k, bool *buried, struct ms_error *err)
     return 0;
 }
 
+/* It is the newest tombstone of the item that is looked at. */
+static bool is_newest_tomb(const struct ms_upkeep_key *k, const struct ms_object *o)
+{
+    return o->name.kind == MS_OWN_TOMBSTONE &&
+           (o->name.mark == MS_OWN_SOFT_DELETED) == (k->mark == MS_OWN_SOFT_DELETED) &&
+           ms_write_id_compare(&o->name.id, &k->tomb.id) == 0;
+}
+
+/* The member that has this tombstone was given a value of the item after it, by its own clock. */
+static bool is_stored_after(const struct ms_upkeep_key *k, const struct ms_object *tomb)
+{
+    for (size_t i = 0; i < k->item->count; i++) {
+        const struct ms_object *o = &k->item->objects[i];
+        if (o->member == tomb->member && o->name.kind == MS_OWN_VALUE && o->name.mark == k->mark &&
+            tomb->mtime_ns > 0 && o->mtime_ns > tomb->mtime_ns)
+            return true;
+    }
+    return false;
+}
+
 /* The newest deletion, also one that was taken back, may be under way: what is left of the value is
- * what it has not come to yet, and would be a leftover if it were put back elsewhere. */
+ * what it has not come to yet, and would be a leftover if it were put back elsewhere. Unless it is
+ * older than any work, or the item was stored again. */
 static bool is_being_deleted(const struct ms_upkeep_key *k)
 {
     if (!k->tomb.there)
         return false;
     for (size_t i = 0; i < k->item->count; i++) {
         const struct ms_object *o = &k->item->objects[i];
-        if (o->name.kind == MS_OWN_TOMBSTONE &&
-            (o->name.mark == MS_OWN_SOFT_DELETED) == (k->mark == MS_OWN_SOFT_DELETED) &&
-            ms_write_id_compare(&o->name.id, &k->tomb.id) == 0 &&
-            ms_age_is(&k->u->ages, k->u->roster, o->member, &o->name, o->mtime_ns, MS_WORK_NS))
+        if (is_newest_tomb(k, o) &&
+            (is_stored_after(k, o) ||
+             ms_age_is(&k->u->ages, k->u->roster, o->member, &o->name, o->mtime_ns, MS_WORK_NS)))
             return false;
     }
     return true;
