@@ -15,7 +15,7 @@ static int list_marks(struct ms_roster *r, unsigned member, struct ms_away out[M
 {
     struct ms_lease *l = r->lease;
     *count = 0;
-    int code = ms_lease_poll(r, MS_NEWS_ALL, err);
+    int code = ms_lease_poll_all(r, MS_NEWS_ALL, err);
     if (code)
         return code;
     MS_HOLD(&l->mutex);

@@ -114,6 +114,12 @@ int ms_lease_poll(struct ms_roster *r, unsigned parts, struct ms_error *err)
     return ask(r, parts, false, err);
 }
 
+int ms_lease_poll_all(struct ms_roster *r, unsigned parts, struct ms_error *err)
+{
+    take_turn(r->lease);
+    return ask(r, parts, true, err);
+}
+
 /* ---- in the background ---- */
 
 static int renew(void *arg)

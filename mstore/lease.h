@@ -42,6 +42,9 @@ int ms_lease_trust(struct ms_roster *r, unsigned parts, struct ms_error *err) MS
 int ms_lease_insist(struct ms_roster *r, unsigned parts, struct ms_error *err) MS_MUST_CHECK;
 /* Asks now, whatever is known; for who opens a store. A failure means that too few answered. */
 int ms_lease_poll(struct ms_roster *r, unsigned parts, struct ms_error *err) MS_MUST_CHECK;
+/* The same, and waits a moment for the rest of the members once enough have answered: for who must
+ * see what one of them alone knows. */
+int ms_lease_poll_all(struct ms_roster *r, unsigned parts, struct ms_error *err) MS_MUST_CHECK;
 /* Whether what was heard still holds: for an operation's end. No call. */
 bool ms_lease_holds(struct ms_roster *r, unsigned parts);
 /* The same at the end of an operation that began while it did: asks once more if need be. BUSY: the

@@ -4,6 +4,7 @@
 
 #include "base/sync.h"
 #include "mstore/away.h"
+#include "mstore/lease.h"
 
 #include <stdlib.h>
 
@@ -31,6 +32,8 @@ int ms_upkeep_close_marks(struct ms_upkeep *u, const struct ms_paths *paths, str
     u->ripe = calloc(r->layout->member_count * MS_AWAY_MAX + 1, sizeof *u->ripe);
     if (!u->ripe)
         return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for marks of absence");
+    /* Who died while he put a mark may have left it on one member only. */
+    (void)!ms_lease_poll_all(r, MS_NEWS_AWAY, NULL);
     for (size_t i = 0; i < r->layout->member_count && !code; i++) {
         size_t count = 0;
         if (!r->members[i] || !ms_member_returning(r->members[i]))
