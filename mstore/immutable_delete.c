@@ -310,11 +310,12 @@ static int delete_found(const struct ms_site *site, struct ms_ids *ids, struct m
     return code ? code : delete_as(site, id, false, err);
 }
 
+/* What becomes live again is no longer deleted for anybody, heal included. */
 int ms_immutable_turn(const struct ms_site *site, struct ms_write_id id, struct ms_error *err)
 {
     struct ms_site other = *site;
     other.deleted = !site->deleted;
-    int code = ms_immutable_revive(&other, err);
+    int code = other.deleted ? 0 : ms_tombs_supersede(&other, err);
     return code ? code : delete_as(site, id, true, err);
 }
 

@@ -402,12 +402,28 @@ int sim_mutable_heal(struct sim_world *w, unsigned client, struct ms_store *s, s
     return code;
 }
 
+/* Deep: bits may have been flipped. left: what was deleted a moment ago was left alone. */
+static int heal_immutable(struct ms_store *s, bool *left, struct ms_error *err)
+{
+    struct ms_upkeep_options options = MS_UPKEEP_OPTIONS_INIT;
+    struct ms_upkeep_report *report = NULL;
+    options.deep = true;
+    int code = ms_upkeep_run(NULL, self_of(s)->roster, MS_UPKEEP_HEAL, &options, &report, err);
+    *left = report && report->found[MS_FIND_UNJUDGED];
+    ms_upkeep_report_free(report);
+    return code;
+}
+
 int sim_immutable_heal(struct sim_world *w, unsigned client, struct ms_store *s,
                        struct ms_error *err)
 {
-    struct ms_upkeep_report *report = NULL;
-    (void)w, (void)client;
-    int code = ms_upkeep_run(NULL, self_of(s)->roster, MS_UPKEEP_HEAL, NULL, &report, err);
-    ms_upkeep_report_free(report);
-    return code;
+    bool left = false;
+    (void)client;
+    int code = heal_immutable(s, &left, err);
+    if (!code && left && !w->calm)
+        return ms_error_set(err, MS_ERR_BUSY,
+                            "what was deleted a moment ago is left to a later heal");
+    if (!code && left)
+        code = ms_sleep(w->clock, 21 * SIM_MINUTE, err);
+    return code || !left ? code : heal_immutable(s, &left, err);
 }
