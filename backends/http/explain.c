@@ -30,7 +30,7 @@ static int untrusted(const char *host, const char *detail, struct ms_error *err)
 static bool line_broke(const char *detail)
 {
     static const char *const signs[] = {"Recv failure", "Send failure", "SSL_ERROR_SYSCALL",
-                                        "unexpected eof"};
+                                        "unexpected eof", "not connected"};
     for (size_t i = 0; i < sizeof signs / sizeof *signs; i++)
         if (strstr(detail, signs[i]))
             return true;
