@@ -10,11 +10,12 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
-#define ROUNDS    5                    /* polls in vain, */
-#define IN_VAIN   UINT64_C(2000000000) /* and so long, before a store goes on without */
-#define LOST      6                    /* terms until it is tried again then */
-#define PAUSE_MIN UINT64_C(10000000)
-#define PAUSE_MAX UINT64_C(200000000)
+#define MARK_ROUNDS 20 /* marks that were taken back meanwhile, or leases that ran out */
+#define ROUNDS      5  /* polls in vain, */
+#define IN_VAIN     UINT64_C(2000000000) /* and so long, before a store goes on without */
+#define LOST        6                    /* terms until it is tried again then */
+#define PAUSE_MIN   UINT64_C(10000000)
+#define PAUSE_MAX   UINT64_C(200000000)
 
 int ms_lease_new(struct ms_lease **out, struct ms_error *err)
 {
@@ -366,7 +367,7 @@ int ms_lease_disbelieve(struct ms_roster *r, const bool missed[], bool (*done)(v
 {
     char what[200];
     name_wait(r, missed, what);
-    for (unsigned round = 0; round < ROUNDS; round++) {
+    for (unsigned round = 0; round < MARK_ROUNDS; round++) {
         int code = trust(r, MS_NEWS_AWAY, true, err);
         if (code)
             return code;

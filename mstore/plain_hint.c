@@ -227,7 +227,7 @@ static int ask(struct round *r, const bool spared[], unsigned need, bool all, st
 {
     const struct ms_layout *layout = r->home.site.roster->layout;
     struct ms_clock *clock = r->home.site.roster->clock;
-    unsigned members = r->legs / 2, leg;
+    unsigned members = (unsigned)layout->member_count, leg;
     int code = ms_fan_new(r->legs, round_leg, round_free, r, &out->fan, err);
     if (code) {
         round_free(r);
@@ -237,7 +237,8 @@ static int ask(struct round *r, const bool spared[], unsigned need, bool all, st
         for (unsigned i = 0; i < members; i++)
             if (layout->members[i].state != MS_GONE && !(spared && spared[i]) && !out->done[i])
                 ms_fan_start(out->fan, turn * members + i);
-        while ((all || out->count < need) && ms_fan_next(out->fan, clock, UINT64_MAX, &leg)) {
+        while (members && (all || out->count < need) &&
+               ms_fan_next(out->fan, clock, UINT64_MAX, &leg)) {
             out->good[leg] = ms_fan_code(out->fan, leg) == 0;
             out->count += out->good[leg] && !out->done[leg % members];
             out->done[leg % members] |= out->good[leg];
