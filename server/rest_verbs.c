@@ -197,7 +197,7 @@ static int hash_part(struct rest_call *c, const struct ms_part *p, struct ms_has
                                 "got %llu)",
                                 MS_SHOW(p->name), (unsigned long long)p->size,
                                 (unsigned long long)p->offset,
-                                (unsigned long long)(done + ms_buf_size(bytes)));
+                                (unsigned long long)done + ms_buf_size(bytes));
         done += block;
     }
     return 0;

@@ -133,7 +133,7 @@ int ms_cmd_check(struct ms_cli *cli, struct ms_error *err)
                  : ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a check");
     if (code)
         return code;
-    MS_AUTO_FREE char *url = strdup(backend->url);
+    MS_AUTO_FREE char *url = strdup(backend->url ? backend->url : name);
     code = ms_check_storage(cli, backend, strchr(name, ':') ? NULL : name, c, err);
     if (code)
         return code;
