@@ -131,9 +131,9 @@ int ms_cmd_check(struct ms_cli *cli, struct ms_error *err)
     struct ms_backend *backend = NULL;
     int code = c ? ms_cli_backend(cli, name, &backend, err)
                  : ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a check");
-    if (code)
+    if (code || !backend)
         return code;
-    MS_AUTO_FREE char *url = strdup(backend->url ? backend->url : name);
+    MS_AUTO_FREE char *url = strdup(backend->url);
     code = ms_check_storage(cli, backend, strchr(name, ':') ? NULL : name, c, err);
     if (code)
         return code;
