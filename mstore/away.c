@@ -58,7 +58,7 @@ bool ms_away_parse(struct ms_view last, struct ms_away *out)
     uint8_t state = last.data[last.size - 1];
     memcpy(member, last.data, hex);
     member[hex] = '\0';
-    out->closing = state == 'c';
+    *out = (struct ms_away){.closing = state == 'c'};
     return (state == 'o' || state == 'c') &&
            !ms_hex_decode(out->member.bytes, sizeof out->member.bytes, member) &&
            read_hex(last.data + hex + 1, &out->id.counter) &&
