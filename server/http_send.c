@@ -167,9 +167,12 @@ static void advance(struct http_conn *c, size_t n)
 static enum http_next send_pieces(struct http_conn *c, bool more)
 {
     struct http_sending *out = &c->out;
-    struct iovec pieces[2] = {
-        {out->head + out->head_at, out->head_size - out->head_at},
-        {(void *)(uintptr_t)(out->piece + out->piece_at), out->piece_size - out->piece_at}};
+    struct iovec pieces[2] = {{NULL, 0}, {NULL, 0}};
+    if (out->head_at < out->head_size)
+        pieces[0] = (struct iovec){out->head + out->head_at, out->head_size - out->head_at};
+    if (out->piece_at < out->piece_size)
+        pieces[1] = (struct iovec){(void *)(uintptr_t)(out->piece + out->piece_at),
+                                   out->piece_size - out->piece_at};
     ssize_t n = http_io_write(&c->io, pieces, pieces[1].iov_len ? 2 : 1, more);
     if (n > 0)
         advance(c, (size_t)n);
