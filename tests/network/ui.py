@@ -71,7 +71,7 @@ class Browser:
     def js(self, script, *arguments):
         return self.call("POST", "/execute/sync", {"script": script, "args": list(arguments)})
 
-    def wait(self, what, script, *arguments, seconds=20):
+    def wait(self, what, script, *arguments, seconds=60):
         """Until the script gives something true."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
@@ -136,8 +136,9 @@ def test_members(b):
 
 
 def choose(b, store, level):
-    b.js("""const s = document.getElementById('store'); s.value = arguments[0];
-        s.dispatchEvent(new Event('change'))""", store)
+    b.wait(f"the choice of {store}", """const s = document.getElementById('store');
+        if (!Array.from(s.options, (o) => o.value).includes(arguments[0])) return false;
+        s.value = arguments[0]; s.dispatchEvent(new Event('change')); return true""", store)
     b.wait(f"the store {store}", """return document.querySelector('#crumbs button').textContent === arguments[0]
         && Array.from(document.querySelectorAll('#items button'), (e) => e.textContent).includes(arguments[1])""", store, level)
 
