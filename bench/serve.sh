@@ -1,11 +1,12 @@
 #!/bin/bash
-# bench/serve.sh [BUILD] [SECONDS] - `mstore serve` on a folder beside nginx (static files; PUT by its dav
-# module) on the same disk, in one run, by wrk. Prints requests in a second as ratios to nginx, and
-# the times of half and of 99 % of the requests. nginx never syncs: PUT is compared at sync=none, and
-# sync=full stands beside. Needs wrk, nginx and curl.
+# bench/serve.sh [BUILD] [SECONDS] [ROUNDS] - `mstore serve` on a folder beside nginx (static files; PUT by
+# its dav module) on the same disk, in one run, by wrk, in turn. Prints requests in a second as ratios to
+# nginx, the median of the rounds with the least and the greatest, and the times of half and of 99 % of the
+# requests. nginx never syncs: PUT is compared at sync=none, and sync=full stands beside. Needs wrk, nginx
+# and curl.
 set -eu
 top=$(cd "$(dirname "$0")/.." && pwd)
-build=${1:-$top/build/release} seconds=${2:-3}
+build=${1:-$top/build/release} seconds=${2:-2} rounds=${3:-5}
 mstore=$build/tools/mstore/mstore
 T=$(mktemp -d "${TMPDIR:-/tmp}/mstore-bench.XXXXXX")
 started=()
@@ -60,35 +61,47 @@ done
 accept='Accept: application/vnd.x.borgstore.rest.v1'
 for name in 4k 1m; do curl -sS -H "$accept" --data-binary "@$T/www/$name" "${ours[none]}/data/$name"; done
 
-# once WRK-ARGUMENT... - "RATE P50 P99" into $figures; a failed request ends the bench
+# once WRK-ARGUMENT... - adds "RATE P50 P99" to $figures; a failed request ends the bench
 once() {
     wrk -t1 -d"${seconds}s" --latency "$@" >"$T/wrk.out"
     if grep -E 'Non-2xx' "$T/wrk.out"; then exit 1; fi
-    figures=$(awk '/Requests\/sec/{r=$2} $1=="50%"{a=$2} $1=="99%"{b=$2} END{print r, a, b}' "$T/wrk.out")
+    figures+=$(awk '/Requests\/sec/{r=$2} $1=="50%"{a=$2} $1=="99%"{b=$2} END{print " " r, a, b}' "$T/wrk.out")
 }
-row() { # LABEL NGINX OURS - each "RATE P50 P99"
-    echo "$1 $2 $3" | awk '{printf "%-5s %-5s %-10s %5s  %6.2f  %9s %9s  %9s %9s\n", $1, $2, $3, $4, ($5 > 0 ? $8 / $5 : 0), $6, $7, $9, $10}'
+# row LABEL - from $figures, three for each server and round, nginx first: the median of the rounds' ratios,
+# the least and the greatest, and the times of the round in the middle
+row() {
+    echo "$figures" | awk -v label="$1" '{
+        rounds = NF / 6
+        for (i = 0; i < rounds; i++) { ratio[i] = $(6 * i + 1) > 0 ? $(6 * i + 4) / $(6 * i + 1) : 0; at[i] = i }
+        for (i = 0; i < rounds; i++) for (j = i + 1; j < rounds; j++)
+            if (ratio[at[j]] < ratio[at[i]]) { k = at[i]; at[i] = at[j]; at[j] = k }
+        m = at[int(rounds / 2)]
+        printf "%-22s %6.2f  (%.2f to %.2f)  %9s %9s  %9s %9s\n", label, ratio[m], ratio[at[0]], ratio[at[rounds - 1]],
+            $(6 * m + 2), $(6 * m + 3), $(6 * m + 5), $(6 * m + 6) }'
 }
-printf '%-5s %-5s %-10s %5s  %6s  %9s %9s  %9s %9s\n' what size sync conns ratio 'nginx p50' p99 'ours p50' p99
-for name in 4k 1m; do
-    for connections in 1 16 256; do
-        once -c$connections "$web/$name"
-        theirs=$figures
-        once -c$connections -H "$accept" "${ours[none]}/data/$name"
-        row "GET $name - $connections" "$theirs" "$figures"
+get() { # NAME CONNECTIONS
+    figures=
+    for _ in $(seq "$rounds"); do
+        once "-c$2" "$web/$1"
+        once "-c$2" -H "$accept" "${ours[none]}/data/$1"
     done
+    row "GET $1 - $2"
+}
+put() { # SIZE-NAME SYNC CONNECTIONS
+    SIZE=$(stat -c %s "$T/www/$1") figures=
+    export SIZE
+    for _ in $(seq "$rounds"); do
+        METHOD=PUT PREFIX=/dav/ once "-c$3" -s "$top/bench/put.lua" "$web"
+        METHOD=POST PREFIX=/data/put- once "-c$3" -s "$top/bench/put.lua" "${ours[$2]}"
+    done
+    row "PUT $1 $2 $3"
+}
+printf '%-22s %6s  %-14s  %9s %9s  %9s %9s\n' 'what size sync conns' ratio 'from to' 'nginx p50' p99 'ours p50' p99
+for name in 4k 1m; do
+    for connections in 1 16 256; do get $name $connections; done
 done
 for name in 4k 1m; do
-    SIZE=$(stat -c %s "$T/www/$name")
-    export SIZE
-    for connections in 1 16 256; do
-        export METHOD=PUT PREFIX=/dav/
-        once -c$connections -s "$top/bench/put.lua" "$web"
-        theirs=$figures
-        export METHOD=POST PREFIX=/data/put-
-        for sync in none full; do
-            once -c$connections -s "$top/bench/put.lua" "${ours[$sync]}"
-            row "PUT $name $sync $connections" "$theirs" "$figures"
-        done
+    for sync in none full; do
+        for connections in 1 16 256; do put $name $sync $connections; done
     done
 done
