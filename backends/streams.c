@@ -170,16 +170,6 @@ int ms_reader_read(struct ms_reader *r, uint64_t offset, uint8_t *into, size_t s
     return 0;
 }
 
-int ms_reader_file(struct ms_reader *r, uint64_t size)
-{
-    int fd = r->ops->file ? r->ops->file(r) : -1;
-    if (fd >= 0) {
-        add(&r->read_bytes, size);
-        ms_backend_count_moved(r->backend, size, 0);
-    }
-    return fd;
-}
-
 void ms_reader_close(struct ms_reader *r)
 {
     if (!r)

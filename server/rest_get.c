@@ -102,12 +102,6 @@ static int reply_reader(struct exchange *x, int status, struct ms_rest_range ran
     ms_range_clip(ms_reader_info(p->reader)->size_bytes, range.offset, range.size, &p->at, &count);
     p->end = p->at + count;
     rest_no_cache(x);
-    int fd = ms_reader_file(p->reader, count);
-    if (fd >= 0) {
-        exchange_reply_file(x, status, TYPE, fd, p->at, count);
-        part_free(p);
-        return 0;
-    }
     exchange_reply_stream(x, status, TYPE, count, part_read, p, part_free);
     return 0;
 }

@@ -144,11 +144,6 @@ static int reader_read(struct ms_reader *base, uint64_t offset, uint8_t *into, s
     return 0;
 }
 
-static int reader_file(struct ms_reader *base)
-{
-    return fcntl(((struct reader *)base)->fd, F_DUPFD_CLOEXEC, 0);
-}
-
 static void reader_close(struct ms_reader *base)
 {
     close(((struct reader *)base)->fd);
@@ -158,7 +153,7 @@ static void reader_close(struct ms_reader *base)
 int ms_posix_read(struct ms_backend *b, struct ms_view name, struct ms_reader **out,
                   struct ms_error *err)
 {
-    static const struct ms_reader_ops ops = {reader_read, reader_close, reader_file};
+    static const struct ms_reader_ops ops = {reader_read, reader_close};
     MS_AUTO_CLOSE int fd = -1;
     struct stat st;
     int code = open_value(b, name, &fd, &st, err);

@@ -137,8 +137,6 @@ struct ms_reader_ops {
     int (*read)(struct ms_reader *r, uint64_t offset, uint8_t *into, size_t size,
                 struct ms_error *err);
     void (*close)(struct ms_reader *r);
-    /* NULL, or: a new descriptor of a file whose bytes are the value's, from 0 on; -1: none. */
-    int (*file)(struct ms_reader *r);
 };
 
 struct ms_lister { /* entries of one directory, sorted bytewise by name, streaming */
@@ -360,13 +358,9 @@ MS_API const struct ms_info *ms_reader_info(const struct ms_reader *r);
 /* Reads up to size bytes; *got is less only at the end of the value. */
 MS_API int ms_reader_read(struct ms_reader *r, uint64_t offset, uint8_t *into, size_t size,
                           size_t *got, struct ms_error *err) MS_MUST_CHECK;
-/* A descriptor (the caller's) of a file that holds the value from its first byte on, for those who
- * have the kernel send it; -1: there is none. `size` bytes count as read. A file that has become
- * shorter is for the caller to notice. */
-MS_API int ms_reader_file(struct ms_reader *r, uint64_t size);
 MS_API void ms_reader_close(struct ms_reader *r);
 /* The descriptor is the caller's. UNSUPPORTED where values are no local files: read it otherwise.
- * Counts as a load of all of it. */
+ * Counts as a load of all of it. A file that has become shorter is for the caller to notice. */
 MS_API int ms_backend_open_file(struct ms_backend *b, struct ms_view name, int *fd,
                                 struct ms_info *info, struct ms_error *err) MS_MUST_CHECK;
 MS_API int ms_backend_batch(struct ms_backend *b, struct ms_batch **out,
