@@ -1,5 +1,7 @@
 /* server/audit.c - see server/audit.h. A line is made in memory first, then written with one call:
- * lines of many threads and processes do not mix. */
+ * lines of many threads and processes do not mix. (A pipe takes no more than PIPE_BUF bytes as one:
+ * longer lines may mix there.) Nobody waits for another's write: a reader of the log that stands
+ * still holds up neither a reload nor who writes to the log that the reload has opened. */
 #include "server/audit.h"
 
 #include "base/cleanup.h"
@@ -16,10 +18,17 @@
 #define NAME_MAX_BYTES 1200 /* of a name from outside; what is longer is cut */
 #define TIME_SIZE      32
 
-struct server_audit {
-    struct ms_mutex mutex;
-    int fd; /* -1: nothing is written. guarded by mutex, like the next */
+/* Where lines go. A writer holds a reference: what SIGHUP replaces is closed by the last of them.
+ */
+struct sink {
+    int fd; /* -1: nothing is written */
     bool json, failing;
+    unsigned references; /* atomic, like failing */
+};
+
+struct server_audit {
+    struct ms_mutex mutex; /* never held while something is written */
+    struct sink *sink;     /* guarded by mutex */
 };
 
 /* ---- opening ---- */
@@ -37,17 +46,39 @@ static int open_log(const char *path, int *fd, struct ms_error *err)
                     : ms_error_errno(err, errno, "open the audit log %s", path ? path : "stderr");
 }
 
+static void sink_unref(struct sink *s)
+{
+    if (!s || __atomic_sub_fetch(&s->references, 1, __ATOMIC_ACQ_REL))
+        return;
+    if (s->fd >= 0)
+        close(s->fd);
+    free(s);
+}
+
+static struct sink *current_sink(struct server_audit *a)
+{
+    MS_HOLD(&a->mutex);
+    __atomic_add_fetch(&a->sink->references, 1, __ATOMIC_RELAXED);
+    return a->sink;
+}
+
 int server_audit_new(const char *path, bool json, struct server_audit **out, struct ms_error *err)
 {
     struct server_audit *a = calloc(1, sizeof *a);
-    if (!a)
-        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for the audit log");
-    a->json = json;
-    int code = open_log(path, &a->fd, err);
+    struct sink *s = calloc(1, sizeof *s);
+    int code = 0;
+    if (!a || !s)
+        code = ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for the audit log");
+    else
+        code = open_log(path, &s->fd, err);
     if (code) {
         free(a);
+        free(s);
         return code;
     }
+    s->json = json;
+    s->references = 1;
+    a->sink = s;
     ms_mutex_init(&a->mutex);
     *out = a;
     return 0;
@@ -57,8 +88,7 @@ void server_audit_free(struct server_audit *a)
 {
     if (!a)
         return;
-    if (a->fd >= 0)
-        close(a->fd);
+    sink_unref(a->sink);
     ms_mutex_fini(&a->mutex);
     free(a);
 }
@@ -67,11 +97,9 @@ void server_audit_replace(struct server_audit *a, struct server_audit *next)
 {
     {
         MS_HOLD(&a->mutex);
-        int old = a->fd;
-        a->fd = next->fd;
-        a->json = next->json;
-        a->failing = false;
-        next->fd = old;
+        struct sink *old = a->sink;
+        a->sink = next->sink;
+        next->sink = old;
     }
     server_audit_free(next);
 }
@@ -177,20 +205,25 @@ static bool write_all(int fd, const char *text, size_t size)
     return true;
 }
 
-void server_audit_write(struct server_audit *a, const struct server_audit_line *line)
+static bool write_line(const struct sink *s, const struct server_audit_line *line)
 {
     MS_AUTO_FREE char *text = NULL;
     size_t size;
-    MS_HOLD(&a->mutex);
-    if (a->fd < 0)
-        return;
     FILE *f = open_memstream(&text, &size);
-    if (f) {
-        (a->json ? put_json : put_text)(f, line);
-        fputc('\n', f);
-    }
-    bool ok = f && fclose(f) == 0 && write_all(a->fd, text, size);
-    if (!ok && !a->failing)
-        ms_log(MS_LOG_ERROR, "the audit log cannot be written: %s", strerror(errno));
-    a->failing = !ok;
+    if (!f)
+        return false;
+    (s->json ? put_json : put_text)(f, line);
+    fputc('\n', f);
+    return fclose(f) == 0 && write_all(s->fd, text, size);
+}
+
+void server_audit_write(struct server_audit *a, const struct server_audit_line *line)
+{
+    struct sink *s = current_sink(a);
+    bool ok = s->fd < 0 || write_line(s, line);
+    int why = errno;
+    bool failed_before = __atomic_exchange_n(&s->failing, !ok, __ATOMIC_RELAXED);
+    if (!ok && !failed_before)
+        ms_log(MS_LOG_ERROR, "the audit log cannot be written: %s", strerror(why));
+    sink_unref(s);
 }

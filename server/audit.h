@@ -28,7 +28,8 @@ struct server_audit_line {
 int server_audit_new(const char *path, bool json, struct server_audit **out,
                      struct ms_error *err) MS_MUST_CHECK;
 void server_audit_free(struct server_audit *audit);
-/* Goes on in the file of `next`, opened anew after the old one was moved away; frees next. */
+/* Goes on in the file of `next`, opened anew after the old one was moved away; frees next. Does not
+ * wait for lines that are still being written to the old one. */
 void server_audit_replace(struct server_audit *audit, struct server_audit *next);
 /* What cannot be written is said once on the log, until it works again. */
 void server_audit_write(struct server_audit *audit, const struct server_audit_line *line);

@@ -7,6 +7,13 @@
 #include "base/json_read.h"
 #include "base/pool.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 struct log {
     struct scratch scratch;
     char path[128], text[16384];
@@ -135,6 +142,100 @@ static void lines_of_many_do_not_mix(void **state)
     scratch_remove(&l.scratch);
 }
 
+/* ---- a reader of the log that stands still ---- */
+
+#define PAGE 4096
+
+/* Full but for one page: of a longer line a page gets in, and its writer waits. */
+static int nearly_full(const char *path, int *capacity)
+{
+    char page[PAGE] = {0};
+    assert_int_equal(mkfifo(path, 0600), 0);
+    int pipe = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+    assert_true(pipe >= 0);
+    for (*capacity = 0; write(pipe, page, PAGE) == PAGE; *capacity += PAGE)
+        ;
+    assert_true(*capacity >= 2 * PAGE);
+    assert_int_equal(read(pipe, page, PAGE), PAGE);
+    return pipe;
+}
+
+static void wait_until_full(int pipe, int capacity)
+{
+    int there = 0;
+    for (int i = 0; there < capacity && i < 10000; i++) {
+        assert_int_equal(ioctl(pipe, FIONREAD, &there), 0);
+        usleep(1000);
+    }
+    assert_int_equal(there, capacity);
+}
+
+struct reload {
+    struct server_audit *audit, *next;
+    bool done; /* atomic */
+};
+
+static void *write_long(void *arg)
+{
+    char name[1201];
+    struct server_audit_line line = plain;
+    memset(name, '\n', sizeof name - 1);
+    name[sizeof name - 1] = '\0';
+    line.name = line.to = name;
+    server_audit_write(arg, &line);
+    return NULL;
+}
+
+static void *replace_and_write(void *arg)
+{
+    struct reload *r = arg;
+    server_audit_replace(r->audit, r->next);
+    server_audit_write(r->audit, &plain);
+    __atomic_store_n(&r->done, true, __ATOMIC_RELEASE);
+    return NULL;
+}
+
+static void drain_until_joined(int pipe, pthread_t writer)
+{
+    char page[PAGE];
+    while (pthread_tryjoin_np(writer, NULL))
+        if (read(pipe, page, PAGE) < 0)
+            usleep(1000);
+}
+
+static void a_reader_that_stands_still_holds_up_no_reload(void **state)
+{
+    (void)state;
+    struct log l;
+    struct reload r = {0};
+    struct ms_error err = {0};
+    pthread_t writer, reloader;
+    char fifo[128];
+    int capacity;
+    assert_true(scratch_make(&l.scratch));
+    snprintf(l.path, sizeof l.path, "%s/audit", l.scratch.path);
+    snprintf(fifo, sizeof fifo, "%s/fifo", l.scratch.path);
+    int pipe = nearly_full(fifo, &capacity);
+    check_ok(server_audit_new(fifo, true, &r.audit, &err), err);
+    check_ok(server_audit_new(l.path, false, &r.next, &err), err);
+    assert_int_equal(pthread_create(&writer, NULL, write_long, r.audit), 0);
+    wait_until_full(pipe, capacity);
+    assert_int_equal(pthread_create(&reloader, NULL, replace_and_write, &r), 0);
+    for (int i = 0; !__atomic_load_n(&r.done, __ATOMIC_ACQUIRE) && i < 10000; i++)
+        usleep(1000);
+    bool in_time = __atomic_load_n(&r.done, __ATOMIC_ACQUIRE);
+    assert_int_equal(pthread_tryjoin_np(writer, NULL), EBUSY);
+    drain_until_joined(pipe, writer);
+    assert_int_equal(pthread_join(reloader, NULL), 0);
+    assert_true(in_time);
+    server_audit_free(r.audit);
+    read_log(&l);
+    assert_memory_equal(l.text, "2025-11-21T05:00:00.123Z peer=", 30);
+    assert_ptr_equal(strchr(l.text, '\n'), l.text + strlen(l.text) - 1);
+    close(pipe);
+    scratch_remove(&l.scratch);
+}
+
 static void none_is_none_and_a_folder_is_refused(void **state)
 {
     (void)state;
@@ -154,6 +255,7 @@ int main(void)
         cmocka_unit_test(hostile_names_forge_nothing),
         cmocka_unit_test(long_names_are_cut),
         cmocka_unit_test(lines_of_many_do_not_mix),
+        cmocka_unit_test(a_reader_that_stands_still_holds_up_no_reload),
         cmocka_unit_test(none_is_none_and_a_folder_is_refused),
     };
     return cmocka_run_group_tests_name("server audit", tests, NULL, NULL);
