@@ -288,3 +288,11 @@ int ms_placement_order(const struct ms_placement *p, struct ms_view key, unsigne
     order_rendezvous(p, key, wanted, out);
     return 0;
 }
+
+bool ms_order_has_target(const struct ms_order *order, unsigned member)
+{
+    for (unsigned i = 0; i < order->targets; i++)
+        if (order->member[i] == member)
+            return true;
+    return false;
+}

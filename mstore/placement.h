@@ -59,6 +59,8 @@ struct ms_order {
     uint16_t member[MS_MEMBERS_MAX];
 };
 
+bool ms_order_has_target(const struct ms_order *order, unsigned member);
+
 #define MS_EVERY_MEMBER UINT32_MAX
 
 /* Copies the members. MS_ERR_CONFIG: too many of them, a weight or buckets out of range, buckets

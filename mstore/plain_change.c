@@ -90,21 +90,14 @@ static int result(const struct changing *c, struct ms_item_ref item, const char 
 
 /* ---- what members have missed ---- */
 
-static bool is_target(const struct ms_order *order, unsigned member)
-{
-    for (unsigned i = 0; i < order->targets; i++)
-        if (order->member[i] == member)
-            return true;
-    return false;
-}
-
 /* Nothing there to change: what had to go is gone, and what was moved need not be at others than
  * targets. */
 static bool has_missed(const struct changing *c, unsigned leg)
 {
     int code = ms_fan_code(c->fan, leg);
     if (c->ended[leg] && code == MS_ERR_NOT_FOUND)
-        return c->op != MS_PLAIN_DELETE && is_target(&c->site->order, c->call->member[leg]);
+        return c->op != MS_PLAIN_DELETE &&
+               ms_order_has_target(&c->site->order, c->call->member[leg]);
     return !c->ended[leg] || code;
 }
 

@@ -119,14 +119,6 @@ static enum standing standing_of(const struct known *n, unsigned member, bool ta
     return worst;
 }
 
-static bool is_target(const struct ms_order *order, unsigned member)
-{
-    for (unsigned i = 0; i < order->targets; i++)
-        if (order->member[i] == member)
-            return true;
-    return false;
-}
-
 static bool is_removed(const struct known *n, bool deleted)
 {
     const struct ms_write_id *newest = NULL;
@@ -147,7 +139,7 @@ void ms_plain_judge(const struct ms_plain_note notes[], size_t count, const stru
         best = s < best ? s : best;
     }
     for (unsigned i = 0; i < members; i++) {
-        enum standing s = standing_of(&n, i, is_target(&site->order, i), deleted);
+        enum standing s = standing_of(&n, i, ms_order_has_target(&site->order, i), deleted);
         out->behind[i] = s > best;
         out->spoiled[i] = s == PERHAPS;
     }
