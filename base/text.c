@@ -291,25 +291,40 @@ void ms_hex_encode(char *out, const uint8_t *bytes, size_t size)
     out[2 * size] = '\0';
 }
 
-static int hex_digit(char c)
+int ms_hex_digit_lower(uint8_t c)
 {
     if (c >= '0' && c <= '9')
         return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+int ms_hex_digit(uint8_t c)
+{
+    return ms_hex_digit_lower(c >= 'A' && c <= 'F' ? c | 0x20 : c);
 }
 
 int ms_hex_decode(uint8_t *out, size_t size, const char *hex)
 {
     for (size_t i = 0; i < 2 * size; i++)
-        if (hex_digit(hex[i]) < 0) /* a NUL ends it here, before anything is read beyond */
+        if (ms_hex_digit((uint8_t)hex[i]) < 0) /* a NUL too: nothing is read beyond it */
             return MS_ERR_FORMAT;
     for (size_t i = 0; i < size; i++)
-        out[i] = (uint8_t)(hex_digit(hex[2 * i]) << 4 | hex_digit(hex[2 * i + 1]));
+        out[i] = (uint8_t)(ms_hex_digit((uint8_t)hex[2 * i]) << 4 |
+                           ms_hex_digit((uint8_t)hex[2 * i + 1]));
     return 0;
+}
+
+bool ms_hex_number(const char *text, unsigned digits, uint64_t *out)
+{
+    uint64_t n = 0;
+    for (unsigned i = 0; i < digits; i++) {
+        int digit = ms_hex_digit_lower((uint8_t)text[i]);
+        if (digit < 0)
+            return false;
+        n = n << 4 | (uint64_t)digit;
+    }
+    *out = n;
+    return true;
 }
 
 int ms_compare(struct ms_view a, struct ms_view b)

@@ -33,6 +33,11 @@ const char *ms_show(char *buf, size_t size, struct ms_view bytes);
 
 void ms_hex_encode(char *out /* 2*size+1 */, const uint8_t *bytes, size_t size); /* lower case */
 int ms_hex_decode(uint8_t *out, size_t size, const char *hex /* 2*size digits */) MS_MUST_CHECK;
+int ms_hex_digit(uint8_t c);       /* either case; -1: none */
+int ms_hex_digit_lower(uint8_t c); /* for text that has one spelling only */
+/* The number that so many digits say, 16 at most, in lower case. False: they are no such digits,
+ * what follows the first that is none is not read, and *out is left alone. */
+bool ms_hex_number(const char *text, unsigned digits, uint64_t *out) MS_MUST_CHECK;
 int ms_compare(struct ms_view a, struct ms_view b); /* bytewise, like memcmp; shorter first */
 static inline bool ms_equal(struct ms_view a, struct ms_view b)
 {

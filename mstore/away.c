@@ -34,20 +34,6 @@ void ms_away_name(const struct ms_uuid *store, const struct ms_away *mark, struc
                                   mark->id.writer, mark->closing ? 'c' : 'o');
 }
 
-static bool read_hex(const uint8_t *text, uint64_t *out)
-{
-    uint8_t bytes[8];
-    char digits[17];
-    memcpy(digits, text, 16);
-    digits[16] = '\0';
-    if (ms_hex_decode(bytes, sizeof bytes, digits))
-        return false;
-    *out = 0;
-    for (unsigned i = 0; i < sizeof bytes; i++)
-        *out = *out << 8 | bytes[i];
-    return true;
-}
-
 bool ms_away_parse(struct ms_view last, struct ms_away *out)
 {
     const size_t hex = 2 * sizeof out->member.bytes;
@@ -61,8 +47,8 @@ bool ms_away_parse(struct ms_view last, struct ms_away *out)
     *out = (struct ms_away){.closing = state == 'c'};
     return (state == 'o' || state == 'c') &&
            !ms_hex_decode(out->member.bytes, sizeof out->member.bytes, member) &&
-           read_hex(last.data + hex + 1, &out->id.counter) &&
-           read_hex(last.data + hex + 18, &out->id.writer);
+           ms_hex_number((const char *)last.data + hex + 1, 16, &out->id.counter) &&
+           ms_hex_number((const char *)last.data + hex + 18, 16, &out->id.writer);
 }
 
 /* ---- how many ---- */

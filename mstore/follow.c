@@ -59,14 +59,14 @@ static bool read_line(const char *line, struct ms_follower *f)
     char again[LINE + 1];
     uint64_t k = 0, m = 0;
     const char *mark = line[34] ? strchr(marks, line[34]) : NULL;
-    if (!mark || !ms_paxos_read_hex(line, 16, &f->writer) || !ms_paxos_read_hex(line + 36, 2, &k) ||
-        !ms_paxos_read_hex(line + 38, 2, &m))
+    if (!mark || !ms_hex_number(line, 16, &f->writer) || !ms_hex_number(line + 36, 2, &k) ||
+        !ms_hex_number(line + 38, 2, &m))
         return false;
     f->over = line[34] == 'd';
     f->version.mark = (enum ms_own_mark)(mark - marks);
     f->version.k = (unsigned)k;
     f->version.m = (unsigned)m;
-    if (!f->over && (!ms_paxos_read_hex(line + 17, 16, &f->version.size) || k == 0 || k + m > 255))
+    if (!f->over && (!ms_hex_number(line + 17, 16, &f->version.size) || k == 0 || k + m > 255))
         return false;
     write_line(f, again);
     return memcmp(line, again, LINE) == 0;

@@ -317,18 +317,9 @@ static bool split(struct ms_view text, struct parts *out)
 /* Hex digits at the front of *text, which is then shorter. */
 static bool take_hex(struct ms_view *text, unsigned digits, uint64_t *out)
 {
-    uint64_t n = 0;
-    if (text->size < digits)
+    if (text->size < digits || !ms_hex_number((const char *)text->data, digits, out))
         return false;
-    for (unsigned i = 0; i < digits; i++) {
-        uint8_t c = text->data[i];
-        bool digit = c >= '0' && c <= '9';
-        if (!digit && !(c >= 'a' && c <= 'f'))
-            return false;
-        n = n << 4 | (uint64_t)(digit ? c - '0' : c - 'a' + 10);
-    }
     *text = ms_view(text->data + digits, text->size - digits);
-    *out = n;
     return true;
 }
 

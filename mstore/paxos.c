@@ -170,7 +170,7 @@ static int note_number(void *ctx, const struct ms_entry *entry, struct ms_error 
     uint64_t number;
     if (entry->info.directory || entry->name.size != l->about_size + 16 ||
         memcmp(entry->name.data, l->about, l->about_size) != 0 ||
-        !ms_paxos_read_hex((const char *)entry->name.data + l->about_size, 16, &number))
+        !ms_hex_number((const char *)entry->name.data + l->about_size, 16, &number))
         return 0;
     if ((number | 1) == (l->round->own.number | 1)) { /* its own say nothing to it */
         l->own = l->own || number == l->round->own.number;

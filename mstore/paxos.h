@@ -60,8 +60,6 @@ struct ms_paxos_block {
     uint64_t counter;     /* of its ballot: counter, then proposer */
     struct ms_view value; /* of phase 2; borrowed */
 };
-/* A number of so many digits, 16 at most, as they stand in blocks. */
-bool ms_paxos_read_hex(const char *text, unsigned digits, uint64_t *out);
 static inline bool ms_paxos_is_phase2(uint64_t number)
 {
     return number & 1;

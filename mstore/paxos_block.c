@@ -47,25 +47,12 @@ int ms_paxos_block_make(const struct ms_paxos_block *block, struct ms_view name,
     return ms_sealed_make(ms_view(text, head + size), PURPOSE, seal, out, err);
 }
 
-bool ms_paxos_read_hex(const char *text, unsigned digits, uint64_t *out)
-{
-    uint8_t bytes[8] = {0};
-    char hex[17] = "0000000000000000";
-    memcpy(hex + 16 - digits, text, digits);
-    if (ms_hex_decode(bytes, sizeof bytes, hex))
-        return false;
-    *out = 0;
-    for (unsigned i = 0; i < sizeof bytes; i++)
-        *out = *out << 8 | bytes[i];
-    return true;
-}
-
 /* What differs between blocks of one name: the counter and the value's size. */
 static bool read_head(struct ms_view bytes, size_t head, uint64_t *counter, uint64_t *size)
 {
     const char *end = (const char *)bytes.data + head;
-    return ms_paxos_read_hex(end - SIZE_BACK, 8, size) &&
-           ms_paxos_read_hex(end - COUNTER_BACK, 16, counter);
+    return ms_hex_number(end - SIZE_BACK, 8, size) &&
+           ms_hex_number(end - COUNTER_BACK, 16, counter);
 }
 
 int ms_paxos_block_open(struct ms_view bytes, struct ms_view name, uint64_t number,

@@ -230,13 +230,6 @@ static void order_rendezvous(const struct ms_placement *p, struct ms_view key, u
 
 /* ---- buckets ---- */
 
-static int hex_digit(uint8_t c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static bool holds(const struct member *m, unsigned bucket)
 {
     return (bucket - m->first_bucket) % MS_BUCKETS < m->given.buckets;
@@ -260,8 +253,8 @@ static int order_buckets(const struct ms_placement *p, struct ms_view key, unsig
                          struct ms_order *out, struct ms_error *err)
 {
     struct ms_view part = ms_placement_part(key);
-    int high = part.size >= 2 ? hex_digit(part.data[0]) : -1;
-    int low = high >= 0 ? hex_digit(part.data[1]) : -1;
+    int high = part.size >= 2 ? ms_hex_digit_lower(part.data[0]) : -1;
+    int low = high >= 0 ? ms_hex_digit_lower(part.data[1]) : -1;
     if (wanted != MS_EVERY_MEMBER && low < 0)
         return ms_error_set(err, MS_ERR_NAME,
                             "the key \"%s\" does not begin with two hex digits, which choose its "

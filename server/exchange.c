@@ -1,6 +1,8 @@
 /* What a request says: see exchange.h. */
 #include "server/exchange_core.h"
 
+#include "base/text.h"
+
 #include <stdlib.h>
 #include <strings.h>
 
@@ -60,13 +62,6 @@ const char *exchange_query_text(const struct exchange *x)
     return x->head.query ? x->head.query : "";
 }
 
-static int hex_digit(char c)
-{
-    static const char digits[] = "0123456789abcdef";
-    const char *at = c ? strchr(digits, c | (c >= 'A' && c <= 'F' ? 0x20 : 0)) : NULL;
-    return at ? (int)(at - digits) : -1;
-}
-
 /* False: a broken %, or a NUL. `out` has room for size bytes and a NUL. */
 static bool decode(const char *text, size_t size, char *out)
 {
@@ -75,8 +70,8 @@ static bool decode(const char *text, size_t size, char *out)
             *out++ = text[i] == '+' ? ' ' : text[i];
             continue;
         }
-        int high = i + 2 < size ? hex_digit(text[i + 1]) : -1;
-        int low = high >= 0 ? hex_digit(text[i + 2]) : -1;
+        int high = i + 2 < size ? ms_hex_digit((uint8_t)text[i + 1]) : -1;
+        int low = high >= 0 ? ms_hex_digit((uint8_t)text[i + 2]) : -1;
         if (low < 0 || (high == 0 && low == 0))
             return false;
         *out++ = (char)(high << 4 | low);

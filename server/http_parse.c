@@ -1,6 +1,8 @@
 /* Heads and chunks: see http_parse.h. */
 #include "server/http_parse.h"
 
+#include "base/text.h"
+
 #include <strings.h>
 
 static bool is_token(unsigned char c)
@@ -230,17 +232,9 @@ static bool take_crlf(struct http_chunks *c, uint8_t byte, bool *whole)
     return true;
 }
 
-static int hex_digit(uint8_t c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static bool take_size(struct http_chunks *c, uint8_t byte)
 {
-    int digit = c->cr ? -1 : hex_digit(byte);
+    int digit = c->cr ? -1 : ms_hex_digit(byte);
     if (digit >= 0) {
         c->left = c->left << 4 | (unsigned)digit;
         return ++c->digits <= 15;

@@ -106,13 +106,6 @@ size_t ms_escape(struct ms_view key, char *out)
     return (size_t)(o - out);
 }
 
-static int hex_digit(uint8_t c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 bool ms_unescape(struct ms_view text, uint8_t *out, size_t *size)
 {
     size_t n = 0;
@@ -121,7 +114,8 @@ bool ms_unescape(struct ms_view text, uint8_t *out, size_t *size)
         if (introducer(c)) {
             if (text.size - i < 3)
                 return false;
-            int high = hex_digit(text.data[i + 1]), low = hex_digit(text.data[i + 2]);
+            int high = ms_hex_digit_lower(text.data[i + 1]),
+                low = ms_hex_digit_lower(text.data[i + 2]);
             if (high < 0 || low < 0 || introducer((uint8_t)(high << 4 | low)) != (char)c)
                 return false;
             c = (uint8_t)(high << 4 | low);

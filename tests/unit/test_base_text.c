@@ -188,6 +188,35 @@ static void hex(void **state)
     assert_int_equal(kept[0], 9);
 }
 
+static void hex_numbers_have_one_spelling(void **state)
+{
+    (void)state;
+    uint64_t n = 7;
+    assert_true(ms_hex_number("00", 2, &n));
+    assert_int_equal(n, 0);
+    assert_true(ms_hex_number("1fz", 2, &n)); /* not one digit more is read */
+    assert_int_equal(n, 0x1f);
+    assert_true(ms_hex_number("fedcba9876543210", 16, &n));
+    assert_true(n == UINT64_C(0xfedcba9876543210));
+    n = 7;
+    static const char *const bad[] = {"0A", "g0", "0", " 1", "+1", "0x", "1\xff", "/0", "0:", "`0"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_false(ms_hex_number(bad[i], 2, &n));
+    assert_int_equal(n, 7);
+}
+
+static void hex_digits_one_by_one(void **state)
+{
+    (void)state;
+    static const char lower[] = "0123456789abcdef", upper[] = "0123456789ABCDEF";
+    for (int c = 0; c < 256; c++) {
+        const char *in_lower = memchr(lower, c, 16), *in_upper = memchr(upper, c, 16);
+        int low = in_lower ? (int)(in_lower - lower) : -1;
+        assert_int_equal(ms_hex_digit_lower((uint8_t)c), low);
+        assert_int_equal(ms_hex_digit((uint8_t)c), in_upper ? (int)(in_upper - upper) : low);
+    }
+}
+
 static void order(void **state)
 {
     (void)state;
@@ -205,9 +234,16 @@ static void order(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sizes),   cmocka_unit_test(durations), cmocka_unit_test(bandwidths),
-        cmocka_unit_test(numbers), cmocka_unit_test(formats),   cmocka_unit_test(showing),
-        cmocka_unit_test(hex),     cmocka_unit_test(order),
+        cmocka_unit_test(sizes),
+        cmocka_unit_test(durations),
+        cmocka_unit_test(bandwidths),
+        cmocka_unit_test(numbers),
+        cmocka_unit_test(formats),
+        cmocka_unit_test(showing),
+        cmocka_unit_test(hex),
+        cmocka_unit_test(hex_numbers_have_one_spelling),
+        cmocka_unit_test(hex_digits_one_by_one),
+        cmocka_unit_test(order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
