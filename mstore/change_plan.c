@@ -23,20 +23,12 @@ static int make_joint(struct ms_self *self, const struct ms_roster *r, struct ms
     return code;
 }
 
-static bool has_member(const struct ms_order *o, uint16_t member)
-{
-    bool has = false;
-    for (unsigned i = 0; i < o->targets; i++)
-        has = has || o->member[i] == member;
-    return has;
-}
-
 static void count(struct ms_change_plan *plan, const struct ms_site *site, uint64_t size)
 {
     const struct ms_layout_space *space = site->space;
     unsigned comes = 0, k = space->redundancy == MS_REDUNDANCY_EC ? space->k : 1;
     for (unsigned i = 0; i < site->next.targets; i++)
-        comes += !has_member(&site->order, site->next.member[i]);
+        comes += !ms_order_has_target(&site->order, site->next.member[i]);
     plan->keys++;
     plan->moving += comes > 0;
     plan->objects += comes;

@@ -268,6 +268,12 @@ static void states_are_respected(void **state)
         assert_int_equal(order.targets, 2);
         assert_int_equal(order.data, 5);
         assert_int_equal(order.witnesses, 1);
+        unsigned targets = 0;
+        for (unsigned at = 0; at < MS_MEMBERS_MAX; at++)
+            targets += ms_order_has_target(&order, at);
+        assert_int_equal(targets, 2);
+        assert_true(ms_order_has_target(&order, order.member[1]));
+        assert_false(ms_order_has_target(&order, order.member[2]));
         assert_int_equal(order.member[5], 3);
         for (unsigned i = 0; i < 5; i++) {
             assert_false(seen[order.member[i]]);
