@@ -1,13 +1,11 @@
 /* base/ini.c: what is read, what is refused and on which line. */
 #include "base/ini.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
+#include "support/files.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
-#include <sys/stat.h>
-#include <cmocka.h>
 
 /* Notes entries as "section|name|key|value;". */
 struct notes {
@@ -135,10 +133,7 @@ static void files(void **state)
     assert_int_equal(ms_ini_parse_file(path, count, &got, &err), MS_ERR_NOT_FOUND);
     assert_non_null(strstr(err.text, path));
     assert_int_equal(ms_ini_parse_file(folder, count, &got, &err), MS_ERR_CONFIG);
-    FILE *file = fopen(path, "w");
-    assert_non_null(file);
-    fputs("[a]\nb = c\n", file);
-    fclose(file);
+    write_file(path, "[a]\nb = c\n", 0644);
     assert_int_equal(ms_ini_parse_file(path, count, &got, &err), 0);
     assert_int_equal(got, 2);
     assert_int_equal(truncate(path, 1024 * 1024 + 1), 0);

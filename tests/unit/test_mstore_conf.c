@@ -2,6 +2,7 @@
 #include "mstore/conf.h"
 
 #include "support/check.h"
+#include "support/files.h"
 #include "support/scratch.h"
 
 #define KEY "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
@@ -103,15 +104,6 @@ static void bad_files_are_refused(void **state)
         assert_null(strstr(err.text, "0405060708"));
         assert_null(c);
     }
-}
-
-static void write_file(const char *path, const char *text, mode_t mode)
-{
-    FILE *file = fopen(path, "w");
-    assert_non_null(file);
-    fputs(text, file);
-    assert_int_equal(fclose(file), 0);
-    assert_int_equal(chmod(path, mode), 0);
 }
 
 static void secrets_are_the_owners_alone(void **state)

@@ -1,6 +1,7 @@
 /* mstore/raw_view.c: an MStore by the names that a client of BorgStore nests, at the levels of its
  * own and of others'. */
 #include "support/check.h"
+#include "support/files.h"
 #include "support/scratch.h"
 
 #include "base/pool.h"
@@ -31,9 +32,7 @@ static int begin(void **state)
     (void)state;
     assert_true(scratch_make(&scratch));
     snprintf(path, sizeof path, "%s/home.conf", scratch.path);
-    FILE *f = fopen(path, "w");
-    assert_non_null(f);
-    assert_true(fputs(conf, f) >= 0 && fclose(f) == 0 && chmod(path, 0600) == 0);
+    write_file(path, conf, 0600);
     o.state_folder = "";
     check_ok(ms_mstore_new(path, &o, &store, &err), err);
     check_ok(ms_raw_view_new(store, &b, &err), err);

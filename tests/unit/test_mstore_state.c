@@ -9,6 +9,7 @@
 #include "base/sim.h"
 #include "base/sync.h"
 #include "support/check.h"
+#include "support/files.h"
 #include "support/scratch.h"
 #include "support/wrapalloc.h"
 
@@ -80,14 +81,6 @@ static char *read_text(const struct ms_state *s)
     assert_true(strlen(text) < sizeof text - 1);
     fclose(file);
     return text;
-}
-
-static void write_text(const struct ms_state *s, const char *text)
-{
-    FILE *file = fopen(ms_state_path(s), "w");
-    assert_non_null(file);
-    assert_true(fputs(text, file) >= 0);
-    fclose(file);
 }
 
 /* ---- warnings ---- */
@@ -446,7 +439,7 @@ static void damaged_files(void **state)
 {
     for (size_t i = 0; i < sizeof damages / sizeof *damages; i++) {
         struct ms_state *s = state_in(*state);
-        write_text(s, damages[i]);
+        write_file(ms_state_path(s), damages[i], 0600);
         ms_state_free(s);
         warnings();
         s = state_in(*state);
@@ -568,7 +561,7 @@ static void newer_programs(void **state)
     char text[4096];
     snprintf(text, sizeof text, "%s", read_text(s));
     *strstr(text, "1\n") = '2';
-    write_text(s, text);
+    write_file(ms_state_path(s), text, 0600);
     struct ms_state *old = state_in(*state);
     assert_int_equal(warnings(), 1);
     assert_non_null(strstr(heard.last, " was written by a newer mstore"));

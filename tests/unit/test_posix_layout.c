@@ -1,10 +1,6 @@
 /* The posix driver on disk: BorgStore's layout byte for byte, modes, temporaries, what is no value.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "support/files.h"
 
 #include "base/pool.h"
 
@@ -91,14 +87,6 @@ static int put(struct ms_backend *b, const char *name, const char *value)
                             &err);
 }
 
-static void write_file(const char *name, const char *text)
-{
-    FILE *f = fopen(path(name), "w");
-    assert_non_null(f);
-    fputs(text, f);
-    fclose(f);
-}
-
 static void check_file(const char *name, const char *text)
 {
     char got[256] = "";
@@ -155,9 +143,9 @@ static void as_borgstore(void **state)
     /* and what BorgStore would have put there is found */
     assert_int_equal(mkdir(path("store/data/ff"), 0755), 0);
     assert_int_equal(mkdir(path("store/data/ff/ee"), 0755), 0);
-    write_file("store/data/ff/ee/ffee01", "theirs");
-    write_file("store/data/ff/ee/ffee02.del", "deleted");
-    write_file("store/data/ff/ee/tmpabcdefgh.tmp", "half");
+    write_file(path("store/data/ff/ee/ffee01"), "theirs", 0644);
+    write_file(path("store/data/ff/ee/ffee02.del"), "deleted", 0644);
+    write_file(path("store/data/ff/ee/tmpabcdefgh.tmp"), "half", 0644);
     struct ms_buf *buf;
     assert_int_equal(ms_store_load(s, ms_str("data/ffee01"), NULL, &buf, &err), 0);
     assert_memory_equal(ms_buf_view(buf).data, "theirs", 6);
@@ -189,7 +177,7 @@ static void no_way_out(const char *options)
 {
     struct ms_backend *b = open_backend(options);
     assert_int_equal(mkdir(path("outside"), 0755), 0);
-    write_file("outside/secret", "secret");
+    write_file(path("outside/secret"), "secret", 0644);
     assert_int_equal(put(b, "data/01/x", "v"), 0);
     assert_int_equal(symlink("../outside", path("store/link")), 0);
     assert_int_equal(symlink("../../outside", path("store/data/link")), 0);
@@ -269,10 +257,10 @@ static void sweep(void **state)
     (void)state;
     struct ms_backend *b = open_backend("sync=none");
     assert_int_equal(put(b, "data/01/x", "v"), 0);
-    write_file("store/data/01/tmp01234567.tmp", "old");
+    write_file(path("store/data/01/tmp01234567.tmp"), "old", 0644);
     struct timespec old[2] = {{.tv_sec = 1000}, {.tv_sec = 1000}};
     assert_int_equal(utimensat(AT_FDCWD, path("store/data/01/tmp01234567.tmp"), old, 0), 0);
-    write_file("store/data/01/tmp12345678.tmp", "under way");
+    write_file(path("store/data/01/tmp12345678.tmp"), "under way", 0644);
     uint64_t removed;
     assert_int_equal(ms_backend_sweep(b, UINT64_C(3600000000000), &removed, &err), 0);
     assert_int_equal(removed, 1);
@@ -291,7 +279,7 @@ static void precious_folders(void **state)
     assert_int_equal(setenv("HOME", folder, 1), 0);
     char home[128];
     snprintf(home, sizeof home, "file://%s", folder);
-    write_file("mine", "precious");
+    write_file(path("mine"), "precious", 0644);
     assert_int_equal(ms_backend_make(home, NULL, &b, &err), 0);
     assert_int_equal(ms_backend_destroy(b, &err), MS_ERR_INVALID);
     check_file("mine", "precious");

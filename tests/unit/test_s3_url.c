@@ -1,17 +1,11 @@
 /* S3 URLs, options, credentials and the table of providers; no server is needed. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-
 #include "support/check.h"
+#include "support/files.h"
 
 #include "backends/s3/s3.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 static void is(const char *got, const char *wanted)
@@ -107,16 +101,6 @@ static void refuses_bad_urls(void **state)
     }
 }
 
-static void write_file(const char *folder, const char *name, const char *text)
-{
-    char path[256];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    FILE *f = fopen(path, "w");
-    assert_non_null(f);
-    fputs(text, f);
-    fclose(f);
-}
-
 static char folder[] = "/tmp/mstore-s3-XXXXXX";
 
 static int with_files(void **state)
@@ -125,17 +109,19 @@ static int with_files(void **state)
     static char credentials[64], config[64];
     strcpy(folder, "/tmp/mstore-s3-XXXXXX");
     assert_non_null(mkdtemp(folder));
-    write_file(folder, "credentials",
+    snprintf(credentials, sizeof credentials, "%s/credentials", folder);
+    snprintf(config, sizeof config, "%s/config", folder);
+    write_file(credentials,
                "[default]\naws_access_key_id = DID\naws_secret_access_key = DSECRET\n"
                "[work]\naws_access_key_id=WID\naws_secret_access_key=WSECRET\n"
-               "aws_session_token=WTOKEN\n[half]\naws_access_key_id=X\n");
-    write_file(folder, "config",
+               "aws_session_token=WTOKEN\n[half]\naws_access_key_id=X\n",
+               0600);
+    write_file(config,
                "[default]\nregion = eu-west-1\n"
                "[profile work]\nregion=eu-north-1\nendpoint_url = http://10.0.0.1:9000\n"
                "s3 =\n  addressing_style = path\n"
-               "[profile inside]\naws_access_key_id=CID\naws_secret_access_key=CSECRET\n");
-    snprintf(credentials, sizeof credentials, "%s/credentials", folder);
-    snprintf(config, sizeof config, "%s/config", folder);
+               "[profile inside]\naws_access_key_id=CID\naws_secret_access_key=CSECRET\n",
+               0600);
     static const char *const cleared[] = {
         "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE",
         "AWS_REGION",        "AWS_DEFAULT_REGION",    "AWS_ENDPOINT_URL",  "AWS_ENDPOINT_URL_S3",

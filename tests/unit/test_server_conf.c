@@ -4,6 +4,7 @@
 #include "server/serve_conf.h"
 
 #include "support/check.h"
+#include "support/files.h"
 #include "support/scratch.h"
 
 static int parse(const char *text, struct server_conf **out, struct ms_error *err)
@@ -183,15 +184,6 @@ static void permissions_of_json_become_a_map(void **state)
     check_ok(server_permissions_text("data:lr", &map, &err), err);
     assert_string_equal(map, "data:lr");
     free(map);
-}
-
-static void write_file(const char *path, const char *text, mode_t mode)
-{
-    FILE *f = fopen(path, "w");
-    assert_non_null(f);
-    assert_true(fputs(text, f) >= 0);
-    assert_int_equal(fclose(f), 0);
-    assert_int_equal(chmod(path, mode), 0);
 }
 
 static void a_file_holds_stores_and_what_is_served(void **state)

@@ -6,6 +6,7 @@
 #include "server/setup.h"
 
 #include "support/check.h"
+#include "support/files.h"
 #include "support/scratch.h"
 
 #include "base/pool.h"
@@ -21,22 +22,14 @@ struct place {
     char config[128], users[128], audit[128];
 };
 
-static void write_file(const char *path, const char *text)
-{
-    FILE *f = fopen(path, "w");
-    assert_non_null(f);
-    assert_true(fputs(text, f) >= 0);
-    assert_int_equal(fclose(f), 0);
-    assert_int_equal(chmod(path, 0600), 0);
-}
-
 static void place_make(struct place *p)
 {
     assert_true(scratch_make(&p->scratch));
     snprintf(p->config, sizeof p->config, "%s/config", p->scratch.path);
     snprintf(p->users, sizeof p->users, "%s/users", p->scratch.path);
     snprintf(p->audit, sizeof p->audit, "%s/audit", p->scratch.path);
-    write_file(p->users, "alice:$token$" HASH "\nbob:$scrypt$ln=4,r=8,p=1$" SALT "$" HASH "\n");
+    write_file(p->users, "alice:$token$" HASH "\nbob:$scrypt$ln=4,r=8,p=1$" SALT "$" HASH "\n",
+               0600);
 }
 
 /* @U and @A in the text stand for the users' file and the audit log. */
@@ -52,7 +45,7 @@ static void configure(const struct place *p, const char *text)
                                  path ? path : text);
         text += path != NULL;
     }
-    write_file(p->config, whole);
+    write_file(p->config, whole, 0600);
 }
 
 static atomic_int begun, ended;

@@ -3,6 +3,7 @@
 #include "server/users.h"
 
 #include "support/check.h"
+#include "support/files.h"
 #include "support/scratch.h"
 
 static const struct server_scrypt cheap = {4, 8, 1};
@@ -149,15 +150,6 @@ static void lines_are_made_of_proper_names_and_passwords_alone(void **state)
     check_code(server_users_line("a", ms_str("x"), (struct server_scrypt){20, 8, 1}, line, &err),
                MS_ERR_INVALID, err);
     check_ok(server_users_line("a", ms_view(big, sizeof big - 1), cheap, line, &err), err);
-}
-
-static void write_file(const char *path, const char *text, mode_t mode)
-{
-    FILE *f = fopen(path, "w");
-    assert_non_null(f);
-    assert_true(fputs(text, f) >= 0);
-    assert_int_equal(fclose(f), 0);
-    assert_int_equal(chmod(path, mode), 0);
 }
 
 static void a_file_that_others_may_read_is_refused(void **state)

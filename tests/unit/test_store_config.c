@@ -1,13 +1,11 @@
 /* store/config.c, store/config_resolve.c: what the file may say, what comes out for a STORE. */
 #include "store/config.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
+#include "support/files.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
-#include <sys/stat.h>
-#include <cmocka.h>
 
 static const char sample[] = "[namespace]\n"
                              "levels = 1\n"
@@ -234,15 +232,6 @@ static void refused_with_file_and_line(void **state)
 }
 
 /* ---- files ---- */
-
-static void write_file(const char *path, const char *text, mode_t mode)
-{
-    FILE *f = fopen(path, "w");
-    assert_non_null(f);
-    assert_true(fputs(text, f) >= 0);
-    assert_int_equal(fclose(f), 0);
-    assert_int_equal(chmod(path, mode), 0);
-}
 
 static void passwords_need_a_private_file(void **state)
 {
