@@ -67,11 +67,7 @@ int sim_layout_create(struct sim_world *w, unsigned client, struct ms_error *err
 {
     struct ms_store *s = NULL;
     int code = make(w, client, LEASE, &s, err);
-    if (code)
-        return code;
-    code = ms_store_create(s, err);
-    ms_store_free(s);
-    return code;
+    return sim_store_create(s, code, err);
 }
 
 /* ---- flawed clients ---- */
@@ -124,13 +120,7 @@ int sim_layout_open(struct sim_world *w, unsigned client, unsigned flaws, struct
         flawed_ops.store = hasty_store;
         s->ops = &flawed_ops;
     }
-    if (!code)
-        code = ms_store_open(s, err);
-    if (code)
-        ms_store_free(s);
-    else
-        *out = s;
-    return code;
+    return sim_store_open(s, code, out, err);
 }
 
 /* ---- healing ---- */

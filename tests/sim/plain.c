@@ -40,11 +40,7 @@ int sim_plain_create(struct sim_world *w, unsigned client, struct ms_error *err)
 {
     struct ms_store *s = NULL;
     int code = make(w, client, &s, err);
-    if (code)
-        return code;
-    code = ms_store_create(s, err);
-    ms_store_free(s);
-    return code;
+    return sim_store_create(s, code, err);
 }
 
 /* ---- flawed clients ---- */
@@ -99,13 +95,7 @@ int sim_plain_open(struct sim_world *w, unsigned client, const char *forgotten,
         forgetful_ops.remove = forgetful_remove;
         s->ops = &forgetful_ops;
     }
-    if (!code)
-        code = ms_store_open(s, err);
-    if (code)
-        ms_store_free(s);
-    else
-        *out = s;
-    return code;
+    return sim_store_open(s, code, out, err);
 }
 
 /* ---- healing ---- */

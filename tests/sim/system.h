@@ -79,6 +79,10 @@ extern const struct sim_system sim_layout, sim_layout_conditional, sim_flawed_un
 /* The plain Store behind a small lie, for proof that lies are found: mutants.c. */
 extern const struct sim_system sim_mutant_stale, sim_mutant_undead, sim_mutant_blind,
     sim_mutant_mixed, sim_mutant_forgetful, sim_mutant_shifted, sim_mutant_hasty, sim_mutant_split;
+/* For a system's `create` and `open`, with what making the Store came to (then it may be NULL). */
+int sim_store_create(struct ms_store *s, int code, struct ms_error *err) MS_MUST_CHECK;
+int sim_store_open(struct ms_store *s, int code, struct ms_store **out,
+                   struct ms_error *err) MS_MUST_CHECK;
 /* What mutants are made of: the plain Store over that member, opened or (create) laid out. */
 int sim_single_open(struct sim_world *w, unsigned client, unsigned member, struct ms_store **out,
                     struct ms_error *err) MS_MUST_CHECK;

@@ -25,30 +25,38 @@ static int single_new(struct sim_world *w, unsigned client, unsigned member, str
     return ms_store_new_over(backend, &options, out, err);
 }
 
-int sim_single_create(struct sim_world *w, unsigned client, unsigned member, struct ms_error *err)
+int sim_store_create(struct ms_store *s, int code, struct ms_error *err)
 {
-    struct ms_store *s;
-    int code = single_new(w, client, member, &s, err);
-    if (code)
-        return code;
-    code = ms_store_create(s, err);
+    if (!code)
+        code = ms_store_create(s, err);
     ms_store_free(s);
     return code;
 }
 
-int sim_single_open(struct sim_world *w, unsigned client, unsigned member, struct ms_store **out,
-                    struct ms_error *err)
+int sim_store_open(struct ms_store *s, int code, struct ms_store **out, struct ms_error *err)
 {
-    struct ms_store *s;
-    int code = single_new(w, client, member, &s, err);
-    if (code)
-        return code;
-    code = ms_store_open(s, err);
+    if (!code)
+        code = ms_store_open(s, err);
     if (code)
         ms_store_free(s);
     else
         *out = s;
     return code;
+}
+
+int sim_single_create(struct sim_world *w, unsigned client, unsigned member, struct ms_error *err)
+{
+    struct ms_store *s = NULL;
+    int code = single_new(w, client, member, &s, err);
+    return sim_store_create(s, code, err);
+}
+
+int sim_single_open(struct sim_world *w, unsigned client, unsigned member, struct ms_store **out,
+                    struct ms_error *err)
+{
+    struct ms_store *s = NULL;
+    int code = single_new(w, client, member, &s, err);
+    return sim_store_open(s, code, out, err);
 }
 
 static int single_create(struct sim_world *w, unsigned client, struct ms_error *err)
