@@ -1,14 +1,13 @@
-/* An S3 server for tests: see s3_fake.h. A thread for each connection, one mutex around all
- * objects. Keys in listings are percent-encoded, ETags are numbers: nobody can take one for a hash.
+/* An S3 server for tests: see s3_fake.h. HTTP, the way to each request's answer (s3_fake_objects.c
+ * makes most of them), and the process. A thread for each connection, one mutex around all answers.
  */
-#include "support/s3_fake.h"
+#include "support/s3_fake_parts.h"
 
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,46 +17,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define HEAD_MAX 16384
-
-struct object {
-    char *key, *data;
-    size_t size;
-    unsigned version;
-    char id[40], sha256[80]; /* metadata */
-};
-
-struct upload {
-    char *key;
-    unsigned number;
-    char id[40];
-    struct object parts[64]; /* of which data and size are used */
-};
-
-static struct s3_fake_state *state;
+struct s3_fake_state *s3_fake_shared;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-static struct object *objects; /* sorted; under mutex, and the rest */
-static size_t object_count, object_room;
-static struct upload *uploads[64];
-static unsigned version, emptied;
+static unsigned emptied; /* under mutex */
 
-/* One request, and the answer being made. */
-struct request {
-    int fd;
-    char head[HEAD_MAX];
-    char method[16], path[2048], key[2048];
-    char *query; /* in head */
-    char *body;
-    size_t body_size;
-    FILE *out;
-    char *text;
-    size_t text_size;
-    char extra[512]; /* headers */
-};
+/* ---- what a request says ---- */
 
-/* ---- small things ---- */
-
-static void decode(char *text)
+void s3_fake_decode(char *text)
 {
     char *to = text;
     for (; *text; text++) {
@@ -72,7 +38,7 @@ static void decode(char *text)
     *to = 0;
 }
 
-static void encode(FILE *f, const char *text)
+void s3_fake_encode(FILE *f, const char *text)
 {
     for (; *text; text++)
         if (strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~/", *text))
@@ -81,7 +47,7 @@ static void encode(FILE *f, const char *text)
             fprintf(f, "%%%02X", (uint8_t)*text);
 }
 
-static bool header(const struct request *r, const char *name, char *out, size_t size)
+bool s3_fake_header(const struct s3_fake_request *r, const char *name, char *out, size_t size)
 {
     char wanted[64];
     snprintf(wanted, sizeof wanted, "\r\n%s:", name);
@@ -95,7 +61,7 @@ static bool header(const struct request *r, const char *name, char *out, size_t 
     return true;
 }
 
-static bool query(const struct request *r, const char *name, char *out, size_t size)
+bool s3_fake_query(const struct s3_fake_request *r, const char *name, char *out, size_t size)
 {
     size_t length = strlen(name);
     out[0] = 0;
@@ -103,91 +69,10 @@ static bool query(const struct request *r, const char *name, char *out, size_t s
         if (strncmp(at, name, length) == 0 && strchr("=&", at[length])) {
             const char *value = at[length] == '=' ? at + length + 1 : "";
             snprintf(out, size, "%.*s", (int)strcspn(value, "&"), value);
-            decode(out);
+            s3_fake_decode(out);
             return true;
         }
     return false;
-}
-
-static size_t place_of(const char *key, bool *there)
-{
-    size_t low = 0, high = object_count;
-    *there = false;
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-        int order = strcmp(objects[middle].key, key);
-        if (order == 0) {
-            *there = true;
-            return middle;
-        }
-        if (order < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-static struct object *find(const char *key)
-{
-    bool there;
-    size_t at = place_of(key, &there);
-    return there ? &objects[at] : NULL;
-}
-
-static struct object *put(const char *key, char *data, size_t size)
-{
-    bool there;
-    size_t at = place_of(key, &there);
-    if (!there) {
-        if (object_count == object_room) {
-            object_room = object_room * 2 + 64;
-            objects = realloc(objects, object_room * sizeof *objects);
-        }
-        memmove(objects + at + 1, objects + at, (object_count++ - at) * sizeof *objects);
-        objects[at] = (struct object){.key = strdup(key)};
-    }
-    struct object *o = &objects[at];
-    free(o->data);
-    o->data = data;
-    o->size = size;
-    o->version = ++version;
-    return o;
-}
-
-static void drop(const char *key)
-{
-    bool there;
-    size_t at = place_of(key, &there);
-    if (!there)
-        return;
-    free(objects[at].key);
-    free(objects[at].data);
-    memmove(objects + at, objects + at + 1, (--object_count - at) * sizeof *objects);
-}
-
-static void drop_upload(size_t i)
-{
-    for (size_t k = 0; k < 64; k++)
-        free(uploads[i]->parts[k].data);
-    free(uploads[i]->key);
-    free(uploads[i]);
-    uploads[i] = NULL;
-}
-
-static void forget(void)
-{
-    while (object_count)
-        drop(objects[0].key);
-    for (size_t i = 0; i < 64; i++)
-        if (uploads[i])
-            drop_upload(i);
-    for (size_t i = 0; i < atomic_load(&state->stale_uploads) && i < 64; i++) {
-        uploads[i] = calloc(1, sizeof **uploads);
-        if (asprintf(&uploads[i]->key, "p/stale-%zu", i) < 0)
-            abort();
-        snprintf(uploads[i]->id, sizeof uploads[i]->id, "U%zu", i);
-    }
 }
 
 /* ---- answers ---- */
@@ -204,7 +89,7 @@ static bool send_all(int fd, const char *bytes, size_t size)
     return true;
 }
 
-static bool reply(struct request *r, int status, const char *body, size_t size)
+bool s3_fake_reply(struct s3_fake_request *r, int status, const char *body, size_t size)
 {
     char head[1024];
     bool head_only = strcmp(r->method, "HEAD") == 0;
@@ -215,25 +100,22 @@ static bool reply(struct request *r, int status, const char *body, size_t size)
     return send_all(r->fd, head, (size_t)length) && (head_only || send_all(r->fd, body, size));
 }
 
-/* Whether this one's answer is lost on the way. */
-static bool loses_answer(void)
+bool s3_fake_loses_answer(void)
 {
-    bool lost = atomic_load(&state->lose_answers) > 0;
+    bool lost = atomic_load(&s3_fake_shared->lose_answers) > 0;
     if (lost)
-        atomic_fetch_sub(&state->lose_answers, 1);
+        atomic_fetch_sub(&s3_fake_shared->lose_answers, 1);
     return lost;
 }
 
-static bool fault(struct request *r, int status, const char *code)
+bool s3_fake_fault(struct s3_fake_request *r, int status, const char *code)
 {
     char body[200];
     int size = snprintf(body, sizeof body, "<Error><Code>%s</Code></Error>", code);
-    return reply(r, status, body, (size_t)size);
+    return s3_fake_reply(r, status, body, (size_t)size);
 }
 
-static void add_header(struct request *r, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3)));
-static void add_header(struct request *r, const char *fmt, ...)
+void s3_fake_add_header(struct s3_fake_request *r, const char *fmt, ...)
 {
     size_t at = strlen(r->extra);
     va_list args;
@@ -242,372 +124,52 @@ static void add_header(struct request *r, const char *fmt, ...)
     va_end(args);
 }
 
-static bool reply_made(struct request *r)
+bool s3_fake_reply_made(struct s3_fake_request *r)
 {
     fclose(r->out);
     r->out = NULL;
-    return reply(r, 200, r->text, r->text_size);
-}
-
-/* ---- listings ---- */
-
-static bool list_objects(struct request *r)
-{
-    char prefix[2048], token[2048], after[2048], most[16], delimiter[8];
-    query(r, "prefix", prefix, sizeof prefix);
-    query(r, "start-after", after, sizeof after);
-    if (query(r, "continuation-token", token, sizeof token))
-        snprintf(after, sizeof after, "%s", token);
-    bool levels = query(r, "delimiter", delimiter, sizeof delimiter);
-    size_t limit = query(r, "max-keys", most, sizeof most) ? strtoul(most, NULL, 10) : 1000;
-    size_t count = 0, length = strlen(prefix);
-    const char *last = NULL;
-    char common[2048] = "";
-    atomic_fetch_add(&state->lists, 1);
-    fputs("<ListBucketResult><EncodingType>url</EncodingType>", r->out);
-    for (size_t i = 0; i < object_count; i++) {
-        const struct object *o = &objects[i];
-        if (strncmp(o->key, prefix, length) != 0 || (after[0] && strcmp(o->key, after) <= 0) ||
-            (common[0] && strncmp(o->key, common, strlen(common)) == 0))
-            continue;
-        if (count == limit) {
-            fputs("<IsTruncated>true</IsTruncated><NextContinuationToken>", r->out);
-            encode(r->out, last);
-            fputs(common[0] ? "%FF" : "", r->out);
-            fputs("</NextContinuationToken></ListBucketResult>", r->out);
-            return reply_made(r);
-        }
-        const char *slash = levels ? strchr(o->key + length, '/') : NULL;
-        if (slash)
-            snprintf(common, sizeof common, "%.*s", (int)(slash + 1 - o->key), o->key);
-        else
-            common[0] = 0;
-        fputs(slash ? "<CommonPrefixes><Prefix>" : "<Contents><Key>", r->out);
-        encode(r->out, slash ? common : o->key);
-        if (slash)
-            fputs("</Prefix></CommonPrefixes>", r->out);
-        else
-            fprintf(r->out, "</Key><Size>%zu</Size><ETag>\"v%u\"</ETag></Contents>", o->size,
-                    o->version);
-        last = slash ? common : o->key;
-        count++;
-    }
-    fputs("<IsTruncated>false</IsTruncated></ListBucketResult>", r->out);
-    return reply_made(r);
-}
-
-/* Two on a page, so that there are pages. */
-static bool list_uploads(struct request *r)
-{
-    char marker[40];
-    size_t given = 0, i = 0;
-    query(r, "upload-id-marker", marker, sizeof marker);
-    fputs("<ListMultipartUploadsResult>", r->out);
-    for (i = marker[0] ? strtoul(marker + 1, NULL, 10) % 64 + 1 : 0; i < 64 && given < 2; i++) {
-        if (!uploads[i])
-            continue;
-        fprintf(r->out,
-                "<Upload><Key>%s</Key><UploadId>%s</UploadId><Initiated>2015-08-30T12:36:00.000Z"
-                "</Initiated></Upload><NextKeyMarker>%s</NextKeyMarker><NextUploadIdMarker>%s"
-                "</NextUploadIdMarker>",
-                uploads[i]->key, uploads[i]->id, uploads[i]->key, uploads[i]->id);
-        given++;
-    }
-    bool more = false;
-    for (; i < 64; i++)
-        more = more || uploads[i];
-    fprintf(r->out, "<IsTruncated>%s</IsTruncated></ListMultipartUploadsResult>",
-            more ? "true" : "false");
-    return reply_made(r);
-}
-
-/* ---- DeleteObjects ---- */
-
-static void unescape(char *text)
-{
-    char *to = text;
-    for (; *text; text++) {
-        unsigned byte;
-        if (sscanf(text, "&#x%x;", &byte) == 1) {
-            *to++ = (char)byte;
-            text = strchr(text, ';');
-        } else {
-            *to++ = *text;
-        }
-    }
-    *to = 0;
-}
-
-static bool delete_many(struct request *r)
-{
-    char md5[64];
-    atomic_fetch_add(&state->delete_many, 1);
-    unsigned status = atomic_load(&state->refuse_delete_many);
-    if (status == 200)
-        return reply(r, 200, "<html></html>", 13);
-    if (status)
-        return fault(r, (int)status, state->said);
-    if (!header(r, "content-md5", md5, sizeof md5) || strlen(md5) != 24)
-        return fault(r, 400, "InvalidRequest");
-    bool quiet = r->body && strstr(r->body, "<Quiet>true</Quiet>");
-    unsigned count = 0;
-    fputs("<DeleteResult>", r->out);
-    for (char *at = r->body; at && (at = strstr(at, "<Key>")) && (at += 5, true);) {
-        char *end = strstr(at, "</Key>");
-        if (!end || ++count > 1000)
-            return fault(r, 400, "MalformedXML");
-        *end = 0;
-        unescape(at);
-        bool keep = atomic_load(&state->keep_what_was_asked) && strlen(at) >= 4 &&
-                    strcmp(at + strlen(at) - 4, "keep") == 0;
-        if (!keep)
-            drop(at);
-        if (keep || !quiet)
-            fprintf(r->out,
-                    keep ? "<Error><Key>%s</Key><Code>AccessDenied</Code></Error>"
-                         : "<Deleted><Key>%s</Key></Deleted>",
-                    at);
-        at = end + 1;
-    }
-    fputs("</DeleteResult>", r->out);
-    return count ? reply_made(r) : fault(r, 400, "MalformedXML");
-}
-
-/* ---- uploads ---- */
-
-static struct upload *upload_of(struct request *r, size_t *at)
-{
-    char id[40];
-    query(r, "uploadId", id, sizeof id);
-    for (size_t i = 0; i < 64; i++)
-        if (uploads[i] && strcmp(uploads[i]->id, id) == 0 && strcmp(uploads[i]->key, r->key) == 0) {
-            *at = i;
-            return uploads[i];
-        }
-    return NULL;
-}
-
-static bool begin_upload(struct request *r)
-{
-    size_t i = 0;
-    while (i < 63 && uploads[i])
-        i++;
-    if (uploads[i])
-        return fault(r, 503, "SlowDown");
-    struct upload *u = calloc(1, sizeof *u);
-    u->key = strdup(r->key);
-    snprintf(u->id, sizeof u->id, "U%zu", i);
-    header(r, "x-amz-meta-mstore-id", u->parts[0].id, sizeof u->parts[0].id);
-    uploads[i] = u;
-    fprintf(r->out,
-            "<InitiateMultipartUploadResult><UploadId>%s</UploadId>"
-            "</InitiateMultipartUploadResult>",
-            u->id);
-    return reply_made(r);
-}
-
-static char *copy_bytes(const char *bytes, size_t size)
-{
-    char *copy = malloc(size + 1);
-    if (size)
-        memcpy(copy, bytes, size);
-    return copy;
-}
-
-static bool put_part(struct request *r)
-{
-    size_t at;
-    char number[16], source[2048], range[64];
-    query(r, "partNumber", number, sizeof number);
-    size_t index = strtoul(number, NULL, 10) - 1;
-    struct upload *u = upload_of(r, &at);
-    if (!u || index >= 64)
-        return fault(r, 404, "NoSuchUpload");
-    if (atomic_load(&state->fail_parts))
-        return fault(r, (int)atomic_load(&state->fail_parts), "InvalidRequest");
-    struct object *part = &u->parts[index];
-    free(part->data);
-    if (header(r, "x-amz-copy-source", source, sizeof source)) {
-        unsigned long long from = 0, last = 0;
-        decode(source);
-        struct object *o = find(strchr(source + 1, '/') + 1);
-        header(r, "x-amz-copy-source-range", range, sizeof range);
-        sscanf(range, "bytes=%llu-%llu", &from, &last);
-        part->data = o && last < o->size ? copy_bytes(o->data + from, last + 1 - from) : NULL;
-        part->size = last + 1 - from;
-        if (!part->data)
-            return fault(r, 400, "InvalidRange");
-        fputs("<CopyPartResult><ETag>\"part\"</ETag></CopyPartResult>", r->out);
-        return reply_made(r);
-    }
-    part->data = copy_bytes(r->body, r->body_size);
-    part->size = r->body_size;
-    add_header(r, "ETag: \"part\"\r\n");
-    return reply(r, 200, "", 0);
-}
-
-static bool complete(struct request *r)
-{
-    size_t at, size = 0, count = 0;
-    struct upload *u = upload_of(r, &at);
-    if (!u)
-        return fault(r, 404, "NoSuchUpload");
-    for (const char *p = r->body; p && (p = strstr(p, "<ETag>&#x22;part&#x22;</ETag>")); p++)
-        count++;
-    for (size_t i = 0; i < 64; i++)
-        count -= u->parts[i].data != NULL;
-    if (count != 0)
-        return fault(r, 400, "InvalidPart");
-    char *whole = NULL;
-    for (size_t i = 0; i < 64; i++) {
-        if (!u->parts[i].data)
-            continue;
-        whole = realloc(whole, size + u->parts[i].size + 1);
-        memcpy(whole + size, u->parts[i].data, u->parts[i].size);
-        size += u->parts[i].size;
-    }
-    struct object *o = put(r->key, whole, size);
-    memcpy(o->id, u->parts[0].id, sizeof o->id);
-    o->sha256[0] = 0;
-    drop_upload(at);
-    if (loses_answer())
-        return false;
-    fprintf(r->out,
-            "<CompleteMultipartUploadResult><ETag>\"v%u\"</ETag>"
-            "</CompleteMultipartUploadResult>",
-            o->version);
-    return reply_made(r);
-}
-
-/* ---- objects ---- */
-
-/* A PUT only if nothing is there; false: it is answered with *status. */
-static bool is_absent(struct request *r, int *status)
-{
-    unsigned number = atomic_fetch_add(&state->conditional, 1) + 1;
-    *status = (int)atomic_load(&state->refuse_conditional);
-    if (*status)
-        return false;
-    *status = 412;
-    return !find(r->key) ||
-           (number >= atomic_load(&state->ignore_from) && number <= atomic_load(&state->ignore_to));
-}
-
-static bool put_object(struct request *r)
-{
-    char source[2048], any[8];
-    int status = 0;
-    bool copies = header(r, "x-amz-copy-source", source, sizeof source);
-    if (header(r, "if-none-match", any, sizeof any) && !is_absent(r, &status)) {
-        if (atomic_load(&state->do_refused) && !copies)
-            put(r->key, copy_bytes(r->body, r->body_size), r->body_size);
-        return fault(r, status,
-                     status == 412   ? "PreconditionFailed"
-                     : status == 501 ? "NotImplemented"
-                                     : "InternalError");
-    }
-    if (!copies) {
-        struct object *o = put(r->key, copy_bytes(r->body, r->body_size), r->body_size);
-        header(r, "x-amz-meta-mstore-id", o->id, sizeof o->id);
-        header(r, "x-amz-meta-mstore-sha256", o->sha256, sizeof o->sha256);
-        add_header(r, "ETag: \"v%u\"\r\n", o->version);
-        return !loses_answer() && reply(r, 200, "", 0);
-    }
-    decode(source);
-    struct object *from = find(strchr(source + 1, '/') + 1);
-    if (!from)
-        return fault(r, 404, "NoSuchKey");
-    struct object old = *from;
-    struct object *o = put(r->key, copy_bytes(old.data, old.size), old.size);
-    memcpy(o->id, old.id, sizeof o->id);
-    memcpy(o->sha256, old.sha256, sizeof o->sha256);
-    fputs("<CopyObjectResult></CopyObjectResult>", r->out);
-    return reply_made(r);
-}
-
-static bool get_object(struct request *r)
-{
-    char range[64], tag[64], mine[64];
-    const struct object *o = find(r->key);
-    if (!o)
-        return fault(r, 404, "NoSuchKey");
-    snprintf(mine, sizeof mine, "\"v%u\"", o->version);
-    if (header(r, "if-match", tag, sizeof tag) && strcmp(tag, mine) != 0)
-        return fault(r, 412, "PreconditionFailed");
-    add_header(r, "ETag: %s\r\n", mine);
-    if (o->id[0])
-        add_header(r, "x-amz-meta-mstore-id: %s\r\n", o->id);
-    if (o->sha256[0])
-        add_header(r, "x-amz-meta-mstore-sha256: %s\r\n", o->sha256);
-    unsigned long long from = 0, last = o->size ? o->size - 1 : 0;
-    if (!header(r, "range", range, sizeof range))
-        return reply(r, 200, o->data, o->size);
-    if (sscanf(range, "bytes=-%llu", &from) == 1)
-        from = from < o->size ? o->size - from : 0;
-    else
-        sscanf(range, "bytes=%llu-%llu", &from, &last);
-    if (from >= o->size)
-        return fault(r, 416, "InvalidRange");
-    if (last >= o->size)
-        last = o->size - 1;
-    add_header(r, "Content-Range: bytes %llu-%llu/%zu\r\n", from, last, o->size);
-    uint8_t kept = (uint8_t)o->data[last], wrong = (uint8_t)(atomic_load(&state->damage) ? 1 : 0);
-    o->data[last] = kept ^ wrong;
-    bool sent = reply(r, 206, o->data + from, (size_t)(last + 1 - from));
-    o->data[last] = kept;
-    return sent;
-}
-
-static bool delete_object(struct request *r)
-{
-    char id[40];
-    size_t at;
-    if (query(r, "uploadId", id, sizeof id)) {
-        if (!upload_of(r, &at))
-            return fault(r, 404, "NoSuchUpload");
-        drop_upload(at);
-    } else {
-        atomic_fetch_add(&state->deletes, 1);
-        drop(r->key);
-    }
-    return reply(r, 204, "", 0);
+    return s3_fake_reply(r, 200, r->text, r->text_size);
 }
 
 /* ---- requests ---- */
 
-static bool answer_bucket(struct request *r)
+static bool answer_bucket(struct s3_fake_request *r)
 {
     char none[8];
-    if (query(r, "delete", none, sizeof none))
-        return delete_many(r);
-    return query(r, "uploads", none, sizeof none) ? list_uploads(r) : list_objects(r);
+    if (s3_fake_query(r, "delete", none, sizeof none))
+        return s3_fake_delete_many(r);
+    return s3_fake_query(r, "uploads", none, sizeof none) ? s3_fake_list_uploads(r)
+                                                          : s3_fake_list_objects(r);
 }
 
-static bool answer(struct request *r)
+static bool answer(struct s3_fake_request *r)
 {
     char none[8];
-    atomic_fetch_add(&state->requests, 1);
-    if (emptied != atomic_load(&state->emptied)) {
-        emptied = atomic_load(&state->emptied);
-        forget();
+    atomic_fetch_add(&s3_fake_shared->requests, 1);
+    if (emptied != atomic_load(&s3_fake_shared->emptied)) {
+        emptied = atomic_load(&s3_fake_shared->emptied);
+        s3_fake_forget();
     }
-    header(r, "host", state->host, sizeof state->host);
-    header(r, "authorization", state->authorization, sizeof state->authorization);
+    s3_fake_header(r, "host", s3_fake_shared->host, sizeof s3_fake_shared->host);
+    s3_fake_header(r, "authorization", s3_fake_shared->authorization,
+                   sizeof s3_fake_shared->authorization);
     if (!r->key[0])
         return answer_bucket(r);
     if (strcmp(r->method, "PUT") == 0)
-        return query(r, "partNumber", none, sizeof none) ? put_part(r) : put_object(r);
+        return s3_fake_query(r, "partNumber", none, sizeof none) ? s3_fake_put_part(r)
+                                                                 : s3_fake_put_object(r);
     if (strcmp(r->method, "POST") == 0)
-        return query(r, "uploads", none, sizeof none) ? begin_upload(r) : complete(r);
+        return s3_fake_query(r, "uploads", none, sizeof none) ? s3_fake_begin_upload(r)
+                                                              : s3_fake_complete_upload(r);
     if (strcmp(r->method, "DELETE") == 0)
-        return delete_object(r);
+        return s3_fake_delete_object(r);
     if (strcmp(r->method, "HEAD") == 0)
-        atomic_fetch_add(&state->heads, 1);
-    return get_object(r);
+        atomic_fetch_add(&s3_fake_shared->heads, 1);
+    return s3_fake_get_object(r);
 }
 
 /* The head is cut into its first line and, behind the NUL, the rest. */
-static bool read_request(struct request *r)
+static bool read_request(struct s3_fake_request *r)
 {
     size_t at = 0;
     char *end = NULL, length[24];
@@ -629,11 +191,11 @@ static bool read_request(struct request *r)
     r->query = strchr(r->path, '?');
     if (r->query)
         *r->query++ = 0;
-    decode(r->path);
+    s3_fake_decode(r->path);
     const char *slash = strchr(r->path + 1, '/');
     snprintf(r->key, sizeof r->key, "%s", slash ? slash + 1 : "");
     r->body_size =
-        header(r, "content-length", length, sizeof length) ? strtoul(length, NULL, 10) : 0;
+        s3_fake_header(r, "content-length", length, sizeof length) ? strtoul(length, NULL, 10) : 0;
     r->body = calloc(1, r->body_size + 1);
     size_t got = at - (size_t)(end - r->head);
     memcpy(r->body, end, got < r->body_size ? got : r->body_size);
@@ -652,7 +214,7 @@ static void *serve(void *arg)
     bool good = true;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
     while (good) {
-        struct request *r = calloc(1, sizeof *r);
+        struct s3_fake_request *r = calloc(1, sizeof *r);
         r->fd = fd;
         good = read_request(r);
         if (good) {
@@ -704,11 +266,11 @@ static void run(int listener)
 bool s3_fake_start(struct s3_fake *f, bool ipv6)
 {
     int listener = listen_on(ipv6, &f->port);
-    void *shared =
-        mmap(NULL, sizeof *state, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    void *shared = mmap(NULL, sizeof *s3_fake_shared, PROT_READ | PROT_WRITE,
+                        MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (listener < 0 || shared == MAP_FAILED)
         return false;
-    f->state = state = shared;
+    f->state = s3_fake_shared = shared;
     f->pid = fork();
     if (f->pid == 0)
         run(listener);
