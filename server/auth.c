@@ -292,10 +292,11 @@ static bool has_scheme(const char *header, const char *scheme, struct ms_view *r
     return true;
 }
 
+/* A NUL is in no password: scrypt's HMAC takes "password" with some behind it for the same. */
 static bool split(struct claim *c, const uint8_t *decoded, size_t size)
 {
     const uint8_t *colon = size ? memchr(decoded, ':', size) : NULL;
-    if (!colon)
+    if (!colon || memchr(decoded, '\0', size))
         return false;
     c->name = ms_view(decoded, (size_t)(colon - decoded));
     c->password = ms_view(colon + 1, size - c->name.size - 1);

@@ -62,7 +62,15 @@ const char *exchange_query_text(const struct exchange *x)
     return x->head.query ? x->head.query : "";
 }
 
-/* False: a broken %, or a NUL. `out` has room for size bytes and a NUL. */
+/* The byte that "%xx" stands for; -1: it is broken, or a NUL. */
+static int escaped(const char *text, size_t size)
+{
+    int high = size > 2 ? ms_hex_digit((uint8_t)text[1]) : -1;
+    int low = high >= 0 ? ms_hex_digit((uint8_t)text[2]) : -1;
+    return low < 0 || (high == 0 && low == 0) ? -1 : high << 4 | low;
+}
+
+/* False: a broken %. `out` has room for size bytes and a NUL. */
 static bool decode(const char *text, size_t size, char *out)
 {
     for (size_t i = 0; i < size; i++) {
@@ -70,14 +78,24 @@ static bool decode(const char *text, size_t size, char *out)
             *out++ = text[i] == '+' ? ' ' : text[i];
             continue;
         }
-        int high = i + 2 < size ? ms_hex_digit((uint8_t)text[i + 1]) : -1;
-        int low = high >= 0 ? ms_hex_digit((uint8_t)text[i + 2]) : -1;
-        if (low < 0 || (high == 0 && low == 0))
+        int byte = escaped(text + i, size - i);
+        if (byte < 0)
             return false;
-        *out++ = (char)(high << 4 | low);
+        *out++ = (char)byte;
         i += 2;
     }
     *out = '\0';
+    return true;
+}
+
+bool exchange_query_is_sound(const struct exchange *x)
+{
+    const char *text = exchange_query_text(x);
+    while ((text = strchr(text, '%'))) {
+        if (escaped(text, strlen(text)) < 0)
+            return false;
+        text++;
+    }
     return true;
 }
 

@@ -44,6 +44,8 @@ const char *exchange_query_text(const struct exchange *x);
 /* The decoded value ('+' is a blank) of the first parameter of that name; NULL when it is absent,
  * blank, or has a NUL or a broken %. */
 const char *exchange_query(struct exchange *x, const char *name);
+/* Whether every % of the query is sound, so that an absent value is not a broken one. */
+bool exchange_query_is_sound(const struct exchange *x);
 /* The value, without blanks around; NULL: absent. Of several the first. */
 const char *exchange_header(const struct exchange *x, const char *name);
 /* How often the header is there, and its index-th value. */

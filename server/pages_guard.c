@@ -4,9 +4,9 @@
 #include "base/hash.h"
 #include "base/sync.h"
 #include "base/text.h"
+#include "server/browser.h"
 #include "server/counts.h"
 
-#include <arpa/inet.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
@@ -30,55 +30,13 @@ void page_headers(struct exchange *x)
         exchange_header_add(x, headers[i][0], headers[i][1]);
 }
 
-/* ---- Host ---- */
+/* ---- who asks, and for whom ---- */
 
-/* "name:port", "[v6]:port" without the port and the brackets; false: too long. */
-static bool host_name(const char *text, char *name, size_t size)
-{
-    const char *end = *text == '[' ? strchr(text, ']') : strrchr(text, ':');
-    const char *from = *text == '[' ? text + 1 : text;
-    size_t length = end ? (size_t)(end - from) : strlen(from);
-    if (length >= size)
-        return false;
-    memcpy(name, from, length);
-    name[length] = '\0';
-    return true;
-}
-
-static bool is_address(const char *name)
-{
-    unsigned char bytes[16];
-    return inet_pton(AF_INET, name, bytes) == 1 || inet_pton(AF_INET6, name, bytes) == 1;
-}
-
-static bool is_named(const struct server_words *words, const char *name)
-{
-    for (size_t i = 0; i < words->count; i++) {
-        char host[256];
-        if (!strcasecmp(words->at[i], name) ||
-            (host_name(words->at[i], host, sizeof host) && !strcasecmp(host, name)))
-            return true;
-    }
-    return false;
-}
-
-/* A foreign name can be made to lead here, an address cannot be made to be foreign; and over TLS
- * the browser has compared the name with the certificate. Who sends no Host is no browser. */
 bool page_host_is_ours(struct exchange *x)
 {
-    const struct server_conf *conf = server_site_conf(server_caller(x)->site);
-    const char *host = exchange_header(x, "Host");
-    char name[256];
-    if (!host || exchange_secure(x))
+    if (server_host_is_ours(x, server_site_conf(server_caller(x)->site)))
         return true;
-    if (exchange_header_count(x, "Host") == 1 && host_name(host, name, sizeof name) &&
-        (is_address(name) || !strcasecmp(name, "localhost") || is_named(&conf->listen, name) ||
-         is_named(&conf->host_names, name)))
-        return true;
-    server_count_refused(SERVER_REFUSED_HOST);
-    page_fail(x, 421,
-              "this host name is none of the server's: use its address, or name it in "
-              "host-names of [server]");
+    page_fail(x, 421, SERVER_HOST_REFUSED);
     return false;
 }
 

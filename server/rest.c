@@ -179,6 +179,10 @@ const struct exchange_route *server_rest_route(struct exchange *x, struct server
     bool get = exchange_method_is(x, "GET") || exchange_method_is(x, "HEAD");
     const char *cmd = get ? NULL : exchange_query(x, "cmd");
     size_t i = 0;
+    if (!get && !exchange_query_is_sound(x)) {
+        refuse(x, MS_ERR_INVALID, "the query has a broken %");
+        return NULL;
+    }
     while (i < REQUESTS && !is_request(i, x, cmd))
         i++;
     if (i == REQUESTS)

@@ -2,6 +2,7 @@
 #include "server/router.h"
 
 #include "server/audit.h"
+#include "server/browser.h"
 #include "server/counts.h"
 #include "server/pages.h"
 #include "server/peer.h"
@@ -40,7 +41,10 @@ static const struct exchange_route *route_to_store(const struct server_router *r
 {
     const char *rest;
     struct server_served *served = server_site_find(caller->site, exchange_path(x), &rest);
+    bool anyone = !server_site_users(caller->site) || (served && served->anyone);
     caller->served = served;
+    if (server_refuses_browser(x, server_site_conf(caller->site), anyone))
+        return NULL;
     if (server_auth_check(r->auth, caller->site, served, x, &caller->user))
         return NULL;
     if (served)
