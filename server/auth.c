@@ -28,10 +28,10 @@
 
 struct server_auth {
     struct ms_clock *clock;
-    struct server_auth_options options;
     uint8_t key[32];
     struct ms_mutex mutex; /* guards all below */
     struct ms_cond free;
+    struct server_auth_options options;
     struct server_marks limits, remembered;
     unsigned checking, waiting;
 };
@@ -81,6 +81,13 @@ int server_auth_new(struct ms_clock *clock, const struct server_auth_options *op
     }
     *out = a;
     return 0;
+}
+
+void server_auth_set(struct server_auth *a, const struct server_auth_options *options)
+{
+    MS_HOLD(&a->mutex);
+    a->options = completed(options);
+    ms_cond_broadcast(&a->free); /* there may be room for more checks */
 }
 
 void server_auth_free(struct server_auth *a)

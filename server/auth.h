@@ -42,6 +42,8 @@ enum server_verdict {
 int server_auth_new(struct ms_clock *clock, const struct server_auth_options *options,
                     struct server_auth **out, struct ms_error *err) MS_MUST_CHECK;
 void server_auth_free(struct server_auth *auth);
+/* Other limits from now on; what is remembered and counted stays. */
+void server_auth_set(struct server_auth *auth, const struct server_auth_options *options);
 
 /* authorization: the header's value, NULL when there is none. peer: as exchange_peer says, with or
  * without a port. Blocks while a password is checked. */

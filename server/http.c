@@ -17,6 +17,7 @@
 #define QUIET_NS  (50 * MS)
 #define EXPIRE_NS (100 * MS)
 
+/* What is 0 becomes the usual. */
 static void default_limits(struct http_limits *l)
 {
     const uint64_t second = 1000 * MS;
@@ -53,13 +54,12 @@ int http_server_new(const struct http_options *options, struct http_server **out
     s->options = *options;
     if (!s->options.clock)
         s->options.clock = ms_clock_real();
-    default_limits(&s->options.limits);
     ms_mutex_init(&s->mutex);
     s->epoll = epoll_create1(EPOLL_CLOEXEC);
     s->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     s->reserve = eventfd(0, EFD_CLOEXEC);
-    int code = 0;
-    if (s->epoll < 0 || s->wake < 0 || s->reserve < 0)
+    int code = http_server_set_limits(s, &options->limits, err);
+    if (!code && (s->epoll < 0 || s->wake < 0 || s->reserve < 0))
         code = ms_error_errno(err, errno, "cannot make the server");
     if (!code)
         code = watch(s, s->wake, EPOLLIN, &s->wake, err);
@@ -68,6 +68,16 @@ int http_server_new(const struct http_options *options, struct http_server **out
     else
         *out = s;
     return code;
+}
+
+static void free_limits(struct http_server *s)
+{
+    struct http_limits_kept *kept = atomic_load(&s->limits);
+    while (kept) {
+        struct http_limits_kept *before = kept->before;
+        free(kept);
+        kept = before;
+    }
 }
 
 void http_server_free(struct http_server *s)
@@ -87,6 +97,7 @@ void http_server_free(struct http_server *s)
         close(s->wake);
     if (s->reserve >= 0)
         close(s->reserve);
+    free_limits(s);
     ms_mutex_fini(&s->mutex);
     free(s);
 }
@@ -102,6 +113,24 @@ void http_server_renew_tls(struct http_server *s, struct http_tls *tls)
     http_tls_unref(before);
 }
 
+int http_server_set_limits(struct http_server *s, const struct http_limits *limits,
+                           struct ms_error *err)
+{
+    struct http_limits_kept *kept = malloc(sizeof *kept);
+    if (!kept)
+        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for the server's limits");
+    kept->limits = *limits;
+    kept->before = atomic_load(&s->limits);
+    default_limits(&kept->limits);
+    atomic_store_explicit(&s->limits, kept, memory_order_release);
+    return 0;
+}
+
+const struct http_limits *http_server_limits(const struct http_server *s)
+{
+    return &atomic_load_explicit(&s->limits, memory_order_acquire)->limits;
+}
+
 const struct http_options *http_server_options(const struct http_server *s)
 {
     return &s->options;
@@ -114,7 +143,7 @@ bool http_server_stopping(const struct http_server *s)
 
 bool http_server_take_request(struct http_server *s)
 {
-    if (atomic_fetch_add(&s->requests, 1) < s->options.limits.requests)
+    if (atomic_fetch_add(&s->requests, 1) < http_server_limits(s)->requests)
         return true;
     atomic_fetch_sub(&s->requests, 1);
     return false;
@@ -145,7 +174,7 @@ static bool tick(struct http_server *s, uint64_t *expire_at)
 static void stop_gracefully(struct http_server *s)
 {
     struct ms_cancel *before = ms_cancel_swap(NULL);
-    uint64_t expire_at = 0, end = ms_clock_now(s->options.clock) + s->options.limits.stop_ns;
+    uint64_t expire_at = 0, end = ms_clock_now(s->options.clock) + http_server_limits(s)->stop_ns;
     http_listeners_stop(s);
     while (http_conns_count(s) > 0 && ms_clock_now(s->options.clock) < end)
         tick(s, &expire_at);

@@ -57,6 +57,13 @@ const char *http_server_address(const struct http_server *s, size_t index);
  * still is none. Any thread. */
 void http_server_renew_tls(struct http_server *s, struct http_tls *tls);
 
+/* Other limits from now on; connections and requests that are there beyond them stay. Any thread,
+ * one at a time. On failure all is as it was. */
+int http_server_set_limits(struct http_server *s, const struct http_limits *limits,
+                           struct ms_error *err) MS_MUST_CHECK;
+/* Those in force, without zeros. */
+const struct http_limits *http_server_limits(const struct http_server *s);
+
 /* Until the current token fires; then what is under way goes on for at most stop_ns, and is
  * cancelled after that. */
 int http_server_run(struct http_server *s, struct ms_error *err) MS_MUST_CHECK;

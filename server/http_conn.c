@@ -17,7 +17,7 @@ static struct ms_clock *clock_of(const struct http_conn *c)
 
 static const struct http_limits *limits_of(const struct http_conn *c)
 {
-    return &http_server_options(c->server)->limits;
+    return http_server_limits(c->server);
 }
 
 void http_conn_enter(struct http_conn *c, enum http_state state)

@@ -54,7 +54,7 @@ static unsigned from_same_address(struct http_server *s, const struct http_conn 
 
 static bool add(struct http_server *s, struct http_conn *c)
 {
-    const struct http_limits *l = &s->options.limits;
+    const struct http_limits *l = http_server_limits(s);
     MS_HOLD(&s->mutex);
     if (s->connections >= l->connections) {
         server_count_refused(SERVER_REFUSED_CONNECTIONS);

@@ -23,8 +23,15 @@ struct http_listener {
     char *unlink; /* the path of a UNIX socket that we made */
 };
 
+/* Kept until the server's end: a thread may still be reading those before. */
+struct http_limits_kept {
+    struct http_limits limits;
+    struct http_limits_kept *before;
+};
+
 struct http_server {
     struct http_options options;
+    _Atomic(struct http_limits_kept *) limits; /* in force, instead of those of options */
     struct http_listener listeners[HTTP_LISTENERS_MAX];
     size_t listener_count;
     int epoll, wake; /* wake: an eventfd that ends the threads */

@@ -165,7 +165,7 @@ void http_threads_tend(struct http_server *s)
     }
     if (!http_threads_busy(s))
         return;
-    unsigned most = s->options.limits.requests + s->base_threads;
+    unsigned most = http_server_limits(s)->requests + s->base_threads;
     unsigned wanted = held_up + (held_up > s->base_threads ? held_up : s->base_threads);
     if (wanted > most)
         wanted = most; /* at most HTTP_THREADS_MAX by the limit of requests */

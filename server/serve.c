@@ -6,6 +6,8 @@
 #include "server/router.h"
 #include "server/setup.h"
 
+#include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define USUAL_ADDRESS "127.0.0.1:5618"
@@ -41,17 +43,85 @@ static int load_tls(const struct server_conf *conf, struct http_tls **out, struc
     return conf->tls_cert ? http_tls_new(conf->tls_cert, conf->tls_key, out, err) : 0;
 }
 
+/* So many connections, and what requests and storages need beside: as far as this process may. */
+static void allow_descriptors(const struct http_server *http)
+{
+    const struct http_limits *limits = http_server_limits(http);
+    rlim_t wanted = (rlim_t)limits->connections + 8 * (rlim_t)limits->requests + 256;
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur >= wanted)
+        return;
+    files.rlim_cur = wanted < files.rlim_max ? wanted : files.rlim_max;
+    (void)!setrlimit(RLIMIT_NOFILE, &files);
+}
+
+/* Whether the addresses that there are may be listened on with that configuration. */
+static int check_addresses(const struct serving *s, const struct server_conf *conf,
+                           struct ms_error *err)
+{
+    const char *address;
+    int code = 0;
+    for (size_t i = 0; !code && (address = http_server_address(s->http, i)); i++)
+        if (strncmp(address, "unix:", 5) != 0)
+            code = server_conf_check_listen(conf, address, err);
+    return code;
+}
+
 /* ---- SIGHUP ---- */
 
-static int renew_certificate(void *ctx, const struct server_conf *conf, struct ms_error *err)
+static bool are_alike(const struct server_words *a, const struct server_words *b)
+{
+    size_t same = 0;
+    while (same < a->count && same < b->count && strcmp(a->at[same], b->at[same]) == 0)
+        same++;
+    return same == a->count && same == b->count;
+}
+
+/* The site of now has the addresses of the start: no other would have been taken. */
+static bool listens_as_before(const struct serving *s, const struct server_conf *conf)
+{
+    struct server_site *now = server_sites_now(s->router.sites);
+    bool alike = are_alike(&server_site_conf(now)->listen, &conf->listen);
+    server_site_unref(now);
+    return alike;
+}
+
+/* Sockets stay as they are; what goes on behind them has to be fit for those who reach them. */
+static int check_sockets(const struct serving *s, const struct server_conf *conf,
+                         struct ms_error *err)
+{
+    if (!listens_as_before(s, conf))
+        return ms_error_set(err, MS_ERR_CONFIG,
+                            "%s: listen is another than at the start: restart the server for that",
+                            conf->source);
+    if (!s->tls != !conf->tls_cert)
+        return ms_error_set(err, MS_ERR_CONFIG,
+                            "%s: TLS cannot be switched %s while the server runs: restart it",
+                            conf->source, s->tls ? "off" : "on");
+    return check_addresses(s, conf, err);
+}
+
+static int renew(void *ctx, const struct server_conf *conf, struct ms_error *err)
 {
     const struct serving *s = ctx;
+    struct http_limits limits = limits_of(conf);
+    struct server_auth_options auth = server_setup_auth(conf);
     struct http_tls *tls = NULL;
-    int code = s->tls ? load_tls(conf, &tls, err) : 0;
-    if (!code && tls)
+    int code = check_sockets(s, conf, err);
+    if (!code)
+        code = load_tls(conf, &tls, err);
+    if (!code)
+        code = http_server_set_limits(s->http, &limits, err);
+    if (code) {
+        http_tls_unref(tls);
+        return code;
+    }
+    server_auth_set(s->router.auth, &auth);
+    allow_descriptors(s->http);
+    if (tls)
         http_server_renew_tls(s->http, tls);
     http_tls_unref(tls);
-    return code;
+    return 0;
 }
 
 static void follow_site(void *ctx, struct server_site *site)
@@ -66,7 +136,7 @@ static int begin_reloading(struct serving *s, struct ms_error *err)
                                          .faces = &server_faces_usual,
                                          .sites = s->router.sites,
                                          .audit = s->router.audit,
-                                         .renew = renew_certificate,
+                                         .renew = renew,
                                          .followed = follow_site,
                                          .ctx = s};
     return server_hangup_begin(&reloading, &s->hangup, err);
@@ -93,10 +163,8 @@ static int listen_on_all(struct serving *s, const struct server_conf *conf, stru
     if (o->stdio)
         return 0;
     int code = o->activation ? http_server_listen_activated(s->http, s->tls, err) : 0;
-    const char *given; /* by systemd, so that the configuration has not shown it */
-    for (size_t i = 0; !code && (given = http_server_address(s->http, i)); i++)
-        if (strncmp(given, "unix:", 5) != 0)
-            code = server_conf_check_listen(conf, given, err);
+    if (!code) /* systemd's, which the configuration has not shown */
+        code = check_addresses(s, conf, err);
     for (size_t i = 0; !code && i < conf->listen.count; i++)
         code = http_server_listen(s->http, conf->listen.at[i], s->tls, err);
     if (!code && !http_server_address(s->http, 0))
@@ -113,7 +181,10 @@ static int make_http(struct serving *s, const struct server_conf *conf, struct m
     int code = load_tls(conf, &s->tls, err);
     if (!code)
         code = http_server_new(&options, &s->http, err);
-    return code ? code : listen_on_all(s, conf, err);
+    if (code)
+        return code;
+    allow_descriptors(s->http);
+    return listen_on_all(s, conf, err);
 }
 
 static int begin(struct serving *s, struct ms_error *err)
@@ -155,7 +226,7 @@ static int serve(struct serving *s, struct ms_error *err)
     }
     const char *address;
     for (size_t i = 0; o->ready && (address = http_server_address(s->http, i)); i++)
-        o->ready(o->ctx, address);
+        o->ready(o->ctx, address, s->tls && strncmp(address, "unix:", 5) != 0);
     return http_server_run(s->http, err);
 }
 

@@ -18,7 +18,8 @@ struct serve_options {
     size_t setting_count;
     bool stdio;      /* plain HTTP on stdin and stdout until end of input */
     bool activation; /* the sockets that systemd hands over, from descriptor 3 on */
-    void (*ready)(void *ctx, const char *address); /* once for each address, bound; may be NULL */
+    /* Once for each address, bound; secure: with TLS. May be NULL. */
+    void (*ready)(void *ctx, const char *address, bool secure);
     void *ctx;
 };
 

@@ -2,8 +2,8 @@
  *
  * At SIGHUP all is read again: the configuration, the users, the certificate; the audit log is
  * opened anew. Everything is checked before anything is changed. When something is wrong, all stays
- * as it was, and one line on the log says why. Addresses, limits and what only the command line
- * says are those of the start. */
+ * as it was, and one line on the log says why. Addresses, whether there is TLS, and what only the
+ * command line says are those of the start. */
 #ifndef SERVER_SETUP_H
 #define SERVER_SETUP_H
 
@@ -23,8 +23,8 @@ struct server_reloading {
     const struct server_faces *faces;
     struct server_sites *sites;
     struct server_audit *audit;
-    /* May be NULL. renew: the certificate that conf names is used from now on, or nothing has
-     * changed; the last thing that can fail. followed: the site is the current one. */
+    /* May be NULL. renew: the certificate and the limits that conf names count from now on, or
+     * nothing has changed; the last thing that can fail. followed: the site is the current one. */
     int (*renew)(void *ctx, const struct server_conf *conf, struct ms_error *err);
     void (*followed)(void *ctx, struct server_site *site);
     void *ctx;

@@ -222,9 +222,9 @@ static int settle(const struct asked *a, struct settings *s, struct ms_error *er
     return 0;
 }
 
-static void say_where(void *ctx, const char *address)
+static void say_where(void *ctx, const char *address, bool secure)
 {
-    (void)ctx;
+    (void)ctx, (void)secure; /* it has no TLS */
     fprintf(stderr, "listening on http://%s\n", address);
 }
 

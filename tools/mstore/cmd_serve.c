@@ -122,10 +122,9 @@ static void notify_ready(void)
         (void)!sendto(fd, text, sizeof text - 1, MSG_NOSIGNAL, (struct sockaddr *)&to, size);
 }
 
-static void say_where(void *ctx, const char *address)
+static void say_where(void *ctx, const char *address, bool secure)
 {
-    const struct ms_cli *cli = ctx;
-    bool secure = ms_args_has(&cli->args, "--tls-cert");
+    (void)ctx;
     if (strncmp(address, "unix:", 5) == 0)
         printf("listening on %s\n", address);
     else
@@ -162,7 +161,6 @@ int ms_cmd_serve(struct ms_cli *cli, struct ms_error *err)
         .stdio = ms_args_has(&cli->args, "--stdio"),
         .activation = ms_args_has(&cli->args, "--socket-activation"),
         .ready = say_where,
-        .ctx = cli,
     };
     int code = check_together(cli, err);
     if (!code)
