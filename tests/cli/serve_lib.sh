@@ -2,6 +2,7 @@
 # For tests of `mstore serve`; sourced after lib.sh.
 #   serve ARGUMENT...   starts it in the background: $server is its process, $at where it listens
 #   stop [STATUS]       ends it and looks at its exit status (0)
+#   tls_files NAME...   a certificate and key each, for this machine
 #   rest CURL-ARGUMENT... curl as a BorgStore client
 server='' at=''
 serve() {
@@ -27,6 +28,13 @@ stop() { # [STATUS]
         cat serve.err
         problem "a sanitizer speaks"
     fi
+}
+tls_files() { # NAME... - NAME.pem and NAME.key, a certificate for this machine each
+    local name
+    for name; do
+        openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -keyout "$name.key" \
+            -out "$name.pem" -subj /CN=localhost -addext subjectAltName=DNS:localhost,IP:127.0.0.1 2>/dev/null
+    done
 }
 rest() { curl -sS -H 'Accept: application/vnd.x.borgstore.rest.v1' "$@"; }
 until_true() { # COMMAND... - at most 20 s

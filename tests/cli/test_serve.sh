@@ -42,12 +42,7 @@ expect 2 serve "$url" --socket-activation
 says "no socket was handed over"
 
 # TLS: from 1.2 on, verified
-tls_files() { # NAME
-    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -keyout "$1.key" \
-        -out "$1.pem" -subj /CN=localhost -addext subjectAltName=DNS:localhost,IP:127.0.0.1 2>/dev/null
-}
-tls_files tls
-tls_files other
+tls_files tls other
 serve "$url" "${quiet[@]}" --listen 127.0.0.1:0 --tls-cert tls.pem --tls-key tls.key
 same "GET over TLS" "$(rest --cacert tls.pem "$at/data/one")" "some bytes"
 noise 3000000 1 >noise

@@ -58,22 +58,21 @@ store = $url
 path = /
 END
     serve --config conf
-    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -keyout key.pem -out cert.pem \
-        -subj /CN=localhost -addext subjectAltName=DNS:localhost,IP:127.0.0.1 2>/dev/null
+    tls_files nginx
     port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
     {
         echo "daemon off; pid $T/nginx.pid; error_log stderr; worker_processes 1; events {} http { access_log off;"
         for temporary in client_body proxy fastcgi uwsgi scgi; do echo "${temporary}_temp_path $T/nginx-$temporary;"; done
         sed -e "s|unix:/run/mstore/serve.sock|unix:$T/socket|" -e "s|listen 443 ssl|listen 127.0.0.1:$port ssl|" \
-            -e '/listen \[::\]/d' -e "s|/etc/ssl/store.example.org.pem|$T/cert.pem|" \
-            -e "s|/etc/ssl/store.example.org.key|$T/key.pem|" "$SOURCE/server/examples/nginx.conf"
+            -e '/listen \[::\]/d' -e "s|/etc/ssl/store.example.org.pem|$T/nginx.pem|" \
+            -e "s|/etc/ssl/store.example.org.key|$T/nginx.key|" "$SOURCE/server/examples/nginx.conf"
         echo "}"
     } >nginx.conf
     [ "$(id -u)" != 0 ] || sed -i '1i user root;' nginx.conf
     nginx -e stderr -p "$T" -c "$T/nginx.conf" 2>nginx.err &
     nginx=$!
-    until_true curl -s --cacert cert.pem "https://127.0.0.1:$port/healthz"
-    by() { rest --cacert cert.pem -o body -w '%{http_code}' "$@"; }
+    until_true curl -s --cacert nginx.pem "https://127.0.0.1:$port/healthz"
+    by() { rest --cacert nginx.pem -o body -w '%{http_code}' "$@"; }
     noise 3000000 1 >noise
     same "POST" "$(by -u alice:geheim --data-binary @noise "https://127.0.0.1:$port/data/a%25b")" 200
     same "GET" "$(by -u alice:geheim "https://127.0.0.1:$port/data/a%25b")" 200
@@ -81,7 +80,7 @@ END
     same "the root, by two slashes" "$(by -u alice:geheim "https://127.0.0.1:$port//")" 200
     same "a wrong password" "$(by -u alice:x "https://127.0.0.1:$port/data/a")" 401
     same "another" "$(by -u alice:y "https://127.0.0.1:$port/data/a")" 429
-    same "no metrics" "$(curl -sS --cacert cert.pem -o body -w '%{http_code}' "https://127.0.0.1:$port/metrics")" 403
+    same "no metrics" "$(curl -sS --cacert nginx.pem -o body -w '%{http_code}' "https://127.0.0.1:$port/metrics")" 403
     ok "the client's address is written down" grep -q ' peer=127.0.0.1 user=alice ' audit
     kill -TERM "$nginx"
     wait "$nginx"

@@ -37,7 +37,8 @@ struct run {
 struct pair {
     char name[STORE_NAME];
     struct ms_backend *direct, *proxied;
-    struct ms_clock *clock; /* of the proxied one: virtual */
+    struct ms_backend *folder; /* of a server's only store; NULL: `direct` sees as much */
+    struct ms_clock *clock;    /* of the proxied one: virtual */
 };
 
 static int open_proxied(struct ms_backend *b, struct ms_error *err)
@@ -63,22 +64,37 @@ static int make(struct run *r, const char *name, int port, struct ms_clock *cloc
     return ms_backend_make(url, &env, out, err);
 }
 
+static int make_in_folder(struct run *r, const char *name, struct ms_backend **out,
+                          struct ms_error *err)
+{
+    char url[URL_SIZE];
+    snprintf(url, sizeof url, "file://%s%s%s?sync=none", getenv(r->place->root), *name ? "/" : "",
+             name);
+    return ms_backend_make(url, NULL, out, err);
+}
+
 /* Past the proxy: in the server's folder where that is on this machine, which is quicker and asks
- * nobody who could be wrong in the same way. */
+ * nobody who could be wrong in the same way. A server's only store it makes itself. */
 static int make_direct(struct run *r, const char *name, struct ms_backend **out,
                        struct ms_error *err)
 {
-    char url[URL_SIZE];
-    const char *root = r->place->root ? getenv(r->place->root) : NULL;
-    if (!root)
-        return make(r, name, 0, ms_clock_real(), out, err);
-    snprintf(url, sizeof url, "file://%s/%s?sync=none", root, name);
-    return ms_backend_make(url, NULL, out, err);
+    bool away = r->place->one || !r->place->root || !getenv(r->place->root);
+    return away ? make(r, name, 0, ms_clock_real(), out, err) : make_in_folder(r, name, out, err);
+}
+
+/* A second look at a server's only store, after it was made: into its folder. */
+static int open_folder(struct run *r, struct pair *p, struct ms_error *err)
+{
+    if (!r->place->one)
+        return 0;
+    int code = make_in_folder(r, "", &p->folder, err);
+    return code ? code : ms_backend_open(p->folder, err);
 }
 
 static void close_pair(struct pair *p)
 {
     struct ms_error err = {0};
+    ms_backend_free(p->folder);
     ms_backend_free(p->proxied);
     ms_clock_free(p->clock ? p->clock : ms_clock_real());
     if (p->direct) {
@@ -122,6 +138,8 @@ static int open_pair(struct run *r, const struct operation *o, struct pair *p, s
     p->clock = clock_of_today();
     code = p->clock ? operations_prepare(b, err) : ms_error_set(err, MS_ERR_NO_MEMORY, "no clock");
     if (!code)
+        code = open_folder(r, p, err);
+    if (!code)
         code = make(r, p->name, r->proxy.port, p->clock, &p->proxied, err);
     if (!code && !is_opening(o))
         code = ms_backend_open(p->proxied, err);
@@ -158,7 +176,7 @@ static void judge(struct run *r, const struct operation *o, const char *mode, ui
 {
     char state[STATE_NAMES + 1] = "";
     struct ms_error err = {0};
-    int looked = operations_state(p->direct, state, &err);
+    int looked = operations_state(p->folder ? p->folder : p->direct, state, &err);
     if (looked)
         complain(r, o, mode, k, "cannot look:", err.text);
     else if (!operations_allowed(o, code, state) && !between(o, code, state, p))
@@ -327,7 +345,7 @@ int main(int argc, char **argv)
     bool right = argc > 2 && (strcmp(argv[2], "up") == 0 || strcmp(argv[2], "down") == 0);
     signal(SIGPIPE, SIG_IGN);
     if (!r.place || !right) {
-        fputs("usage: network_cuts sftp|sftp2|s3|swift|rest up|down [VERB...]\n", stderr);
+        fputs("usage: network_cuts sftp|sftp2|s3|swift|rest|served up|down [VERB...]\n", stderr);
         return 2;
     }
     if (!getenv(r.place->variable)) {

@@ -16,6 +16,8 @@ const struct place places[] = {
     {"s3-h2", "MS_TEST_S3_H2_URL", 1, NULL},
     {"rest-ssh", "MS_TEST_REST_SSH_URL", 1, "MS_TEST_REST_ROOT"},
     {"rest-h2", "MS_TEST_REST_H2_URL", 2, "MS_TEST_REST_ROOT"},
+    {"served", "MS_TEST_SERVED_URL", 4, "MS_TEST_SERVED_ROOT", .one = true},
+    {"served-tls", "MS_TEST_SERVED_URL", 2, "MS_TEST_SERVED_ROOT", .one = true},
     {0},
 };
 
@@ -64,6 +66,8 @@ bool place_url(const struct place *p, const char *path, int port, char *url, siz
     if (!split(p, &head, &own, &tail))
         return false;
     size_t folder = strcspn(tail, "?");
+    if (p->one)
+        path = "";
     bool slash = folder && tail[folder - 1] == '/';
     int n = snprintf(url, size, "%.*s%d%.*s%s%s%s", head, getenv(p->variable), port ? port : own,
                      (int)folder, tail, slash ? "" : "/", path, tail + folder);
@@ -90,7 +94,7 @@ int place_debris(const struct place *p, const char *path)
     debris = 0;
     if (!root)
         return 0;
-    snprintf(folder, sizeof folder, "%s/%s", root, path);
+    snprintf(folder, sizeof folder, "%s/%s", root, p->one ? "" : path);
     nftw(folder, look, 16, FTW_PHYS);
     return debris;
 }

@@ -15,6 +15,7 @@ struct place {
     const char *variable; /* "MS_TEST_SFTP_URL" */
     unsigned cuts;        /* of each piece, 1 to 4: fewer where the server takes its time */
     const char *root;     /* variable with the server's folder on this machine, NULL: no such */
+    bool one;             /* the server has one store, at its URL, and makes it itself */
 };
 extern const struct place places[];
 
