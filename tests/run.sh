@@ -162,8 +162,8 @@ suite() {
 sources() { git ls-files '*.c' '*.h' 2>/dev/null || find . -name build -prune -o -name '*.[ch]' -print; }
 scripts() { git ls-files '*.sh' .ci/run 2>/dev/null || find . -name build -prune -o -name '*.sh' -print; }
 
-slow='^(conformance_(swift|sftp2|served_.*|.*_h2|.*_ssh|.*_emulated)|network_.*|serve_load)$' # minutes of waiting: once is enough
-alone='^(cli|server_pages|stats|fuzz|sim|test_sim|test_cli|test_fault_(alloc|full|power|rest|s3))|_memory$|_sim$|^test_mstore_(change|paxos)$' # nothing runs beside another there; server_pages: http_io_close after epoll_ctl of another thread is taken for a race
+slow='^(conformance_(swift|sftp2|served_.*|.*_h2|.*_ssh|.*_emulated)|network_.*)$' # minutes of waiting: once is enough
+alone='^(cli|stats|fuzz|sim|test_sim|test_cli|test_fault_(alloc|full|power|rest|s3))|_memory$|_sim$|^test_mstore_(change|paxos)$' # nothing runs beside another there
 
 stage_static() {
     check "formatting" sh -c "clang-format --dry-run --Werror $(sources | tr '\n' ' ')"
