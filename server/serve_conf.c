@@ -42,7 +42,7 @@ static const struct key server_keys[] = {
     {"metrics", CHOICE, S(metrics), .choices = {"loopback", "users", "all"}},
     {"connections", COUNT, L(connections), 1, 1000000},
     {"connections-per-address", COUNT, L(connections_per_address), 1, 1000000},
-    {"requests", COUNT, L(requests), 1, 65536},
+    {"requests", COUNT, L(requests), 1, 900},
     {"header-size", SIZE, L(header_bytes), 1024, 1 << 20},
     {"body-size", SIZE, L(body_bytes), 1, INT64_MAX},
     {"header-timeout", TIME, L(header_timeout_ns), 1000000, HOUR},
