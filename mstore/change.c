@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "mstore/inquiry.h"
+#include "mstore/layout_copies.h"
 #include "mstore/lease.h"
 #include "mstore/paxos.h"
 
@@ -135,20 +136,20 @@ static int vote(struct ms_self *self, const struct ms_roster *r, uint64_t epoch,
                 struct ms_buf *mine, struct ms_buf **decided, struct ms_error *err)
 {
     struct electorate e;
-    char key[17];
+    const struct ms_layout_register reg = ms_layout_register_of(epoch);
     int code = electorate_new(&e, err);
     if (code)
         return code;
     old_members(r, &e);
-    snprintf(key, sizeof key, "%016llx", (unsigned long long)epoch);
     struct ms_paxos x = {.store = self->uuid,
-                         .space = ms_str("mstore-layout"),
-                         .key = ms_str(key),
+                         .space = ms_str(MS_LAYOUT_REGISTER),
+                         .key = ms_str(reg.key),
                          .seal = &self->conf->key,
                          .members = e.list,
                          .count = e.count,
                          .clock = self->base.clock,
-                         .ids = self->ids};
+                         .ids = self->ids,
+                         .undecided = ms_layout_undecided};
     code = ms_paxos_decide(&x, mine, decided, err);
     free(e.list);
     return code;
@@ -236,8 +237,13 @@ int ms_change_run(struct ms_self *self, const struct ms_change *change, struct m
         own.add = &added;
         code = ms_self_member_uuid(self, added.name, &added.uuid, err);
     }
-    for (unsigned try = 0; try < TRIES && !code && !done; try++)
+    for (unsigned try = 0; try < TRIES && !code && !done; try++) {
         code = step(self, change ? &own : NULL, &done, err);
+        if (code == MS_ERR_EXISTS) { /* others have come further, and tidied behind them */
+            done = false;
+            code = ms_self_renew(self, err);
+        }
+    }
     if (!code && !done)
         code = ms_error_set(err, MS_ERR_BUSY, "others are changing the layout: try again");
     return code;

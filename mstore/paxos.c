@@ -125,6 +125,8 @@ struct round_leg {
 };
 struct round {              /* shared by the legs; the fan's release frees it */
     struct ms_own_name own; /* of the block; its views lie behind the legs */
+    int (*undecided)(struct ms_member *m, const struct ms_uuid *store, struct ms_view key,
+                     struct ms_error *err); /* of struct ms_paxos */
     struct ms_seal_key seal;
     struct ms_buf *block;
     struct seen known; /* when it began: not to be read again */
@@ -237,7 +239,11 @@ static int round_leg(void *shared, unsigned i, struct ms_error *err)
     int code = name_block(&r->own, r->own.number, &name, err);
     if (!code)
         code = ms_member_store(r->leg[i].member, ms_name_view(&name), r->block, NULL, NULL, err);
-    return code ? code : read_blocks(r, &r->leg[i], err);
+    if (code)
+        return code;
+    code = read_blocks(r, &r->leg[i], err);
+    int settled = r->undecided ? r->undecided(r->leg[i].member, &r->own.store, r->own.key, err) : 0;
+    return settled ? settled : code;
 }
 
 static int round_new(const struct ms_paxos *x, const struct ms_paxos_block *block,
@@ -262,6 +268,7 @@ static int round_new(const struct ms_paxos *x, const struct ms_paxos_block *bloc
         r->own.of_version = true;
     }
     r->seal = *x->seal;
+    r->undecided = x->undecided;
     for (; r->count < x->count; r->count++)
         r->leg[r->count].member = x->members[r->count] ? ms_member_ref(x->members[r->count]) : NULL;
     int code = seen_add_all(&r->known, known, err);

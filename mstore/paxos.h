@@ -5,8 +5,8 @@
  * of phase 1 (its ballot) and one of phase 2 (its ballot and a value), each under a name of its
  * own, and reads all blocks beside it after each. Others are found by listing (Chockler and Malkhi,
  * "Active Disk Paxos with infinitely many processes", 2002). No block is ever overwritten, nor
- * deleted while anybody could still take part, so one that arrives late takes nothing back.
- * docs/mstore.md says why there is one decision only.
+ * deleted while anybody could still take part (or `undecided` tells who does that they were), so
+ * one that arrives late takes nothing back. docs/mstore.md says why there is one decision only.
  *
  *     phase 1   puts its block at all members; at a majority: done, then listed and read. A higher
  *               ballot there: beaten. The value of the highest block of phase 2 becomes its own.
@@ -40,6 +40,11 @@ struct ms_paxos { /* a register; all borrowed */
      * otherwise than 0 the decision interests nobody any more. NULL: it does. */
     int (*again)(void *ctx, struct ms_error *err);
     void *ctx; /* of both */
+    /* Asked after a member's blocks were read, also when nobody waits for it any more: otherwise
+     * than 0 its answer counts for nothing, since blocks may have been taken away. NULL: they never
+     * are while somebody may take part. */
+    int (*undecided)(struct ms_member *m, const struct ms_uuid *store, struct ms_view key,
+                     struct ms_error *err);
     struct ms_clock *clock;
     struct ms_ids *ids;
 };

@@ -13,6 +13,7 @@
 
 /* What others have left undone first, so that the keys are seen as they should be. */
 const struct ms_upkeep_step ms_upkeep_steps[] = {
+    {.name = "layouts", .run = ms_upkeep_layouts},
     {.name = "marks", .run = ms_upkeep_close_marks},
     {.name = "notes", .run = ms_upkeep_notes},
     {.name = "intents", .run_space = ms_upkeep_intents_space},

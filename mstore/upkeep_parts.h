@@ -144,6 +144,8 @@ static inline bool ms_upkeep_fatal(int code)
 /* ---- steps ---- */
 
 int ms_upkeep_notes(struct ms_upkeep *u, const struct ms_paths *paths, struct ms_error *err);
+/* mstore/upkeep_layout.c: all members have the layout in force. */
+int ms_upkeep_layouts(struct ms_upkeep *u, const struct ms_paths *paths, struct ms_error *err);
 /* mstore/upkeep_marks.c: whom to believe again; before, and after everything else. */
 int ms_upkeep_close_marks(struct ms_upkeep *u, const struct ms_paths *paths, struct ms_error *err);
 int ms_upkeep_settle_marks(struct ms_upkeep *u, const struct ms_paths *paths, struct ms_error *err);

@@ -3,6 +3,7 @@
 
 #include "mstore/change.h"
 #include "mstore/inquiry.h"
+#include "mstore/layout_copies.h"
 #include "mstore/self.h"
 
 #include "tests/sim/clients.h"
@@ -125,6 +126,20 @@ int sim_layout_open(struct sim_world *w, unsigned client, unsigned flaws, struct
 
 /* ---- healing ---- */
 
+/* As a heal does beside the clients, but at once: what decided on older layouts goes as soon as the
+ * member has a newer one. What cannot be done is left. */
+static void spread(struct sim_world *w, unsigned client, struct ms_store *s)
+{
+    MS_AUTO_ROSTER struct ms_roster *r = ms_self_roster(ms_self_of(s));
+    for (size_t i = 0; i < r->layout->member_count && !sim_client_dead(w, client); i++) {
+        bool lacked;
+        unsigned removed;
+        if (r->members[i] && r->layout->members[i].state != MS_GONE &&
+            !ms_layout_bring(r, (unsigned)i, true, &lacked, NULL))
+            (void)!ms_layout_tidy(r, (unsigned)i, NULL, 0, &removed, NULL);
+    }
+}
+
 static int heal_key(struct ms_roster *r, unsigned key, struct ms_error *err)
 {
     char name[SIM_KEY_SIZE], whole[SIM_KEY_SIZE + 8];
@@ -143,7 +158,6 @@ static int heal_key(struct ms_roster *r, unsigned key, struct ms_error *err)
 int sim_layout_heal(struct sim_world *w, unsigned client, struct ms_store *s, struct ms_error *err)
 {
     struct ms_self *self = ms_self_of(s);
-    (void)client;
     int code = ms_change_run(self, NULL, err);
     if (code)
         return code;
@@ -151,6 +165,7 @@ int sim_layout_heal(struct sim_world *w, unsigned client, struct ms_store *s, st
     if (r->next)
         return ms_error_set(err, MS_ERR_INTERNAL, "layout %llu is still only proposed",
                             (unsigned long long)r->next->epoch);
+    spread(w, client, s);
     for (unsigned key = 0; key < w->key_count && !code; key++)
         code = heal_key(r, key, err);
     return code;
@@ -210,6 +225,8 @@ static void change_on(struct sim_world *w, unsigned client, uint64_t pause_ns, s
         struct ms_error err = {0};
         if (draw_change(w, r->next ? r->next : r->layout, &c, &added))
             (void)!ms_change_run(ms_self_of(s), &c, &err);
+        if (sim_below(w, 2))
+            spread(w, client, s);
         if (ms_sleep(w->clock, sim_below(w, pause_ns), NULL))
             return;
     }
