@@ -1,6 +1,8 @@
 /* mstore/age.c - see mstore/age.h. */
 #include "mstore/age.h"
 
+#include "mstore/notes.h"
+
 int ms_age_now(struct ms_member *m, const struct ms_own_name *beside, int64_t *now_ns,
                struct ms_error *err)
 {
@@ -23,6 +25,8 @@ int ms_age_now(struct ms_member *m, const struct ms_own_name *beside, int64_t *n
         code = ms_member_info(m, ms_name_view(&name), &info, err);
     if (!code)
         code = ms_member_delete(m, ms_name_view(&name), err);
+    if (!code) /* an empty folder would look as if something were noted about it */
+        ms_notes_prune(m, &own, ms_name_view(&name));
     ms_buf_unref(empty);
     *now_ns = info.mtime_ns;
     return code;

@@ -9,6 +9,7 @@
 #include "mstore/away.h"
 #include "mstore/layout_parts.h"
 #include "mstore/lease_parts.h"
+#include "mstore/notes.h"
 
 #include <mstore/multi.h>
 #include <stdio.h>
@@ -55,40 +56,47 @@ void ms_mstore_status_free(struct ms_mstore_status *base)
 static const char *const breakers[] = {
     [MS_HEALTH_CLOSED] = "closed", [MS_HEALTH_OPEN] = "open", [MS_HEALTH_HALF_OPEN] = "half open"};
 
-struct notes { /* on one member */
+struct about { /* members that there is a folder of notes for */
     struct status *s;
-    struct ms_name folder;
+    bool is[MS_MEMBERS_MAX];
 };
 
-/* A folder for each member that something is noted about. */
+/* The members that a member has noted something about: a call for each folder that it has. A
+ * failure only means that less is known. */
 static int take_noted(void *ctx, const struct ms_entry *entry, struct ms_error *err)
 {
-    struct notes *n = ctx;
-    const struct ms_layout *l = n->s->roster->layout;
+    struct about *a = ctx;
+    const struct ms_layout *l = a->s->roster->layout;
     (void)err;
     for (size_t i = 0; i < l->member_count; i++) {
         char hex[MS_UUID_HEX];
         ms_hex_encode(hex, l->members[i].uuid.bytes, sizeof l->members[i].uuid.bytes);
-        if (ms_equal(entry->name, ms_str(hex)))
-            atomic_store(&n->s->behind[i], true);
+        a->is[i] |= l->members[i].state != MS_GONE && ms_equal(entry->name, ms_str(hex));
     }
     return 0;
 }
 
-/* What a member has noted about others: one call. A failure only means that less is known. */
 static void ask_notes(struct status *s, struct ms_member *m)
 {
     static const struct ms_list_request request = {.names_only = true};
-    struct notes n = {.s = s};
-    const struct ms_own_name any = {
-        .kind = MS_OWN_HINT, .store = s->roster->layout->uuid, .key = ms_str("a")};
-    int code = ms_own_folder(&any, MS_OWN_OF_KIND, 0, &n.folder, NULL);
-    struct ms_view folder = ms_name_view(&n.folder);
-    while (folder.size && folder.data[folder.size - 1] != '/') /* of all members, not of one */
+    const struct ms_layout *l = s->roster->layout;
+    const struct ms_own_name note = {.kind = MS_OWN_HINT, .store = l->uuid, .key = ms_str("a")};
+    struct about about = {.s = s};
+    struct ms_name top;
+    int code = ms_own_folder(&note, MS_OWN_OF_KIND, 0, &top, NULL);
+    struct ms_view folder = ms_name_view(&top);
+    while (!code && folder.data[folder.size - 1] != '/') /* of all members, not of one */
         folder.size--;
     folder.size -= folder.size > 0;
     if (!code)
-        (void)!ms_member_list(m, folder, &request, take_noted, &n, NULL);
+        code = ms_member_list(m, folder, &request, take_noted, &about, NULL);
+    for (size_t i = 0; i < l->member_count && !code; i++) {
+        bool any = false;
+        if (about.is[i] && !atomic_load(&s->behind[i]))
+            code = ms_notes_any(m, &l->uuid, &l->members[i].uuid, &any, NULL);
+        if (any)
+            atomic_store(&s->behind[i], true);
+    }
 }
 
 /* ---- marks of absence ---- */

@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "mstore/away.h"
 #include "mstore/list_parts.h"
+#include "mstore/notes.h"
 #include "mstore/plain_hint.h"
 #include "mstore/upkeep_plain.h"
 
@@ -19,22 +20,6 @@ struct notes { /* about one member */
     atomic_bool left; /* some stay, or may have been missed */
 };
 
-/* Folders that are empty now, up to that of the member the notes were about. */
-static void drop_folders(struct ms_member *keeper, const struct ms_own_name *own,
-                         struct ms_view name)
-{
-    struct ms_name top;
-    if (ms_own_folder(own, MS_OWN_OF_KIND, 0, &top, NULL))
-        return;
-    while (name.size > top.size) {
-        while (name.data[name.size - 1] != '/')
-            name.size--;
-        name.size--;
-        if (ms_member_rmdir(keeper, name, NULL))
-            return;
-    }
-}
-
 /* The notes of one key, as they were seen: one that comes later stays. */
 static int drop_notes(struct notes *n, const struct ms_upkeep_item *e)
 {
@@ -47,7 +32,7 @@ static int drop_notes(struct notes *n, const struct ms_upkeep_item *e)
         if (!code)
             code = ms_member_delete(keeper, ms_name_view(&name), NULL);
         if (!code)
-            drop_folders(keeper, &own, ms_name_view(&name));
+            ms_notes_prune(keeper, &own, ms_name_view(&name));
         if (ms_upkeep_fatal(code))
             return code;
         if (code && code != MS_ERR_NOT_FOUND)

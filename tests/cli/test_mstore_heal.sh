@@ -107,8 +107,19 @@ expect 0 heal home.conf --json
 expect 0 status home.conf --json
 ok "nobody is behind" bash -c '! grep -q "\"behind\":true" out'
 for member in one two three; do
-    same "notes on $member" "$(cd home.$member && find . -type f -path '*/hint/*')" ""
+    same "notes on $member" "$(cd home.$member && find . -path '*/hint/*')" ""
 done
+# folders that somebody who died has left say nothing, a note in one does
+about=$(sed -n 's/^uuid = //p' home.one/mstore-*/member | tr -d - | tail -n 1)
+hints=$(echo home.two/mstore-*/val)
+hints=${hints%/val}/hint/$about
+mkdir -p "$hints/n.safe!/k.aa,/k.late!"
+expect 0 status home.conf --json
+ok "empty folders" bash -c '! grep -q "\"behind\":true" out'
+: >"$hints/n.safe!/k.aa,/k.late!/0000000000000001-0000000000000001"
+expect 0 status home.conf --json
+prints '"behind":true'
+rm -r "${hints%/*}"
 expect 0 scrub home.conf --deep
 values
 

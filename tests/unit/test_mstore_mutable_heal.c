@@ -197,9 +197,10 @@ static void a_healer_that_dies_leaves_a_key_that_works(void **state)
             cut++;
             keys_play(THREE, healer_dies);
         } while (was_cut);
-        /* by 3: list, three calls for the time, blocks (and the mark, as there are none), the end;
-         * list twice, three calls for the time, blocks, delete both, remove the folder */
-        assert_int_equal(cut - 1, 3 * (1 + 3 + 2 + 1) + 3 * (2 + 3 + 2 + 2 + 1));
+        /* by 3: list, three calls for the time and its three folders, blocks (and the mark, as
+         * there are none), the end; list twice, the time likewise, blocks, delete both, the folder
+         */
+        assert_int_equal(cut - 1, 3 * (1 + 6 + 2 + 1) + 3 * (2 + 6 + 2 + 2 + 1));
     }
 }
 
