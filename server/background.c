@@ -84,13 +84,14 @@ static bool was_asked(struct server_background *b, enum server_work *work, char 
 static bool is_due(struct server_background *b, enum server_work *work, char who[SERVER_WHO])
 {
     uint64_t now = ms_clock_now(b->clock);
-    bool behind = somebody_can_be_healed(b->status);
+    bool keeps = server_background_keeps(b);
+    bool behind = keeps && somebody_can_be_healed(b->status);
     if (b->options.heal && (behind || b->heal_found) && now >= b->heal_after_ns) {
         *work = SERVER_WORK_HEAL;
         snprintf(who, SERVER_WHO, "%s", behind ? SERVER_BY_HINTS : SERVER_BY_SCRUB);
         return true;
     }
-    int64_t next = server_background_next_scrub(b);
+    int64_t next = keeps ? server_background_next_scrub(b) : 0;
     if (next && ms_clock_wall(b->clock) >= next && now >= b->scrub_after_ns) {
         *work = SERVER_WORK_SCRUB;
         snprintf(who, SERVER_WHO, SERVER_BY_SCHEDULE);
@@ -210,6 +211,7 @@ void server_background_free(struct server_background *b)
     ms_group_cancel(b->group);
     ms_group_join_all(b->group, &join);
     ms_group_release(b->group);
+    server_background_keeps_no_more(b);
     free_all(b);
 }
 

@@ -33,6 +33,9 @@ struct server_background {
     bool heal_found;          /* a scrub found something to heal */
     char uuid[37];            /* of the MStore, after the first look */
     int64_t scrubbed_wall_ns; /* the last scrub's end; 0: never */
+
+    struct server_background *next_keeper; /* background_keeper.c's */
+    bool keeps;
 };
 
 /* Who asks: users' names have none of these characters alone. */
@@ -45,6 +48,11 @@ int64_t server_background_next_scrub(const struct server_background *b);
 /* The store has answered for the first time: what is known of it from earlier. */
 void server_background_first_look(struct server_background *b,
                                   const struct ms_mstore_status *status);
+
+/* Of several in this process over one MStore (by its UUID: a file may be there twice, or read again
+ * at SIGHUP) one does by itself what is due; when it ends, another. Called by the task. */
+bool server_background_keeps(struct server_background *b);
+void server_background_keeps_no_more(struct server_background *b);
 
 /* When the last scrub of this store ended, as the state folder has it; 0: not known. */
 int64_t server_scrubbed_read(const struct server_background *b, const char *uuid);

@@ -13,7 +13,13 @@
 #define RETRY_AFTER  (3 * SECOND)
 #define ALONE_WITHIN (10 * SECOND) /* then it is in use */
 
+static struct ms_mutex faces_mutex = MS_MUTEX_STATIC;
+static struct server_face *faces; /* guarded by faces_mutex, like their next and refs */
+
 struct server_face {
+    struct server_face *next;
+    size_t refs;            /* of served stores */
+    char *name, *one_store; /* name: of the first of them, for messages */
     struct ms_store *store;
     struct ms_mutex mutex;
     struct ms_cond changed;
@@ -31,30 +37,77 @@ struct server_face {
 
 /* ---- life ---- */
 
-static int begin(struct server_served *s, struct ms_error *err)
+static void free_face(struct server_face *f)
+{
+    ms_store_free(f->store);
+    if (f->one_store)
+        explicit_bzero(f->one_store, strlen(f->one_store));
+    free(f->one_store);
+    free(f->name);
+    free(f);
+}
+
+static int new_face(const struct server_served *s, struct server_face **out, struct ms_error *err)
 {
     struct server_face *f = calloc(1, sizeof *f);
-    if (!f)
-        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for the store %s", s->name);
-    int code = server_served_store(s, &f->store, err);
+    if (f) {
+        f->refs = 1;
+        f->name = strdup(s->name);
+        f->one_store = s->one_store ? strdup(s->one_store) : NULL;
+    }
+    int code = !f || !f->name || (s->one_store && !f->one_store)
+                   ? ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for the store %s", s->name)
+                   : server_served_store(s, &f->store, err);
     if (!code)
         code = ms_group_new(&f->openers, err);
-    if (code) {
-        ms_store_free(f->store);
-        free(f);
+    if (code && f)
+        free_face(f);
+    if (code)
         return code;
-    }
     ms_mutex_init(&f->mutex);
     ms_cond_init(&f->changed);
-    s->face = f;
+    *out = f;
     return 0;
+}
+
+/* Making one touches no storage, so the lock may be held. */
+static int begin(struct server_served *s, struct ms_error *err)
+{
+    struct server_face *f;
+    MS_HOLD(&faces_mutex);
+    for (f = faces; f; f = f->next)
+        if (s->one_store && f->one_store && strcmp(f->one_store, s->one_store) == 0) {
+            f->refs++;
+            s->face = f;
+            return 0;
+        }
+    int code = new_face(s, &f, err);
+    if (code)
+        return code;
+    f->next = faces;
+    s->face = faces = f;
+    return 0;
+}
+
+/* True: it was the last, and nobody finds it any more. */
+static bool give_up(struct server_face *f)
+{
+    MS_HOLD(&faces_mutex);
+    if (--f->refs)
+        return false;
+    struct server_face **at = &faces;
+    while (*at != f)
+        at = &(*at)->next;
+    *at = f->next;
+    return true;
 }
 
 static void end(struct server_served *s)
 {
     struct server_face *f = s->face;
     struct ms_join join;
-    if (!f)
+    s->face = NULL;
+    if (!f || !give_up(f))
         return;
     ms_group_cancel(f->openers);
     ms_group_join_all(f->openers, &join);
@@ -62,11 +115,9 @@ static void end(struct server_served *s)
     server_background_free(f->background);
     if (f->free_more)
         f->free_more(f->more);
-    ms_store_free(f->store);
     ms_mutex_fini(&f->mutex);
     ms_cond_fini(&f->changed);
-    free(f);
-    s->face = NULL;
+    free_face(f);
 }
 
 const struct server_faces server_faces_usual = {begin, end};
@@ -87,18 +138,18 @@ static bool is_mine_to_open(struct server_face *f)
     return true;
 }
 
-static void open_it(struct server_served *s, struct server_face *f)
+static void open_it(struct server_face *f)
 {
     struct ms_error err = {0};
     struct server_background *background = NULL;
     int code = ms_store_open(f->store, &err);
     if (!code) {
-        code = server_background_new(s->name, f->store, &f->options, &background, &err);
+        code = server_background_new(f->name, f->store, &f->options, &background, &err);
         if (code && ms_store_close(f->store, NULL))
-            ms_log(MS_LOG_WARN, "%s: it does not close", s->name);
+            ms_log(MS_LOG_WARN, "%s: it does not close", f->name);
     }
     if (code)
-        ms_log(code == MS_ERR_NO_STORE ? MS_LOG_INFO : MS_LOG_WARN, "%s: %s", s->name, err.text);
+        ms_log(code == MS_ERR_NO_STORE ? MS_LOG_INFO : MS_LOG_WARN, "%s: %s", f->name, err.text);
     MS_HOLD(&f->mutex);
     f->opening = false;
     f->open = code == 0;
@@ -112,7 +163,7 @@ int server_face_store(struct server_served *s, struct ms_store **out, struct ms_
 {
     struct server_face *f = s->face;
     if (is_mine_to_open(f))
-        open_it(s, f);
+        open_it(f);
     MS_HOLD(&f->mutex);
     if (!f->open)
         return ms_error_set(err, f->trouble.code, "%s", f->trouble.text);
@@ -205,9 +256,10 @@ struct server_background *server_face_background(struct server_served *s)
 
 static int open_soon(void *arg)
 {
-    struct server_served *s = arg;
-    struct ms_store *store;
-    return server_face_store(s, &store, NULL);
+    struct server_face *f = arg;
+    if (is_mine_to_open(f))
+        open_it(f);
+    return 0;
 }
 
 void server_face_try(struct server_served *s)
@@ -218,7 +270,7 @@ void server_face_try(struct server_served *s)
     bool wanted = !f->open && !f->opening && (soon || !f->tried_ns);
     ms_mutex_unlock(&f->mutex);
     if (wanted)
-        (void)!ms_group_fork(f->openers, open_soon, NULL, s, NULL);
+        (void)!ms_group_fork(f->openers, open_soon, NULL, f, NULL);
 }
 
 void server_faces_follow(struct server_site *site)

@@ -1,5 +1,6 @@
 /* server/face.h - a served store in use: the handle that pages, background work and, for an MStore,
- * the REST protocol share.
+ * the REST protocol share. Sections that serve the same store (server_served.one_store) have one
+ * face, of one site or of two that follow each other: one count for a quota, one look-after.
  *
  * The store is opened when it is first wanted, and again tried when that failed, at most every few
  * seconds: a store that is made later, or whose storage is away when the server starts, is served
@@ -24,17 +25,10 @@ int server_face_store(struct server_served *s, struct ms_store **out,
 /* Tries that in the background, when it is not open. */
 void server_face_try(struct server_served *s);
 /* Whoever uses the store for as long as others might end it (server_face_alone) holds it meanwhile;
- * waits while it is being ended. Holding opens nothing. */
+ * waits while it is being ended. Holding opens nothing. Once: who holds it already, and holds it
+ * again, would wait for somebody who waits for them. */
 void server_face_hold(struct server_served *s);
 void server_face_drop(struct server_served *s);
-static inline void server_face_drop_cleanup(struct server_served **s)
-{
-    server_face_drop(*s);
-}
-/* Holds it until the end of the block. */
-#define SERVER_FACE_HOLD(s)                                                                        \
-    __attribute__((cleanup(server_face_drop_cleanup), unused)) struct server_served *held_face_ =  \
-        (server_face_hold(s), (s))
 /* Runs `act` on the closed store when nobody holds it and no background work is under way: creating
  * and destroying. What wants the store afterwards opens it anew. BUSY: others held it too long. */
 int server_face_alone(struct server_served *s,

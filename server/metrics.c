@@ -203,7 +203,6 @@ static void write_stores(FILE *file, struct server_site *site)
         ms_prometheus_family(file, families[i].name, families[i].type, families[i].help);
         for (size_t k = 0; (s = server_site_at(site, k)); k++) {
             struct one one = {{file, families[i].name, s->name}, families[i].write};
-            SERVER_FACE_HOLD(s);
             struct server_background *b = server_face_background(s);
             if (b)
                 server_background_view(b, write_one, &one);

@@ -106,7 +106,6 @@ void page_healthz(struct exchange *x)
     for (; (s = server_site_at(p->site, all)); all++) {
         char sentence[256] = "";
         struct health health = {s->name, sentence, sizeof sentence};
-        SERVER_FACE_HOLD(s);
         struct server_background *b = server_face_background(s);
         if (b)
             server_background_view(b, judge, &health);
@@ -212,7 +211,6 @@ static void manage(struct exchange *x, int (*act)(struct exchange *x, struct ser
         page_fail(x, 403, "only users that managers of [server] names may start and stop that");
         return;
     }
-    SERVER_FACE_HOLD(s);
     int code = server_face_store(s, &store, &err);
     if (!code)
         code = act(x, server_face_background(s), &err);
@@ -278,23 +276,37 @@ static bool method_fits(struct exchange *x, const struct page_entry *entry)
     return false;
 }
 
+/* Whether it stands for a store for the first time: sections may serve the same one. */
+static bool is_first(const struct server_site *site, size_t index)
+{
+    for (size_t i = 0; i < index; i++)
+        if (server_site_at(site, i)->face == server_site_at(site, index)->face)
+            return false;
+    return true;
+}
+
+static void for_each_store(const struct server_site *site, void (*call)(struct server_served *s))
+{
+    struct server_served *s;
+    for (size_t i = 0; (s = server_site_at(site, i)); i++)
+        if (is_first(site, i))
+            call(s);
+}
+
 /* None of the site's stores is ended while a page looks at it. */
 static void hold_all(struct exchange *x)
 {
     struct server_caller *caller = server_caller(x);
-    struct server_served *s;
-    for (size_t i = 0; (s = server_site_at(caller->site, i)); i++)
-        server_face_hold(s);
+    for_each_store(caller->site, server_face_hold);
     caller->holds = true;
 }
 
 static void on_done(struct exchange *x, bool complete)
 {
     struct server_caller *caller = server_caller(x);
-    struct server_served *s;
     (void)complete;
-    for (size_t i = 0; caller->holds && (s = server_site_at(caller->site, i)); i++)
-        server_face_drop(s);
+    if (caller->holds)
+        for_each_store(caller->site, server_face_drop);
 }
 
 static void on_end(struct exchange *x)

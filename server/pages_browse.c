@@ -174,7 +174,6 @@ static void list_level(struct exchange *x, struct level *l)
     o.start_after = view_of(&l->after);
     o.delimiter = '/';
     o.deleted = is_set(x, "deleted") ? MS_LIST_BOTH : MS_LIST_LIVE;
-    SERVER_FACE_HOLD(l->served);
     int code = server_face_store(l->served, &store, &err);
     if (!code)
         code = ms_store_list(store, "", &o, &l->lister, &err);
@@ -198,8 +197,7 @@ void page_list(struct exchange *x)
 
 /* ---- one item ---- */
 
-struct download {
-    struct server_served *served; /* held */
+struct download { /* of a store that the page holds until it is done */
     struct ms_store_reader *reader;
     uint64_t offset;
 };
@@ -217,7 +215,6 @@ static void free_download(void *ctx)
 {
     struct download *d = ctx;
     ms_store_reader_close(d->reader);
-    server_face_drop(d->served);
     free(d);
 }
 
@@ -247,8 +244,6 @@ static void reply_item(struct exchange *x, struct server_served *s, struct ms_vi
         exchange_reply_text(x, 500, "out of memory\n");
         return;
     }
-    d->served = s;
-    server_face_hold(s);
     int code = server_face_store(s, &store, &err);
     if (!code)
         code = ms_store_read(store, key, is_set(x, "deleted"), &d->reader, &err);
@@ -284,7 +279,6 @@ void page_undelete(struct exchange *x)
         page_fail(x, 403, "you may not bring this item back: that takes the letters D and w");
         return;
     }
-    SERVER_FACE_HOLD(s);
     int code = server_face_store(s, &store, &err);
     if (!code)
         code = ms_store_move(store, MS_MOVE_UNDELETE, view_of(&key), ms_view(NULL, 0), false, &err);

@@ -247,7 +247,6 @@ static void put_store(struct ms_json *j, struct server_served *s, bool manages,
                       const struct ms_stats_snapshot *snapshot)
 {
     struct telling t = {j, manages};
-    SERVER_FACE_HOLD(s);
     struct server_background *b = server_face_background(s);
     struct ms_store *store;
     ms_json_object(j);

@@ -104,6 +104,25 @@ static int add_served(struct server_site *site, const struct server_conf_serve *
     return code;
 }
 
+/* A quota is one count of all that lies in a storage. */
+static int check_quotas(const struct server_site *site, struct ms_error *err)
+{
+    for (size_t i = 0; i < site->count; i++)
+        for (size_t k = 0; k < i; k++) {
+            const struct server_full *a = server_full(site->served[k]),
+                                     *b = server_full(site->served[i]);
+            if (!a->place || !b->place || strcmp(a->place, b->place) != 0)
+                continue;
+            if (a->own.quota_bytes != b->own.quota_bytes ||
+                (a->own.quota_bytes && strcmp(a->one_store, b->one_store) != 0))
+                return ms_error_set(err, MS_ERR_CONFIG,
+                                    "%s: [serve %s] and [serve %s] are one storage, whose quota "
+                                    "is one: give both the same store and quota",
+                                    site->conf->source, a->own.name, b->own.name);
+        }
+    return 0;
+}
+
 static int fill(struct server_site *site, const struct server_site *old,
                 const struct server_faces *faces, struct ms_error *err)
 {
@@ -116,6 +135,8 @@ static int fill(struct server_site *site, const struct server_site *old,
         code = ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for the stores to serve");
     for (size_t i = 0; i < conf->serve_count && !code; i++)
         code = add_served(site, &conf->serves[i], old, faces, err);
+    if (!code)
+        code = check_quotas(site, err);
     if (code == MS_ERR_NOT_FOUND) { /* a file, not an item */
         code = MS_ERR_CONFIG;
         if (err)

@@ -25,8 +25,10 @@ struct server_served {
     const char *permissions; /* a map's text or shortcut; NULL: all is allowed */
     const struct ms_permission_map *map; /* the same, parsed; NULL: all */
     uint64_t quota_bytes;                /* 0: none */
-    bool anyone;                         /* no user is asked for */
-    const char *const *users;            /* who may use it; count 0: every user there is */
+    const char *one_store;    /* the same text: the same store, used alike; may hold a secret. NULL:
+                                 one of its own */
+    bool anyone;              /* no user is asked for */
+    const char *const *users; /* who may use it; count 0: every user there is */
     size_t user_count;
     void *face; /* of struct server_faces */
 };

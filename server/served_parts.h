@@ -13,7 +13,9 @@ struct ms_config_target;
 struct server_full {
     struct server_served served; /* first */
     _Atomic size_t refs;
-    char *identity;               /* all that it was made of: those with the same serve alike */
+    char *identity;  /* all that it was made of: those with the same serve alike */
+    char *place;     /* where the store lies: a URL, or the path of a .conf; NULL: nowhere */
+    char *one_store; /* place, how it is used, the quota */
     struct server_conf_serve own; /* copies that served points into */
     char *shown;
     struct ms_permission_map *map;

@@ -90,13 +90,8 @@ static void write_target(FILE *file, const struct server_full *f)
     }
 }
 
-static char *identity_of(const struct server_full *f)
+static void write_identity(FILE *file, const struct server_full *f)
 {
-    char *text = NULL;
-    size_t size;
-    FILE *file = open_memstream(&text, &size);
-    if (!file)
-        return NULL;
     fprintf(file, "%s\n%s\n%s\n%s\n%llu %d", f->own.name, f->own.path, f->own.store,
             f->own.permissions ? f->own.permissions : "", (unsigned long long)f->own.quota_bytes,
             f->served.anyone);
@@ -104,10 +99,39 @@ static char *identity_of(const struct server_full *f)
         fprintf(file, " %s", f->own.users.at[i]);
     fprintf(file, "\n");
     write_target(file, f);
+}
+
+static void write_one_store(FILE *file, const struct server_full *f)
+{
+    fprintf(file, "%s\n%llu\n", f->place, (unsigned long long)f->own.quota_bytes);
+    write_target(file, f);
+}
+
+/* NULL: no memory. */
+static char *text_of(const struct server_full *f,
+                     void (*write)(FILE *file, const struct server_full *f))
+{
+    char *text = NULL;
+    size_t size;
+    FILE *file = open_memstream(&text, &size);
+    if (!file)
+        return NULL;
+    write(file, f);
     if (fclose(file) == 0)
         return text;
     free(text);
     return NULL;
+}
+
+/* "memory:" without a name is another store for each that opens it. */
+static bool find_place(struct server_full *f)
+{
+    const char *url = f->target ? f->target->url : NULL;
+    if (url && strcmp(url, "memory:") == 0)
+        return true;
+    char *real = url ? NULL : realpath(f->own.store, NULL);
+    f->place = real ? real : strdup(url ? url : f->own.store);
+    return f->place && (f->one_store = text_of(f, write_one_store));
 }
 
 /* ---- life ---- */
@@ -122,6 +146,7 @@ static void expose(struct server_full *f)
     s->permissions = f->own.permissions;
     s->map = f->map;
     s->quota_bytes = f->own.quota_bytes;
+    s->one_store = f->one_store;
     s->users = (const char *const *)f->own.users.at;
     s->user_count = f->own.users.count;
 }
@@ -138,8 +163,8 @@ static int fill(struct server_full *f, const struct server_conf *conf,
         code = ms_permission_map_parse(f->own.permissions, &f->map, err);
     if (code)
         return ms_error_prefix(err, code, "%s: [serve %s]", conf->source, serve->name);
-    f->identity = identity_of(f);
-    if (!f->identity)
+    f->identity = text_of(f, write_identity);
+    if (!f->identity || !find_place(f))
         return no_memory(serve->name, err);
     expose(f);
     return 0;
@@ -197,6 +222,8 @@ void server_served_unref(struct server_served *s)
     free(f->own.permissions);
     wipe(f->own.store);
     wipe(f->identity);
+    wipe(f->place);
+    wipe(f->one_store);
     free(f->shown);
     ms_permission_map_free(f->map);
     ms_config_target_free(f->target);

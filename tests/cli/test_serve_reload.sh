@@ -12,23 +12,24 @@ expect 0 put "$url" data/one value
 printf geheim | "$MSTORE" passwd --file users alice || problem "cannot make alice"
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -keyout key.pem -out cert.pem \
     -subj /CN=localhost -addext subjectAltName=IP:127.0.0.1 2>/dev/null
+configured=0
 status() { rest -k -o answer -w '%{http_code}' "$@"; }
 # configure LINES - of [server]
 configure() {
-    printf '[server]\naudit-log = audit\nusers = users\n%b\n[serve one]\nstore = %s\npath = /\n' "$1" "$url" >conf
+    printf '[server]\naudit-log = none\nusers = users\n%b\n[serve mark]\nstore = %s\npath = /%s\n[serve one]\nstore = %s\npath = /\n' \
+        "$1" "$url" "$((++configured))" "$url" >conf
     chmod 600 conf
 }
-reload() { # waits until it is done; the audit log is opened anew by one that succeeds
-    mv audit "audit.$((++reloads))"
+reload() { # until what comes last, the paths, is there, too
     kill -HUP "$server"
-    until_true test -e audit
+    until_true rest -f -u alice:geheim "$at/$configured/data/one"
 }
 refuse_reload() { # SENTENCE
     : >serve.err
     kill -HUP "$server"
     until_true grep -qF -- "nothing was reloaded: $1" serve.err
 }
-reloads=0
+
 
 # limits of logins and of requests
 address='listen = 127.0.0.1:0'

@@ -237,6 +237,37 @@ static void a_scrub_comes_by_the_clock_and_is_remembered(void **state)
     server_background_free(b);
 }
 
+/* The file twice, or read again: two of one process over the same store. */
+static void one_of_two_looks_after_it(void **state)
+{
+    struct server_background_options o = {
+        .heal = true, .scrub_every_ns = SECOND / 5, .look_every_ns = SECOND / 50};
+    struct ms_store *again = open_home(false);
+    struct server_background *first = begin(*state, &o);
+    wait_runs(first, SERVER_WORK_SCRUB, 1);
+    struct server_background *second = begin(again, &o);
+    wait_runs(first, SERVER_WORK_SCRUB, 4);
+    assert_true(look_at(second).asked);
+    assert_int_equal(look_at(second).runs[SERVER_WORK_SCRUB].begun, 0);
+    assert_int_equal(look_at(second).runs[SERVER_WORK_HEAL].begun, 0);
+
+    /* what somebody asks of it, it does, and heals what that found */
+    o.scrub_every_ns = 0;
+    server_background_set(first, &o);
+    server_background_set(second, &o);
+    assert_int_equal(values_of("two", true), KEYS);
+    check_ok(server_background_start(second, SERVER_WORK_SCRUB, "alice", &err), err);
+    assert_string_equal(wait_runs(second, SERVER_WORK_HEAL, 1).asked_by, "(scrub)");
+
+    /* and when the first has ended, all */
+    server_background_free(first);
+    o.scrub_every_ns = SECOND / 5;
+    server_background_set(second, &o);
+    assert_string_equal(wait_runs(second, SERVER_WORK_SCRUB, 2).asked_by, "(schedule)");
+    server_background_free(second);
+    ms_store_free(again);
+}
+
 static void a_run_stops_and_one_at_a_time(void **state)
 {
     struct server_background_options o = {.bytes_per_second = 100};
@@ -325,6 +356,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_member_that_returns_gets_what_was_noted, setup, teardown),
         cmocka_unit_test_setup_teardown(a_scrub_comes_by_the_clock_and_is_remembered, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(one_of_two_looks_after_it, setup, teardown),
         cmocka_unit_test_setup_teardown(a_run_stops_and_one_at_a_time, setup, teardown),
         cmocka_unit_test_setup_teardown(freeing_ends_a_run, setup, teardown),
         cmocka_unit_test_setup_teardown(a_member_away_is_told_and_survived, setup, teardown),
