@@ -24,6 +24,18 @@ reload() { # until what comes last, the paths, is there, too
     kill -HUP "$server"
     until_true rest -f -u alice:geheim "$at/$configured/data/one"
 }
+no_connection() { # but the one that asks
+    curl -s "$at/metrics" | grep -qx 'mstore_server_connections 1'
+}
+two_connections() { # 8 and 9, both served
+    local fd line
+    exec 8<>"/dev/tcp/127.0.0.1/${at##*:}" 9<>"/dev/tcp/127.0.0.1/${at##*:}"
+    for fd in 8 9; do
+        printf 'GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n' >&"$fd"
+        read -r -t 20 line <&"$fd"
+        same "connection $fd" "$line" $'HTTP/1.1 200 OK\r'
+    done
+}
 refuse_reload() { # SENTENCE
     : >serve.err
     kill -HUP "$server"
@@ -47,13 +59,14 @@ same "one that has not" "$(status -u alice:geheim -d 12345 "$at/data/two")" 200
 configure "$address\nconnections-per-address = 2"
 reload
 same "its own limit for logins" "$(status -u alice:falsch "$at/data/one")" 401
-exec 8<>"/dev/tcp/127.0.0.1/${at##*:}" 9<>"/dev/tcp/127.0.0.1/${at##*:}"
+until_true no_connection
+two_connections
 same "a third connection" "$(status -u alice:geheim "$at/data/one")" 503
 exec 8>&- 9>&-
 configure "$address"
 until_true rest -f -u alice:geheim "$at/data/one"
 reload
-exec 8<>"/dev/tcp/127.0.0.1/${at##*:}" 9<>"/dev/tcp/127.0.0.1/${at##*:}"
+two_connections
 same "a third connection again" "$(status -u alice:geheim "$at/data/one")" 200
 exec 8>&- 9>&-
 
