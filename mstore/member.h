@@ -83,6 +83,8 @@ int ms_member_load(struct ms_member *m, struct ms_view name, int64_t offset, uin
 int ms_member_store(struct ms_member *m, struct ms_view name, struct ms_buf *value,
                     const struct ms_precondition *pre, struct ms_tag *tag,
                     struct ms_error *err) MS_MUST_CHECK;
+/* The member has said that it did not, and will not, do it. */
+bool ms_member_refused(int code);
 /* As a store without condition. *maybe: it failed, but may still take effect, also much later. */
 int ms_member_put(struct ms_member *m, struct ms_view name, struct ms_buf *value, bool *maybe,
                   struct ms_error *err) MS_MUST_CHECK;

@@ -75,8 +75,7 @@ int ms_member_store(struct ms_member *m, struct ms_view name, struct ms_buf *val
                 ms_backend_store(m->backend, name, value, pre, tag, why));
 }
 
-/* The member has said that it did not do it. */
-static bool is_refusal(int code)
+bool ms_member_refused(int code)
 {
     return code == MS_ERR_NO_SPACE || code == MS_ERR_QUOTA || code == MS_ERR_ACCESS ||
            code == MS_ERR_NAME || code == MS_ERR_TOO_LARGE || code == MS_ERR_UNSUPPORTED;
@@ -92,7 +91,7 @@ int ms_member_put(struct ms_member *m, struct ms_view name, struct ms_buf *value
     if (code)
         return code; /* nothing was sent */
     code = ms_backend_store(m->backend, name, value, NULL, NULL, why);
-    *maybe = code && !is_refusal(code);
+    *maybe = code && !ms_member_refused(code);
     return ms_member_end(&call, code, UNMEASURED, ms_buf_size(value), why);
 }
 

@@ -14,6 +14,7 @@
 #include "base/assert.h"
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "mstore/tombs.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -35,7 +36,9 @@ struct stream { /* shared with the calls */
     uint64_t size_hint;
     unsigned lane_count;
     struct lane *lanes;
-    uint16_t lane_of[MS_MEMBERS_MAX]; /* by leg */
+    uint16_t lane_of[MS_MEMBERS_MAX];  /* by leg */
+    atomic_bool maybe[MS_MEMBERS_MAX]; /* by leg: it was told to commit, and may do so yet */
+    atomic_bool left;                  /* the caller has gone on */
 };
 
 struct ms_value_writer {
@@ -81,6 +84,25 @@ static int open_lane(struct stream *s, struct lane *lane, struct ms_error *err)
     return code;
 }
 
+/* From here on it may appear at any time; what does when the caller has gone on looks for a
+ * deletion. */
+static int commit_lane(struct stream *s, struct lane *lane, unsigned leg, struct ms_error *err)
+{
+    const struct ms_site *site = &s->home.site;
+    struct ms_name name;
+    struct ms_member *m = NULL;
+    lane->open = false;
+    atomic_store(&s->maybe[leg], true);
+    int code = ms_member_commit(&lane->writer, NULL, err);
+    if (!code || ms_member_refused(code))
+        atomic_store(&s->maybe[leg], false);
+    if (!code && atomic_load(&s->left) && s->home.shape.kind == MS_OWN_VALUE &&
+        !ms_value_member(site, site->order.member[leg], &m, NULL) &&
+        !ms_value_name(site, &s->home.shape, lane->shard, &name, NULL))
+        ms_tombs_late(site, m, ms_name_view(&name));
+    return code;
+}
+
 static int send_leg(void *shared, unsigned leg, struct ms_error *err)
 {
     struct stream *s = shared;
@@ -88,10 +110,8 @@ static int send_leg(void *shared, unsigned leg, struct ms_error *err)
     int code = lane->open ? 0 : open_lane(s, lane, err);
     if (!code)
         code = ms_member_append(&lane->writer, ms_buf_view(lane->out), err);
-    if (!code && lane->finish) {
-        lane->open = false;
-        return ms_member_commit(&lane->writer, NULL, err);
-    }
+    if (!code && lane->finish)
+        return commit_lane(s, lane, leg, err);
     if (code && lane->open) {
         ms_member_abort(&lane->writer);
         lane->open = false;
@@ -364,6 +384,36 @@ static void note_missing(const struct ms_value_writer *w, struct ms_value_result
                       done);
 }
 
+/* ---- what may still come (see value_store.c) ---- */
+
+static unsigned list_pending(struct stream *s, struct ms_value_place out[])
+{
+    const struct ms_order *order = &s->home.site.order;
+    unsigned count = 0;
+    for (unsigned i = 0; i < order->data; i++)
+        if (atomic_load(&s->maybe[i]))
+            out[count++] = (struct ms_value_place){.member = order->member[i],
+                                                   .shard = (uint8_t)s->lanes[s->lane_of[i]].shard};
+    return count;
+}
+
+static bool nothing_pending(void *ctx)
+{
+    struct ms_value_place places[MS_MEMBERS_MAX];
+    return list_pending(ctx, places) == 0;
+}
+
+static int outlive_pending(struct ms_value_writer *w, struct ms_error *err)
+{
+    struct stream *s = w->stream;
+    struct ms_value_place places[MS_MEMBERS_MAX];
+    atomic_store(&s->left, true);
+    unsigned count = s->home.shape.kind == MS_OWN_VALUE ? list_pending(s, places) : 0;
+    return count ? ms_value_missed(&s->home.site, &s->home.shape, places, count, nothing_pending, s,
+                                   err)
+                 : 0;
+}
+
 int ms_value_writer_commit(struct ms_value_writer *w, struct ms_value_result *result,
                            struct ms_error *err)
 {
@@ -376,6 +426,8 @@ int ms_value_writer_commit(struct ms_value_writer *w, struct ms_value_result *re
     }
     if (!code)
         code = end_batch(w, err);
+    if (!code)
+        code = outlive_pending(w, err);
     if (!code)
         note_missing(w, result);
     ms_value_writer_abort(w);
