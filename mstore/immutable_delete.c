@@ -17,6 +17,7 @@
 #include "mstore/immutable_parts.h"
 
 #include "base/text.h"
+#include "mstore/intent.h"
 #include "mstore/lease.h"
 #include "mstore/tombs.h"
 #include "mstore/value_parts.h"
@@ -187,16 +188,23 @@ static int check_leftovers(const struct ms_site *site, const bool answered[],
                         ms_value_shown(site, shown), left, why->text);
 }
 
+struct removed {
+    bool answered[MS_MEMBERS_MAX];
+    unsigned turned;
+    struct ms_error why;
+};
+
 /* What became the other item's must be as much as a store leaves, whoever has turned it. When every
- * member has answered and it is less, somebody has turned it back in the same moment, after this,
- * or deleted it, before: NOT_FOUND. */
-static int check_turned(const struct ms_site *site, unsigned turned, struct ms_error *err)
+ * member has turned what it had, has answered, and it is less, somebody has turned it back in the
+ * same moment, after this, or deleted it, before: NOT_FOUND. */
+static int check_turned(const struct ms_site *site, const struct removed *done,
+                        struct ms_error *err)
 {
     char shown[MS_VALUE_SHOWN];
     struct ms_site other = *site;
     struct ms_value_finding f = {0};
-    unsigned most = 0;
-    if (turned >= ms_immutable_needs(site))
+    unsigned most = 0, gave = 0;
+    if (done->turned >= ms_immutable_needs(site))
         return 0;
     other.deleted = !site->deleted;
     int code = ms_value_find(&other, 0, true, &f, err);
@@ -204,9 +212,12 @@ static int check_turned(const struct ms_site *site, unsigned turned, struct ms_e
         return code;
     for (size_t i = 0; i < f.count; i++)
         most = f.writes[i].count > most ? (unsigned)f.writes[i].count : most;
-    if (most < ms_immutable_needs(site) && f.answered < site->order.data)
+    for (unsigned i = 0; i < site->order.data; i++)
+        gave += done->answered[i] && f.has_answered[i];
+    const struct ms_error *why = f.why.code ? &f.why : &done->why;
+    if (most < ms_immutable_needs(site) && gave < site->order.data)
         code = ms_error_set(
-            err, f.why.code ? f.why.code : MS_ERR_CONNECTION,
+            err, why->code ? why->code : MS_ERR_CONNECTION,
             "%s is %s on %u members, %u are needed for it to count", ms_value_shown(site, shown),
             site->deleted ? "undeleted" : "soft-deleted", most, ms_immutable_needs(site));
     if (!code && !most)
@@ -216,12 +227,6 @@ static int check_turned(const struct ms_site *site, unsigned turned, struct ms_e
 }
 
 /* Everybody gets a call who has something; who has nothing has answered. */
-struct removed {
-    bool answered[MS_MEMBERS_MAX];
-    unsigned turned;
-    struct ms_error why;
-};
-
 static int remove_from_all(const struct ms_site *site, const struct ms_value_finding *f,
                            enum what what, struct removed *out, struct ms_error *err)
 {
@@ -262,7 +267,7 @@ static int remove_all(const struct ms_site *site, const struct ms_value_finding 
     if (!code)
         code = check_leftovers(site, done.answered, &done.why, err);
     if (!code && turning)
-        code = check_turned(site, done.turned, err);
+        code = check_turned(site, &done, err);
     return code ? code : note_absent(site, tomb, done.answered, err);
 }
 
@@ -306,7 +311,7 @@ static int delete_found(const struct ms_site *site, struct ms_ids *ids, struct m
 {
     struct ms_tomb newest = {0};
     int code = ms_tombs_look(site, &newest, err);
-    struct ms_write_id id = {newest.id.counter + 1, ms_ids_draw(ids)};
+    struct ms_write_id id = {newest.last + 1, ms_ids_draw(ids)};
     return code ? code : delete_as(site, id, false, err);
 }
 
@@ -337,10 +342,22 @@ int ms_immutable_delete(const struct ms_site *site, struct ms_ids *ids, struct m
 
 /* ---- members that were away ----------------------------------------------------------------- */
 
+/* A soft delete or undelete is under way, or was broken off: less than a store leaves may be all
+ * there is under either name. */
+static bool is_turning(const struct ms_site *site)
+{
+    bool there = false;
+    return ms_intent_look(site, &there, NULL) || there;
+}
+
 bool ms_immutable_hidden(const struct ms_site *site, unsigned silent, unsigned lost)
 {
     struct ms_tomb tomb = {0};
-    if (!silent || silent + lost < ms_immutable_needs(site))
+    if (!silent)
+        return false;
+    if (is_turning(site))
+        return true;
+    if (silent + lost < ms_immutable_needs(site))
         return false;
     return ms_tombs_look(site, &tomb, NULL) || (tomb.id.counter && !tomb.there);
 }

@@ -51,15 +51,15 @@ static int change(const struct ms_site *from, enum ms_own_op op, struct ms_ids *
     int code = ms_tombs_look(from, &newest, err);
     if (code)
         return code;
-    struct ms_write_id id = {newest.id.counter + 1, ms_ids_draw(ids)};
+    struct ms_write_id id = {newest.last + 1, ms_ids_draw(ids)};
     code = ms_intent_init(&intent, op, id, false, ms_view(NULL, 0), err);
     if (!code)
         code = ms_intent_put(from, &intent, err);
     if (!code)
         code = ms_immutable_turn(from, id, err);
     if (code == MS_ERR_NOT_FOUND) /* deleted in the same moment */
-        (void)!ms_intent_drop(from, op, id, NULL);
-    return code ? code : ms_intent_drop(from, op, id, err);
+        (void)!ms_intent_drop(from, &intent, NULL);
+    return code ? code : ms_intent_drop(from, &intent, err);
 }
 
 int ms_immutable_soft_delete(const struct ms_site *site, struct ms_ids *ids, struct ms_error *err)

@@ -90,6 +90,8 @@ struct round { /* shared with the calls */
     struct ms_buf *text;        /* NULL: it goes */
     bool found[MS_MEMBERS_MAX]; /* by voter */
     bool *there;                /* the caller's, of those that it has waited for */
+    bool late[MS_MEMBERS_MAX];  /* dropping: by voter, as in the intent */
+    bool *left;                 /* putting: the caller's, likewise */
 };
 
 static void round_free(struct ms_voters *base)
@@ -122,44 +124,73 @@ static int voter_call(struct ms_voters *base, const struct ms_site *site, unsign
     struct round *r = (struct round *)base;
     struct ms_own_name own = ms_intent_name(site, r->op, r->id);
     struct ms_name name;
-    (void)leg;
     int code = ms_own_format(&own, 0, &name, err);
     if (code)
         return code;
     if (r->text)
         return ms_member_store(m, ms_name_view(&name), r->text, NULL, NULL, err);
     code = ms_member_delete(m, ms_name_view(&name), err);
+    if ((!code || code == MS_ERR_NOT_FOUND) && r->late[leg])
+        return ms_error_set(err, MS_ERR_BUSY, "%s may get it yet", ms_member_name(m));
     return code == MS_ERR_NOT_FOUND ? 0 : code;
 }
 
-/* Takes text. */
-static int ask(const struct ms_site *site, enum ms_own_op op, struct ms_write_id id,
-               struct ms_buf *text, const char *what, struct ms_error *err)
+static void put_good(struct ms_voters *base, unsigned leg)
+{
+    struct round *r = (struct round *)base;
+    if (r->left)
+        r->left[leg] = false;
+}
+
+static int round_new(const struct ms_intent *intent, struct round **out, struct ms_error *err)
 {
     struct round *r = calloc(1, sizeof *r);
-    if (!r) {
-        ms_buf_unref(text);
+    if (!r)
         return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for an intent");
-    }
     r->base.call = voter_call;
+    r->base.good = put_good;
     r->base.free = round_free;
-    r->op = op;
-    r->id = id;
-    r->text = text;
-    return ms_voters_ask(site, &r->base, ms_intent_needs(site), PATIENCE, what, err);
+    r->op = intent->op;
+    r->id = intent->id;
+    *out = r;
+    return 0;
 }
 
-int ms_intent_put(const struct ms_site *site, const struct ms_intent *intent, struct ms_error *err)
+int ms_intent_put(const struct ms_site *site, struct ms_intent *intent, struct ms_error *err)
 {
-    struct ms_buf *text = NULL;
-    int code = ms_intent_make(intent, &text, err);
-    return code ? code : ask(site, intent->op, intent->id, text, "what is to be done", err);
+    struct round *r = NULL;
+    int code = round_new(intent, &r, err);
+    if (code)
+        return code;
+    for (unsigned v = 0; v < ms_voters_count(site); v++)
+        intent->late[v] = true;
+    r->left = intent->late;
+    code = ms_intent_make(intent, &r->text, err);
+    if (code) {
+        round_free(&r->base);
+        return code;
+    }
+    return ms_voters_ask(site, &r->base, ms_intent_needs(site), PATIENCE, "what is to be done",
+                         err);
 }
 
-int ms_intent_drop(const struct ms_site *site, enum ms_own_op op, struct ms_write_id id,
-                   struct ms_error *err)
+/* The rest must be too few; on two mirrors, where one is enough, it cannot be. */
+static unsigned drop_needs(const struct ms_site *site)
 {
-    return ask(site, op, id, NULL, "taking back what was to be done, which is done,", err);
+    unsigned count = ms_voters_count(site), needs = ms_intent_needs(site);
+    return needs == 1 ? 1 : count - needs + 1;
+}
+
+int ms_intent_drop(const struct ms_site *site, const struct ms_intent *intent, struct ms_error *err)
+{
+    struct round *r = NULL;
+    int code = round_new(intent, &r, err);
+    if (code)
+        return code;
+    if (drop_needs(site) > 1)
+        memcpy(r->late, intent->late, sizeof r->late);
+    return ms_voters_ask(site, &r->base, drop_needs(site), PATIENCE,
+                         "taking back what was to be done, which is done,", err);
 }
 
 /* ---- looking ---- */

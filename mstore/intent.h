@@ -23,7 +23,8 @@ struct ms_intent {
     enum ms_own_op op; /* these two stand in the name */
     struct ms_write_id id;
     bool deleted;
-    size_t new_size; /* 0: not a rename */
+    bool late[MS_MEMBERS_MAX]; /* by voter: it may get the intent yet */
+    size_t new_size;           /* 0: not a rename */
     uint8_t new_key[MS_INTENT_KEY_MAX];
 };
 
@@ -39,10 +40,11 @@ int ms_intent_parse(struct ms_view text, struct ms_intent *out, struct ms_error 
 unsigned ms_intent_needs(const struct ms_site *site);
 struct ms_own_name ms_intent_name(const struct ms_site *site, enum ms_own_op op,
                                   struct ms_write_id id);
-/* On as many of the key's voters as it needs, and off a majority of them. */
-int ms_intent_put(const struct ms_site *site, const struct ms_intent *intent,
+/* On as many of the key's voters as it needs; notes those that may get it late. Off so many that it
+ * is on too few for good: those do not count that may get it late. */
+int ms_intent_put(const struct ms_site *site, struct ms_intent *intent,
                   struct ms_error *err) MS_MUST_CHECK;
-int ms_intent_drop(const struct ms_site *site, enum ms_own_op op, struct ms_write_id id,
+int ms_intent_drop(const struct ms_site *site, const struct ms_intent *intent,
                    struct ms_error *err) MS_MUST_CHECK;
 /* Somebody is, or was when he died, about to change the key: on at least one of so many voters that
  * every majority is met. */

@@ -11,6 +11,7 @@
 #include "mstore/immutable_parts.h"
 #include "mstore/intent.h"
 #include "mstore/kind.h"
+#include "mstore/tombs.h"
 #include "mstore/upkeep_parts.h"
 #include "mstore/voters.h"
 
@@ -47,13 +48,33 @@ static int count_objects(const struct ms_site *site, size_t *most, struct ms_err
     return code;
 }
 
+/* Either item was deleted since: an intent that reached its members late, or that its client did
+ * not live to take back. What is left of the one may be a leftover, and must not become the other.
+ */
+static int is_overtaken(const struct work *w, const struct ms_site *from, const struct ms_site *to,
+                        bool *out, struct ms_error *err)
+{
+    struct ms_tomb here = {0}, there = {0};
+    int code = ms_tombs_look(from, &here, err);
+    if (!code)
+        code = ms_tombs_look(to, &there, err);
+    *out = (here.id.counter >= w->intent.id.counter &&
+            ms_write_id_compare(&here.id, &w->intent.id) != 0) ||
+           (there.there && there.id.counter >= w->intent.id.counter);
+    return code;
+}
+
 static int finish_turn(struct work *w, struct ms_error *err)
 {
     struct ms_site from = w->at.site, to = w->at.site;
     size_t before = 0, behind = 0, needs = ms_immutable_needs(&from);
+    bool overtaken = false;
     from.deleted = w->intent.op == MS_OWN_UNDELETE;
     to.deleted = !from.deleted;
-    int code = count_objects(&from, &before, err);
+    int code = is_overtaken(w, &from, &to, &overtaken, err);
+    if (code || overtaken)
+        return code;
+    code = count_objects(&from, &before, err);
     if (!code)
         code = count_objects(&to, &behind, err);
     if (code || !before || (before >= needs && behind >= needs))
@@ -151,7 +172,6 @@ static int read_intent(struct work *w, const struct ms_object *o, struct ms_erro
     if (!code)
         code = ms_member_load(w->u->roster->members[o->member], ms_name_view(&name), 0,
                               MS_INTENT_TEXT_MAX + 1, &text, NULL, err);
-    w->intent = (struct ms_intent){.op = o->name.op, .id = o->name.id};
     return code ? code : ms_intent_parse(ms_buf_view(text), &w->intent, err);
 }
 
@@ -167,7 +187,7 @@ static int finish(struct work *w, const struct ms_object *o, struct ms_error *er
         return ms_error_set(err, MS_ERR_UNSUPPORTED, "nobody here can finish it");
     if (!code)
         code = is_turn(w) ? finish_turn(w, err) : finish_move(w, err);
-    return code ? code : ms_intent_drop(&w->at.site, o->name.op, o->name.id, err);
+    return code ? code : ms_intent_drop(&w->at.site, &w->intent, err);
 }
 
 static const char *op_name(enum ms_own_op op)
@@ -188,10 +208,11 @@ static int look_at_intent(struct work *w, const struct ms_object *o, struct ms_e
                         w->item->path, w->item->key, false, "a %s was broken off", op);
         return 0;
     }
+    w->intent = (struct ms_intent){.op = o->name.op, .id = o->name.id};
     if (state == BEGUN)
         code = finish(w, o, &why);
     else
-        code = ms_intent_drop(&w->at.site, o->name.op, o->name.id, &why);
+        code = ms_intent_drop(&w->at.site, &w->intent, &why);
     if (ms_upkeep_fatal(code))
         return ms_error_set(err, code, "%s", why.text);
     ms_upkeep_found(w->u, code ? MS_FIND_FAILED : MS_FIND_DEBRIS, o->member, w->item->path,

@@ -130,7 +130,7 @@ static int move_with_intent(struct ms_store *s, const struct move *m, struct ms_
     code = run_move(s, m, err);
     if (!has_ended(code))
         return code;
-    int gone = ms_intent_drop(m->site, intent.op, id, code ? NULL : err);
+    int gone = ms_intent_drop(m->site, &intent, code ? NULL : err);
     return code ? code : gone;
 }
 

@@ -53,9 +53,11 @@ static int read_entry(void *ctx, const struct ms_entry *entry, struct ms_error *
     r->whole.size = r->folder + entry->name.size;
     if (!ms_own_parse(ms_name_view(&r->whole), &r->parsed))
         return 0;
+    if (r->parsed.name.id.counter > r->newest->last)
+        r->newest->last = r->parsed.name.id.counter;
     bool taken_back = r->mark == MS_OWN_DELETED && r->parsed.name.mark == MS_OWN_LIVE;
     if (taken_back || r->parsed.name.mark == r->mark) /* in order: the last is the newest */
-        *r->newest = (struct ms_tomb){!taken_back, r->parsed.name.id};
+        *r->newest = (struct ms_tomb){!taken_back, r->parsed.name.id, r->newest->last};
     return 0;
 }
 
@@ -105,12 +107,18 @@ static bool is_newer(const struct ms_tomb *a, const struct ms_tomb *b)
     return order ? order > 0 : a->id.counter && !a->there;
 }
 
+static void take_newer(struct ms_tomb *newest, const struct ms_tomb *one)
+{
+    uint64_t last = newest->last > one->last ? newest->last : one->last;
+    if (is_newer(one, newest))
+        *newest = *one;
+    newest->last = last;
+}
+
 static void look_good(struct ms_voters *base, unsigned leg)
 {
     struct round *r = (struct round *)base;
-    const struct ms_tomb *one = &r->found[leg];
-    if (is_newer(one, r->newest))
-        *r->newest = *one;
+    take_newer(r->newest, &r->found[leg]);
 }
 
 static struct round *round_new(struct ms_error *err)
@@ -148,8 +156,8 @@ int ms_tombs_look(const struct ms_site *site, struct ms_tomb *out, struct ms_err
         return code;
     struct ms_site next = ms_site_next(site);
     code = look_once(&next, &other, err);
-    if (!code && is_newer(&other, out))
-        *out = other;
+    if (!code)
+        take_newer(out, &other);
     return code;
 }
 

@@ -1,8 +1,9 @@
 /* mstore/tombs.h - tombstones of immutable keys: objects that say an item was deleted, on a
  * majority of its voters (its targets, and one witness when those are even in number). Whoever
  * reads enough voters to meet every majority sees the newest. Those of a key's live item have the
- * mark d, those of its soft-deleted item s: they know nothing of each other. l beside d: the
- * deletion of the live item has been taken back by a later store. Any thread. */
+ * mark d, those of its soft-deleted item s; their counters are one sequence, so that a soft delete
+ * or undelete that was broken off can be told from one after which its item was deleted. l beside
+ * d: the deletion of the live item has been taken back by a later store. Any thread. */
 #ifndef MSTORE_TOMBS_H
 #define MSTORE_TOMBS_H
 
@@ -12,6 +13,7 @@
 struct ms_tomb {
     bool there; /* the item was deleted, and nobody has taken that back */
     struct ms_write_id id;
+    uint64_t last; /* the highest counter of the key's tombstones, live and soft-deleted item's */
 };
 static inline enum ms_own_mark ms_tombs_mark(const struct ms_site *site)
 {
