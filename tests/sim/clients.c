@@ -51,6 +51,10 @@ static void do_one(struct sim_run *run, unsigned slot, unsigned client, struct m
 {
     const struct sim_scenario *sc = run->scenario;
     struct sim_actor actor = {.run = run, .client = client, .store = s};
+    if (sc->system->act) {
+        sc->system->act(&actor, slot);
+        return;
+    }
     enum sim_verb verb = draw_verb(run);
     unsigned key = (unsigned)sim_below(run->world, sc->keys);
     bool deleted = sc->system->verbs & 1u << SIM_UNDELETE && sim_below(run->world, 5) == 0;
@@ -161,6 +165,8 @@ void sim_clients_read_all(struct sim_run *run)
                    err.text);
         return;
     }
+    if (run->scenario->system->look)
+        run->scenario->system->look(&actor);
     bool hides = run->scenario->system->verbs & 1u << SIM_UNDELETE;
     for (size_t way = 0; way < sizeof ways / sizeof *ways; way++) {
         if (!(run->scenario->system->verbs & 1u << ways[way]))

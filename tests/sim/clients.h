@@ -14,6 +14,12 @@
 /* The n-th key, without the namespace; sorted as numbers are. */
 void sim_key_name(unsigned key, char name[SIM_KEY_SIZE]);
 
+struct sim_moved {   /* see moves.h */
+    unsigned at, to; /* places; equal: nobody is moving it */
+    unsigned changes;
+    bool stored, left; /* left: a change ended without an answer */
+};
+
 struct sim_run {
     const struct sim_scenario *scenario;
     struct sim_world *world;
@@ -25,6 +31,7 @@ struct sim_run {
         struct ms_tag tag;
         uint32_t id;
     } tags[SIM_KEYS_MAX];
+    struct sim_moved moved[SIM_KEYS_MAX / 2];
 };
 
 void sim_keys_init(struct sim_run *run);

@@ -68,9 +68,9 @@ void sim_history_add(struct sim_history *h, const struct sim_op *op, uint64_t no
 /* ---- for people ---- */
 
 static const char *const verbs[SIM_VERB_COUNT] = {
-    [SIM_STORE] = "store",       [SIM_LOAD] = "load",        [SIM_INFO] = "info of",
-    [SIM_LIST] = "listing of",   [SIM_DELETE] = "delete",    [SIM_SOFT_DELETE] = "soft-delete",
-    [SIM_UNDELETE] = "undelete", [SIM_STORE_IF] = "store-if"};
+    [SIM_STORE] = "store",       [SIM_LOAD] = "load",         [SIM_INFO] = "info of",
+    [SIM_LIST] = "listing of",   [SIM_DELETE] = "delete",     [SIM_SOFT_DELETE] = "soft-delete",
+    [SIM_UNDELETE] = "undelete", [SIM_STORE_IF] = "store-if", [SIM_RENAME] = "rename"};
 
 static void print_value(char *text, size_t size, const struct sim_op *op)
 {
@@ -88,6 +88,8 @@ static void print_value(char *text, size_t size, const struct sim_op *op)
         snprintf(text + length, size - length, " over value %u", op->expect);
     else if (op->verb == SIM_STORE_IF)
         snprintf(text + length, size - length, " over none");
+    else if (op->verb == SIM_RENAME)
+        snprintf(text + length, size - length, " to key %u", op->expect);
 }
 
 void sim_op_print(char *text, size_t size, const struct sim_op *op)

@@ -23,6 +23,7 @@ enum sim_verb {
     SIM_SOFT_DELETE,
     SIM_UNDELETE,
     SIM_STORE_IF, /* what is there must be the value `expect` */
+    SIM_RENAME,   /* to the key `expect` */
     SIM_VERB_COUNT
 };
 
@@ -41,7 +42,7 @@ struct sim_op {
     bool deleted;
     enum sim_answer answer;
     uint32_t id;        /* stored, or seen; seen but not known which: 0 */
-    uint32_t expect;    /* store-if: the value that must be there; 0: none may */
+    uint32_t expect;    /* store-if: the value that must be there; 0: none may. Rename: the key */
     uint64_t size;      /* of the value stored, or as a reading told; UINT64_MAX: it did not */
     uint64_t begin_seq; /* places in the order of events */
     uint64_t end_seq;   /* SIM_NEVER without answer */

@@ -6,7 +6,8 @@
 #include "tests/sim/world.h"
 
 enum sim_lie {
-    SIM_LIE_UNSTAGED = 1 << 0, /* repairs put their copies where they are read, at once */
+    SIM_LIE_UNSTAGED = 1 << 0,  /* repairs put their copies where they are read, at once */
+    SIM_LIE_NO_INTENT = 1 << 1, /* what takes several steps leaves no intent */
 };
 /* A store (else: a move, a removal) of the name. True: nothing happens, and the client is told that
  * it did. Else `name` is what it is done with. */

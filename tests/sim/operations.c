@@ -21,7 +21,7 @@ static uint64_t now(const struct sim_actor *a)
     return ms_clock_now(a->run->world->clock);
 }
 
-static size_t begin(const struct sim_actor *a, const struct sim_op *op)
+size_t sim_op_begin(const struct sim_actor *a, const struct sim_op *op)
 {
     size_t index = sim_history_begin(&a->run->history, op, now(a));
     ms_sim_note("client %u begins %d of key %u%s, id %u", op->client, (int)op->verb, op->key,
@@ -53,7 +53,7 @@ static void judge_failure(const struct sim_actor *a, const struct sim_op *op,
                text, err->text);
 }
 
-static void end(const struct sim_actor *a, size_t index, int code, const struct ms_error *err)
+void sim_op_end(const struct sim_actor *a, size_t index, int code, const struct ms_error *err)
 {
     struct sim_history *h = &a->run->history;
     if (index >= h->count || sim_client_dead(a->run->world, a->client))
@@ -67,13 +67,12 @@ static void end(const struct sim_actor *a, size_t index, int code, const struct 
 }
 
 /* The key with its namespace, in `text`. */
-static struct ms_view key_name(const struct sim_actor *a, unsigned key, char *text, size_t size)
+struct ms_view sim_op_key(const struct sim_actor *a, unsigned key, char *text, size_t size)
 {
     const char *ns = a->run->scenario->system->ns;
     snprintf(text, size, "%s%s%s", ns, *ns ? "/" : "", a->run->keys[key]);
     return ms_str(text);
 }
-#define KEY(a, key) key_name(a, key, (char[64]){0}, 64)
 
 /* ---- storing ---- */
 
@@ -113,17 +112,17 @@ static void do_store(const struct sim_actor *a, unsigned key)
     if (!value)
         return;
     struct ms_error err = {0};
-    size_t index = begin(a, &(struct sim_op){.client = a->client,
-                                             .key = key,
-                                             .verb = SIM_STORE,
-                                             .id = id,
-                                             .size = ms_buf_size(value)});
+    size_t index = sim_op_begin(a, &(struct sim_op){.client = a->client,
+                                                    .key = key,
+                                                    .verb = SIM_STORE,
+                                                    .id = id,
+                                                    .size = ms_buf_size(value)});
     struct ms_tag tag = {""};
     int code = sc->system->no_streams || sim_below(a->run->world, 4)
-                   ? ms_store_store(a->store, KEY(a, key), value, NULL, &tag, &err)
-                   : store_in_pieces(a, KEY(a, key), ms_buf_view(value), &err);
+                   ? ms_store_store(a->store, SIM_KEY(a, key), value, NULL, &tag, &err)
+                   : store_in_pieces(a, SIM_KEY(a, key), ms_buf_view(value), &err);
     remember_tag(a, key, id, code, &tag);
-    end(a, index, code, &err);
+    sim_op_end(a, index, code, &err);
 }
 
 /* Only if nothing is there, or what the last one stored who told his tag. */
@@ -141,15 +140,15 @@ static void do_store_if(const struct sim_actor *a, unsigned key)
         options.precondition.tag = run->tags[key].tag;
     struct ms_error err = {0};
     struct ms_tag tag = {""};
-    size_t index = begin(a, &(struct sim_op){.client = a->client,
-                                             .key = key,
-                                             .verb = SIM_STORE_IF,
-                                             .id = id,
-                                             .expect = tagged ? run->tags[key].id : 0,
-                                             .size = ms_buf_size(value)});
-    int code = ms_store_store(a->store, KEY(a, key), value, &options, &tag, &err);
+    size_t index = sim_op_begin(a, &(struct sim_op){.client = a->client,
+                                                    .key = key,
+                                                    .verb = SIM_STORE_IF,
+                                                    .id = id,
+                                                    .expect = tagged ? run->tags[key].id : 0,
+                                                    .size = ms_buf_size(value)});
+    int code = ms_store_store(a->store, SIM_KEY(a, key), value, &options, &tag, &err);
     remember_tag(a, key, id, code, &tag);
-    end(a, index, code, &err);
+    sim_op_end(a, index, code, &err);
 }
 
 /* ---- loading ---- */
@@ -220,34 +219,34 @@ static void do_load(const struct sim_actor *a, unsigned key, bool deleted)
     }
     struct ms_error err = {0};
     MS_AUTO_BUF struct ms_buf *value = NULL;
-    size_t index = begin(a, &(struct sim_op){.client = a->client,
-                                             .key = key,
-                                             .verb = SIM_LOAD,
-                                             .deleted = deleted,
-                                             .size = UINT64_MAX});
+    size_t index = sim_op_begin(a, &(struct sim_op){.client = a->client,
+                                                    .key = key,
+                                                    .verb = SIM_LOAD,
+                                                    .deleted = deleted,
+                                                    .size = UINT64_MAX});
     bool whole = !range && !a->run->scenario->system->no_streams && sim_below(w, 4) == 0;
-    int code = whole ? read_through(a, KEY(a, key), deleted, &value, &err) : MS_ERR_CONFLICT;
+    int code = whole ? read_through(a, SIM_KEY(a, key), deleted, &value, &err) : MS_ERR_CONFLICT;
     /* A reader may say that its version is gone; a load may not. */
     if (code == MS_ERR_CONFLICT)
-        code = ms_store_load(a->store, KEY(a, key), &options, &value, &err);
+        code = ms_store_load(a->store, SIM_KEY(a, key), &options, &value, &err);
     if (!code && index < a->run->history.count)
         check_loaded(a, index, ms_buf_view(value), (uint64_t)options.offset, options.size);
-    end(a, index, code, &err);
+    sim_op_end(a, index, code, &err);
 }
 
 static void do_info(const struct sim_actor *a, unsigned key, bool deleted)
 {
     struct ms_error err = {0};
     struct ms_item_info info = {0};
-    size_t index = begin(a, &(struct sim_op){.client = a->client,
-                                             .key = key,
-                                             .verb = SIM_INFO,
-                                             .deleted = deleted,
-                                             .size = UINT64_MAX});
-    int code = ms_store_info(a->store, KEY(a, key), deleted, &info, &err);
+    size_t index = sim_op_begin(a, &(struct sim_op){.client = a->client,
+                                                    .key = key,
+                                                    .verb = SIM_INFO,
+                                                    .deleted = deleted,
+                                                    .size = UINT64_MAX});
+    int code = ms_store_info(a->store, SIM_KEY(a, key), deleted, &info, &err);
     if (!code && info.exists && index < a->run->history.count)
         a->run->history.ops[index].size = info.size_bytes;
-    end(a, index, code ? code : info.exists ? 0 : MS_ERR_NOT_FOUND, &err);
+    sim_op_end(a, index, code ? code : info.exists ? 0 : MS_ERR_NOT_FOUND, &err);
 }
 
 /* ---- listing ---- */
@@ -328,16 +327,16 @@ static void do_list(const struct sim_actor *a, bool deleted)
 static void do_change(const struct sim_actor *a, enum sim_verb verb, unsigned key, bool deleted)
 {
     struct ms_error err = {0};
-    size_t index = begin(
+    size_t index = sim_op_begin(
         a, &(struct sim_op){.client = a->client, .key = key, .verb = verb, .deleted = deleted});
     int code;
     if (verb == SIM_DELETE)
-        code = ms_store_delete(a->store, KEY(a, key), deleted, &err);
+        code = ms_store_delete(a->store, SIM_KEY(a, key), deleted, &err);
     else
         code =
             ms_store_move(a->store, verb == SIM_UNDELETE ? MS_MOVE_UNDELETE : MS_MOVE_SOFT_DELETE,
-                          KEY(a, key), ms_view(NULL, 0), false, &err);
-    end(a, index, code, &err);
+                          SIM_KEY(a, key), ms_view(NULL, 0), false, &err);
+    sim_op_end(a, index, code, &err);
 }
 
 void sim_operate(const struct sim_actor *a, enum sim_verb verb, unsigned key, bool deleted)
@@ -363,6 +362,7 @@ void sim_operate(const struct sim_actor *a, enum sim_verb verb, unsigned key, bo
     case SIM_UNDELETE:
         do_change(a, verb, key, verb == SIM_DELETE && deleted);
         break;
+    case SIM_RENAME:
     case SIM_VERB_COUNT:
         break;
     }

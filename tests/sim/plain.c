@@ -1,16 +1,11 @@
 /* Plain keys of an MStore: see plain.h. */
 #include "tests/sim/plain.h"
+#include "tests/sim/whole.h"
 
 #include "mstore/self.h"
-#include "mstore/upkeep.h"
 
 #include "base/cleanup.h"
-#include "base/sim.h"
 #include "base/text.h"
-
-#include <stdlib.h>
-
-#define LEASE (200 * SIM_MS) /* so short that there are many of them while there are faults */
 
 static const char conf_text[] =
     "[mstore]\nkey = 0000000000000000000000000000000000000000000000000000000000004712\n"
@@ -18,29 +13,9 @@ static const char conf_text[] =
     "[member m2]\nurl = memory:sim2\n"
     "[namespace files]\nkind = plain\nredundancy = all\n";
 
-static int make(struct sim_world *w, unsigned client, struct ms_store **out, struct ms_error *err)
-{
-    struct ms_backend *backends[SIM_PLAIN_MEMBERS] = {NULL};
-    struct ms_mconf *conf = NULL;
-    int code = ms_mconf_parse(ms_str(conf_text), "conf", &conf, err);
-    for (unsigned i = 0; i < SIM_PLAIN_MEMBERS && !code; i++)
-        code = sim_member_handle(w, client, i, &backends[i], err);
-    if (code) /* without memory alone */
-        return code;
-    struct ms_self_options o = {.clock = &w->clients[client].clock,
-                                .seed = 1 + sim_below(w, UINT64_MAX - 1),
-                                .deterministic = true,
-                                .name = "sim:plain",
-                                .state_folder = "",
-                                .lease_ns = LEASE};
-    return ms_self_new(conf, backends, &o, out, err);
-}
-
 int sim_plain_create(struct sim_world *w, unsigned client, struct ms_error *err)
 {
-    struct ms_store *s = NULL;
-    int code = make(w, client, &s, err);
-    return sim_store_create(s, code, err);
+    return sim_whole_create(w, client, conf_text, err);
 }
 
 /* ---- flawed clients ---- */
@@ -85,54 +60,14 @@ static int forgetful_remove(struct ms_store *s, struct ms_item_ref item, struct 
 int sim_plain_open(struct sim_world *w, unsigned client, const char *forgotten,
                    struct ms_store **out, struct ms_error *err)
 {
-    struct ms_store *s = NULL;
-    int code = make(w, client, &s, err);
-    if (!code && forgotten) {
-        forgetful_world = w;
-        forgotten_part = forgotten;
-        forgetful_ops = ms_self_ops;
-        forgetful_ops.store = forgetful_store;
-        forgetful_ops.remove = forgetful_remove;
-        s->ops = &forgetful_ops;
-    }
-    return sim_store_open(s, code, out, err);
-}
-
-/* ---- healing ---- */
-
-static void found(void *ctx, const struct ms_upkeep_finding *f)
-{
-    (void)ctx;
-    ms_sim_note("heal: %s %s on %s: %s%s", ms_upkeep_find_name(f->find), f->key, f->member,
-                f->sentence, f->fixed ? "" : " (left)");
-}
-
-static int heal_once(struct ms_store *s, struct ms_error *err)
-{
-    struct ms_upkeep_options options = MS_UPKEEP_OPTIONS_INIT;
-    struct ms_upkeep_report *report = NULL;
-    const struct ms_store_ops *ops = s->ops;
-    options.found = found;
-    s->ops = &ms_self_ops; /* of a flawed one too: who heals has no flaw */
-    int code = ms_mstore_heal(s, &options, &report, err);
-    s->ops = ops;
-    if (report)
-        ms_sim_note("healed: %s, %llu repaired, %llu failed", ms_code_name(code),
-                    (unsigned long long)report->repaired, (unsigned long long)report->failed);
-    ms_upkeep_report_free(report);
-    return code;
-}
-
-int sim_plain_heal(struct sim_world *w, unsigned client, struct ms_store *s, struct ms_error *err)
-{
-    (void)client;
-    int code = heal_once(s, err);
-    for (unsigned round = 0; round < 3 && w->calm && !code; round++) {
-        code = ms_sleep(w->clock, 21 * SIM_MINUTE, err);
-        if (!code)
-            code = heal_once(s, err);
-    }
-    return code;
+    if (!forgotten)
+        return sim_whole_open(w, client, conf_text, NULL, out, err);
+    forgetful_world = w;
+    forgotten_part = forgotten;
+    forgetful_ops = ms_self_ops;
+    forgetful_ops.store = forgetful_store;
+    forgetful_ops.remove = forgetful_remove;
+    return sim_whole_open(w, client, conf_text, &forgetful_ops, out, err);
 }
 
 /* ---- the disks ---- */

@@ -52,6 +52,16 @@
         .name = NAME, .what = WHAT, .system = &sim_plain, .clients = 3, .ops = 120, .keys = 6,     \
         .value_max = 600, .faults = {TIME, __VA_ARGS__}, .available = AVAILABLE,                   \
     }
+#define MOVES(NAME, WHAT, SYSTEM, AVAILABLE, ...)                                                  \
+    {                                                                                              \
+        .name = NAME, .what = WHAT, .system = &SYSTEM, .clients = 3, .ops = 60, .keys = 18,        \
+        .value_max = 600, .faults = {TIME, __VA_ARGS__}, .available = AVAILABLE,                   \
+    }
+#define UNINTENDED(NAME, WHAT)                                                                     \
+    {                                                                                              \
+        .name = "flawed-" #NAME, .what = WHAT, .system = &sim_flawed_##NAME, .clients = 3,         \
+        .ops = 60, .keys = 18, .value_max = 600, .faults = {TIME, .dies = 20}, .broken = true,     \
+    }
 #define HARM (SIM_OLD | SIM_EMPTY | SIM_LOSE | SIM_FLIP)
 #define ROUGH                                                                                      \
     .before = 15, .after = 15, .delayed = 15, .dies = 3, .delay_max_ns = 15 * SIM_MINUTE,          \
@@ -154,6 +164,21 @@ static const struct sim_scenario scenarios[] = {
         .unmet = true,
     },
 
+    MOVES("moves-calm", "values are renamed, hidden, brought back, nothing goes wrong",
+          sim_moves_copies, true, .wrong_clocks = true),
+    MOVES("moves-deaths", "likewise, clients die at any call", sim_moves_copies, false, .dies = 20,
+          .wrong_clocks = true),
+    MOVES("moves-away", "likewise, one of three vanishes, is slow, is full", sim_moves_copies,
+          false, .tolerates = 1, .disturbances = SIM_HARMLESS, .dies = 5),
+    MOVES("moves-lost", "likewise, requests and answers are lost, or late", sim_moves_copies, false,
+          ROUGH),
+    MOVES("moves-coded", "likewise of shards, clients die at any call", sim_moves_coded, false,
+          .dies = 20, .wrong_clocks = true),
+    MOVES("moves-plain", "likewise of mirrors, clients die at any call", sim_moves_plain, false,
+          .dies = 20, .wrong_clocks = true),
+    MOVES("moves-plain-away", "likewise, one of three vanishes, is slow, is full", sim_moves_plain,
+          false, .tolerates = 1, .disturbances = SIM_HARMLESS, .dies = 5),
+
     LARGE("layout-some", "members come and go, few calls are lost or late", sim_layout, .before = 2,
           .after = 3, .delayed = 5, .dies = 2, .delay_max_ns = 15 * SIM_MINUTE),
     LARGE("layout-away", "members come and go, and one of them is away", sim_layout, .after = 2,
@@ -235,6 +260,8 @@ static const struct sim_scenario scenarios[] = {
     FLAWED_MIRRORS(note, "what a mirror has missed is not noted"),
     FLAWED_MIRRORS(unmarked, "who has missed something is noted, but known to nobody"),
     FLAWED(unstaged, "a repair puts its copy where it is read at once", REPAIRS),
+    UNINTENDED(intent, "a move of an immutable key leaves no intent"),
+    UNINTENDED(intent_plain, "a move of a plain key leaves no intent"),
     FLAWED(unready, "a layout is final before all know that it is proposed", .before = 4),
     FLAWED(alone, "who hears of a proposed layout does not ask the old majority", ROUGH),
     FLAWED(news, "a client keeps to the layout that it began with", ROUGH),

@@ -14,6 +14,8 @@
 
 #define SIM_KEYS_MAX 32
 
+struct sim_actor; /* operations.h */
+
 struct sim_system {
     const char *name;
     unsigned members;
@@ -26,6 +28,10 @@ struct sim_system {
     const char *spares;      /* names on disks that are never lost or flipped end so; NULL: none */
     const char *harms;       /* only names with this in them are; NULL: all */
     unsigned verbs;          /* 1 << SIM_STORE and so on: what clients do */
+    /* What clients do instead of `verbs` (slot: who of those at once), and what a new one finds at
+     * the end: keys are judged by them alone. NULL: by the history. */
+    void (*act)(const struct sim_actor *a, unsigned slot);
+    void (*look)(const struct sim_actor *a);
     /* Before any fault: lays out the members for this client. */
     int (*create)(struct sim_world *w, unsigned client, struct ms_error *err);
     /* A Store, open, of this client's own, with its clock. */
@@ -76,6 +82,9 @@ extern const struct sim_system sim_plain, sim_flawed_note, sim_flawed_unmarked;
 /* A whole MStore while its layout changes (layout.h), and some that have a flaw. */
 extern const struct sim_system sim_layout, sim_layout_conditional, sim_flawed_unready,
     sim_flawed_alone, sim_flawed_news;
+/* Values that are moved (moves.h), and without intents. */
+extern const struct sim_system sim_moves_copies, sim_moves_coded, sim_moves_plain,
+    sim_flawed_intent, sim_flawed_intent_plain;
 /* The plain Store behind a small lie, for proof that lies are found: mutants.c. */
 extern const struct sim_system sim_mutant_stale, sim_mutant_undead, sim_mutant_blind,
     sim_mutant_mixed, sim_mutant_forgetful, sim_mutant_shifted, sim_mutant_hasty, sim_mutant_split;

@@ -6,8 +6,11 @@
 #include "tests/sim/majority.h"
 #include "tests/sim/keys.h"
 #include "tests/sim/layout.h"
+#include "tests/sim/lies.h"
+#include "tests/sim/moves.h"
 #include "tests/sim/plain.h"
 #include "tests/sim/system.h"
+#include "tests/sim/whole.h"
 
 #define ALL_VERBS ((1u << SIM_STORE_IF) - 1) /* conditions are for those who decide them */
 
@@ -227,12 +230,41 @@ SOFT(flawed_unstaged, sim_unstaged_open, "/val/");
                                           .verbs = ALL_VERBS,                                      \
                                           .create = sim_plain_create,                              \
                                           .open = NAME##_open,                                     \
-                                          .heal = sim_plain_heal,                                  \
+                                          .heal = sim_whole_heal,                                  \
                                           .check = sim_plain_check}
 
 PLAIN(plain, NULL);
 PLAIN(flawed_note, "/hint/");
 PLAIN(flawed_unmarked, "/away/");
+
+/* ---- values that are moved ---- */
+
+#define MOVES(NAME, KIND, LIES)                                                                    \
+    static int NAME##_create(struct sim_world *w, unsigned client, struct ms_error *err)           \
+    {                                                                                              \
+        return sim_moves_create(w, client, KIND, err);                                             \
+    }                                                                                              \
+    static int NAME##_open(struct sim_world *w, unsigned client, struct ms_store **out,            \
+                           struct ms_error *err)                                                   \
+    {                                                                                              \
+        w->lies = LIES;                                                                            \
+        return sim_moves_open(w, client, KIND, out, err);                                          \
+    }                                                                                              \
+    const struct sim_system sim_##NAME = {.name = #NAME,                                           \
+                                          .members = SIM_MOVES_MEMBERS,                            \
+                                          .ns = "moved",                                           \
+                                          .spares = "/member",                                     \
+                                          .act = sim_moves_act,                                    \
+                                          .look = sim_moves_look,                                  \
+                                          .create = NAME##_create,                                 \
+                                          .open = NAME##_open,                                     \
+                                          .heal = sim_moves_heal}
+
+MOVES(moves_copies, SIM_MOVES_COPIES, 0);
+MOVES(moves_coded, SIM_MOVES_CODED, 0);
+MOVES(moves_plain, SIM_MOVES_PLAIN, 0);
+MOVES(flawed_intent, SIM_MOVES_COPIES, SIM_LIE_NO_INTENT);
+MOVES(flawed_intent_plain, SIM_MOVES_PLAIN, SIM_LIE_NO_INTENT);
 
 /* ---- an MStore whose layout changes ---- */
 

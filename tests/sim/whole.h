@@ -1,0 +1,20 @@
+/* tests/sim/whole.h - a whole MStore as the system under test, made from the text of its file: from
+ * opening by layouts on members to all of upkeep. Member n of the text is the world's member n. */
+#ifndef TESTS_SIM_WHOLE_H
+#define TESTS_SIM_WHOLE_H
+
+#include "tests/sim/system.h"
+
+struct ms_store_ops;
+
+int sim_whole_create(struct sim_world *w, unsigned client, const char *conf, struct ms_error *err);
+/* ops: whose verbs; NULL: those of an MStore. */
+int sim_whole_open(struct sim_world *w, unsigned client, const char *conf,
+                   const struct ms_store_ops *ops, struct ms_store **out, struct ms_error *err);
+/* Once; *left: things found that it did not put right. */
+int sim_whole_heal_once(struct ms_store *s, uint64_t *left, struct ms_error *err);
+/* Once; when the faults are over four times, so far apart that each looks at all that one before
+ * had to leave alone. */
+int sim_whole_heal(struct sim_world *w, unsigned client, struct ms_store *s, struct ms_error *err);
+
+#endif
