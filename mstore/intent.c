@@ -142,30 +142,30 @@ static void put_good(struct ms_voters *base, unsigned leg)
         r->left[leg] = false;
 }
 
-static int round_new(const struct ms_intent *intent, struct round **out, struct ms_error *err)
+static struct round *round_new(const struct ms_intent *intent, struct ms_error *err)
 {
     struct round *r = calloc(1, sizeof *r);
-    if (!r)
-        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for an intent");
+    if (!r) {
+        ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for an intent");
+        return NULL;
+    }
     r->base.call = voter_call;
     r->base.good = put_good;
     r->base.free = round_free;
     r->op = intent->op;
     r->id = intent->id;
-    *out = r;
-    return 0;
+    return r;
 }
 
 int ms_intent_put(const struct ms_site *site, struct ms_intent *intent, struct ms_error *err)
 {
-    struct round *r = NULL;
-    int code = round_new(intent, &r, err);
-    if (code)
-        return code;
+    struct round *r = round_new(intent, err);
+    if (!r)
+        return MS_ERR_NO_MEMORY;
     for (unsigned v = 0; v < ms_voters_count(site); v++)
         intent->late[v] = true;
     r->left = intent->late;
-    code = ms_intent_make(intent, &r->text, err);
+    int code = ms_intent_make(intent, &r->text, err);
     if (code) {
         round_free(&r->base);
         return code;
@@ -183,10 +183,9 @@ static unsigned drop_needs(const struct ms_site *site)
 
 int ms_intent_drop(const struct ms_site *site, const struct ms_intent *intent, struct ms_error *err)
 {
-    struct round *r = NULL;
-    int code = round_new(intent, &r, err);
-    if (code)
-        return code;
+    struct round *r = round_new(intent, err);
+    if (!r)
+        return MS_ERR_NO_MEMORY;
     if (drop_needs(site) > 1)
         memcpy(r->late, intent->late, sizeof r->late);
     return ms_voters_ask(site, &r->base, drop_needs(site), PATIENCE,

@@ -71,17 +71,15 @@ static int finish_turn(struct work *w, struct ms_error *err)
     bool overtaken = false;
     from.deleted = w->intent.op == MS_OWN_UNDELETE;
     to.deleted = !from.deleted;
-    int code = is_overtaken(w, &from, &to, &overtaken, err);
-    if (code || overtaken)
-        return code;
-    code = count_objects(&from, &before, err);
+    int code = count_objects(&from, &before, err);
     if (!code)
         code = count_objects(&to, &behind, err);
     if (code || !before || (before >= needs && behind >= needs))
         return code;
-    if (before < needs)
-        return ms_immutable_turn(&from, w->intent.id, err);
-    return behind ? ms_immutable_turn(&to, w->intent.id, err) : 0;
+    if (before >= needs)
+        return behind ? ms_immutable_turn(&to, w->intent.id, err) : 0;
+    code = is_overtaken(w, &from, &to, &overtaken, err);
+    return code || overtaken ? code : ms_immutable_turn(&from, w->intent.id, err);
 }
 
 /* ---- renames, plain keys ---- */
