@@ -55,7 +55,7 @@
 #define MOVES(NAME, WHAT, SYSTEM, AVAILABLE, ...)                                                  \
     {                                                                                              \
         .name = NAME, .what = WHAT, .system = &SYSTEM, .clients = 3, .ops = 60, .keys = 18,        \
-        .value_max = 600, .faults = {TIME, __VA_ARGS__}, .available = AVAILABLE,                   \
+        .value_max = 600, .faults = {TIME, __VA_ARGS__}, .available = AVAILABLE, .large = true,    \
     }
 #define UNINTENDED(NAME, WHAT)                                                                     \
     {                                                                                              \
