@@ -77,7 +77,7 @@ static void raw_capabilities(struct ms_backend *b, struct ms_capabilities *out)
 
 /* ---- names ---- */
 
-/* err may be NULL. */
+/* A name that no configured namespace takes can be no key either. err may be NULL. */
 static int find_key(struct ms_backend *b, struct ms_view name, struct ms_raw_key *out,
                     struct ms_error *err)
 {
@@ -87,7 +87,10 @@ static int find_key(struct ms_backend *b, struct ms_view name, struct ms_raw_key
     if (code)
         return code;
     ms_raw_key_of(r->names, name, out, &why);
-    return out->valid ? 0 : ms_error_set(err, why.code, "%s: %s", b->url, why.text);
+    if (out->valid)
+        return 0;
+    code = why.code == MS_ERR_CONFIG ? MS_ERR_NAME : why.code;
+    return ms_error_set(err, code, "%s: %s", b->url, why.text);
 }
 
 static int not_found(struct ms_backend *b, struct ms_view name, struct ms_error *err)

@@ -16,20 +16,16 @@ static struct ms_store *store;
 static struct ms_backend *b;
 static struct ms_error err;
 
-/* Three members in memory, namespaces as Borg's; data is nested twice. */
-static int begin(void **state)
+/* Three members in memory. */
+static int begin_with(const char *namespaces)
 {
-    static const char conf[] = "[mstore]\nkey = " KEY "\n"
-                               "[member a]\nurl = memory:raw-a\n[member b]\nurl = memory:raw-b\n"
-                               "[member c]\nurl = memory:raw-c\n"
-                               "[namespace]\nkind = mutable\nredundancy = copies 3\n"
-                               "[namespace data]\nkind = immutable\nredundancy = copies 2\n"
-                               "levels = 2\n"
-                               "[namespace packs]\nkind = plain\nredundancy = copies 2\n"
-                               "levels = 1\n";
-    char path[100];
+    static const char members[] = "[mstore]\nkey = " KEY "\n"
+                                  "[member a]\nurl = memory:raw-a\n"
+                                  "[member b]\nurl = memory:raw-b\n"
+                                  "[member c]\nurl = memory:raw-c\n";
+    char path[100], conf[1000];
     struct ms_mstore_options o = MS_MSTORE_OPTIONS_INIT;
-    (void)state;
+    snprintf(conf, sizeof conf, "%s%s", members, namespaces);
     assert_true(scratch_make(&scratch));
     snprintf(path, sizeof path, "%s/home.conf", scratch.path);
     write_file(path, conf, 0600);
@@ -39,6 +35,21 @@ static int begin(void **state)
     check_ok(ms_backend_create(b, &err), err);
     check_ok(ms_backend_open(b, &err), err);
     return 0;
+}
+
+/* Namespaces as Borg's; data is nested twice. */
+static int begin(void **state)
+{
+    (void)state;
+    return begin_with("[namespace]\nkind = mutable\nredundancy = copies 3\n"
+                      "[namespace data]\nkind = immutable\nredundancy = copies 2\nlevels = 2\n"
+                      "[namespace packs]\nkind = plain\nredundancy = copies 2\nlevels = 1\n");
+}
+
+static int begin_with_one(void **state)
+{
+    (void)state;
+    return begin_with("[namespace data]\nkind = immutable\nredundancy = copies 2\nlevels = 2\n");
 }
 
 static int end(void **state)
@@ -271,6 +282,22 @@ static void test_streams(void **state)
     assert_string_equal(hex, "aae2c33a105ad3f28f39402d67a24b20");
 }
 
+/* Nothing takes the root: its names are no keys, but may be directories. */
+static void test_without_a_namespace_for_the_rest(void **state)
+{
+    struct ms_buf *got = NULL;
+    (void)state;
+    check_ok(put("data/ab/cd/abcdef", "v"), err);
+    holds("data/abcdef", "v");
+    lists("", "data/");
+    check_code(put("other/x", "v"), MS_ERR_NAME, err);
+    assert_non_null(strstr(err.text, "no namespace is configured for \"other/x\""));
+    check_code(put("x", "v"), MS_ERR_NAME, err);
+    check_code(ms_backend_load(b, ms_str("other/x"), 0, 1, &got, NULL, &err), MS_ERR_NOT_FOUND,
+               err);
+    is_missing("other/x");
+}
+
 static int shut(void **state)
 {
     (void)state;
@@ -283,10 +310,15 @@ static int shut(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        OVER_MSTORE(test_nesting_is_folded),           OVER_MSTORE(test_lists_by_its_own_levels),
-        OVER_MSTORE(test_sizes_in_listings),           OVER_MSTORE(test_moves),
-        OVER_MSTORE(test_deleted_sort_by_their_names), OVER_MSTORE(test_directories),
-        OVER_MSTORE(test_live_beside_deleted),         OVER_MSTORE(test_streams),
+        OVER_MSTORE(test_nesting_is_folded),
+        OVER_MSTORE(test_lists_by_its_own_levels),
+        OVER_MSTORE(test_sizes_in_listings),
+        OVER_MSTORE(test_moves),
+        OVER_MSTORE(test_deleted_sort_by_their_names),
+        OVER_MSTORE(test_directories),
+        OVER_MSTORE(test_live_beside_deleted),
+        OVER_MSTORE(test_streams),
+        cmocka_unit_test_setup_teardown(test_without_a_namespace_for_the_rest, begin_with_one, end),
     };
     return cmocka_run_group_tests(tests, NULL, shut);
 }
