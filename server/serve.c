@@ -6,6 +6,7 @@
 #include "server/router.h"
 #include "server/setup.h"
 
+#include <malloc.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -230,10 +231,20 @@ static int serve(struct serving *s, struct ms_error *err)
     return http_server_run(s->http, err);
 }
 
+/* Large buffers go back to the system when they are freed; the heaps of many threads would keep
+ * them, and a value of any length goes through little memory. */
+static void keep_memory_small(void)
+{
+#ifdef M_MMAP_THRESHOLD
+    mallopt(M_MMAP_THRESHOLD, 512 << 10);
+#endif
+}
+
 /* Without the token while it begins and ends: opening and closing stores is not to be cut short. */
 int serve_run(const struct serve_options *options, struct ms_error *err)
 {
     struct serving s = {.options = options};
+    keep_memory_small();
     struct ms_cancel *token = ms_cancel_swap(NULL);
     int code = begin(&s, err);
     ms_cancel_swap(token);

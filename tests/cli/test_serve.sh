@@ -141,13 +141,17 @@ stop 143
 kill "$client" 2>/dev/null
 expect 3 get "$url" data/later
 
-# much larger than memory, both ways
+# much larger than memory, both ways, again and again: of a local folder, and of a store of three
+conf home '[namespace data]' 'kind = mutable' 'redundancy = copies 2' 'names = bytes'
+expect 0 create home.conf
 if [ -n "${MOST_KIB:-}" ]; then bytes=$((256 << 20)); else bytes=$((40 << 20)); fi
 wanted=$(stream | sha256sum)
-serve "$url" "${quiet[@]}" --listen 127.0.0.1:0
-stream | rest -X POST -T - -H 'Expect:' "$at/data/big" || problem "a large upload"
-same "the same bytes" "$(rest "$at/data/big" | sha256sum)" "$wanted"
-resident=$(sed -n 's/^VmHWM:[[:space:]]*\([0-9]*\) kB/\1/p' "/proc/$server/status")
-ok "$resident KiB" test "$resident" -lt "${MOST_KIB:-100000000}"
-stop
+for store in "$url" "$T/home.conf"; do
+    MSTORE_STATE_DIR=$T/state serve "$store" "${quiet[@]}" --listen 127.0.0.1:0
+    stream | rest --fail-with-body -X POST -T - -H 'Expect:' "$at/data/big" || problem "a large upload"
+    for i in 1 2 3; do same "the same bytes, $i" "$(rest "$at/data/big" | sha256sum)" "$wanted"; done
+    resident=$(sed -n 's/^VmHWM:[[:space:]]*\([0-9]*\) kB/\1/p' "/proc/$server/status")
+    ok "$resident KiB" test "$resident" -lt "${MOST_KIB:-100000000}"
+    stop
+done
 finish
