@@ -23,14 +23,10 @@ void ms_url_free(struct ms_url *url)
     free(url->options);
     free(url->scheme);
     free(url->user);
-    if (url->password)
-        explicit_bzero(url->password, strlen(url->password));
-    free(url->password);
+    ms_wipe_free(url->password);
     free(url->host);
     free(url->path);
-    if (url->raw_path)
-        explicit_bzero(url->raw_path, strlen(url->raw_path));
-    free(url->raw_path);
+    ms_wipe_free(url->raw_path);
     free(url);
 }
 

@@ -5,11 +5,19 @@
 
 #include <mstore/base.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 static inline void ms_free_cleanup(void *p)
 {
     free(*(void **)p);
+}
+/* Frees a text that may hold a secret; its bytes are gone. */
+static inline void ms_wipe_free(char *text)
+{
+    if (text)
+        explicit_bzero(text, strlen(text));
+    free(text);
 }
 static inline void ms_close_cleanup(int *fd)
 {

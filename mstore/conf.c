@@ -3,25 +3,19 @@
 #include "mstore/layout_parts.h"
 
 #include "backends/secret.h"
+#include "base/cleanup.h"
 #include "base/private_file.h"
 #include "base/text.h"
 
 #include <mstore/backend.h>
 #include <stdlib.h>
 
-static void wipe(char *text)
-{
-    if (text)
-        explicit_bzero(text, strlen(text));
-    free(text);
-}
-
 void ms_mconf_free(struct ms_mconf *c)
 {
     if (!c)
         return;
     for (size_t i = 0; c->urls && i < MS_MEMBERS_MAX; i++)
-        wipe(c->urls[i]);
+        ms_wipe_free(c->urls[i]);
     free(c->urls);
     ms_layout_free(c->shared);
     explicit_bzero(&c->key, sizeof c->key);
@@ -55,7 +49,7 @@ static int find_secret(struct ms_mconf *c, const struct ms_ini_entry *e, struct 
         return no_memory(err);
     if (ms_secret_mask(copy) && !c->secret_line)
         c->secret_line = e->line;
-    wipe(copy);
+    ms_wipe_free(copy);
     return 0;
 }
 

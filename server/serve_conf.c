@@ -349,13 +349,6 @@ int server_conf_new(const char *source, struct server_conf **out, struct ms_erro
     return 0;
 }
 
-static void wipe(char *secret)
-{
-    if (secret)
-        explicit_bzero(secret, strlen(secret));
-    free(secret);
-}
-
 void server_conf_free(struct server_conf *conf)
 {
     if (!conf)
@@ -363,7 +356,7 @@ void server_conf_free(struct server_conf *conf)
     for (size_t i = 0; i < conf->serve_count; i++) {
         struct server_conf_serve *s = &conf->serves[i];
         free(s->name);
-        wipe(s->store); /* a URL may hold a password */
+        ms_wipe_free(s->store); /* a URL may hold a password */
         free(s->path);
         free(s->permissions);
         free_words(&s->users);
@@ -378,7 +371,7 @@ void server_conf_free(struct server_conf *conf)
     free(conf->users_file);
     free(conf->user);
     free(conf->password_file);
-    wipe(conf->password);
+    ms_wipe_free(conf->password);
     free(conf->audit_log);
     ms_config_free(conf->stores);
     free(conf);

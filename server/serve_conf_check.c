@@ -3,6 +3,7 @@
 #include "server/serve_conf.h"
 
 #include "backends/secret.h"
+#include "base/cleanup.h"
 #include "base/private_file.h"
 #include "base/text.h"
 #include "store/config.h"
@@ -158,8 +159,7 @@ static int check_secrets(const struct server_conf *conf, const struct ms_private
         if (ms_secret_mask(copy))
             code = ms_private_file_check(file, conf->source, conf->serves[i].line,
                                          "the store's URL holds a secret", err);
-        explicit_bzero(copy, strlen(copy));
-        free(copy);
+        ms_wipe_free(copy);
     }
     return code;
 }

@@ -200,13 +200,6 @@ void server_served_ref(struct server_served *s)
     atomic_fetch_add(&server_full(s)->refs, 1);
 }
 
-static void wipe(char *text)
-{
-    if (text)
-        explicit_bzero(text, strlen(text));
-    free(text);
-}
-
 void server_served_unref(struct server_served *s)
 {
     struct server_full *f = s ? server_full(s) : NULL;
@@ -220,10 +213,10 @@ void server_served_unref(struct server_served *s)
     free(f->own.name);
     free(f->own.path);
     free(f->own.permissions);
-    wipe(f->own.store);
-    wipe(f->identity);
-    wipe(f->place);
-    wipe(f->one_store);
+    ms_wipe_free(f->own.store);
+    ms_wipe_free(f->identity);
+    ms_wipe_free(f->place);
+    ms_wipe_free(f->one_store);
     free(f->shown);
     ms_permission_map_free(f->map);
     ms_config_target_free(f->target);

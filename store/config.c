@@ -85,13 +85,6 @@ int ms_config_parse_levels(const char *text, struct ms_config_levels *out, struc
                         MS_SHOW(ms_str(text)), MS_LEVELS_MAX, MS_LEVELS_MAX);
 }
 
-static void wipe(char *text)
-{
-    if (text)
-        explicit_bzero(text, strlen(text));
-    free(text);
-}
-
 void ms_config_free(struct ms_config *config)
 {
     if (!config)
@@ -100,8 +93,8 @@ void ms_config_free(struct ms_config *config)
         struct ms_config_entry *s = &config->stores[i];
         free(s->name);
         free(s->permissions);
-        wipe(s->url);
-        wipe(s->cache_url);
+        ms_wipe_free(s->url);
+        ms_wipe_free(s->cache_url);
         ms_config_ns_list_free(&s->levels);
     }
     free(config->stores);
@@ -117,7 +110,7 @@ static int set_text(char **field, const char *value, struct ms_error *err)
     char *copy = strdup(value);
     if (!copy)
         return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for the configuration");
-    wipe(*field);
+    ms_wipe_free(*field);
     *field = copy;
     return 0;
 }
@@ -129,7 +122,7 @@ static int find_secret(struct ms_config *c, const struct ms_ini_entry *e, struct
         return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for the configuration");
     if (!c->secret_line && ms_secret_mask(copy))
         c->secret_line = e->line;
-    wipe(copy);
+    ms_wipe_free(copy);
     return 0;
 }
 

@@ -87,13 +87,6 @@ static char *copy_text(const char *text)
     return text ? strdup(text) : NULL;
 }
 
-static void wipe(char *text)
-{
-    if (text)
-        explicit_bzero(text, strlen(text));
-    free(text);
-}
-
 /* Closes its connections, which tell the handle so. */
 static void free_handle(struct handle *h)
 {
@@ -116,7 +109,7 @@ void ms_http_free(struct ms_http *http)
     free(http->host);
     free(http->ca_file);
     free(http->user);
-    wipe(http->password);
+    ms_wipe_free(http->password);
     free(http);
 }
 

@@ -10,9 +10,7 @@
 
 static void drop(char **text)
 {
-    if (*text)
-        explicit_bzero(*text, strlen(*text));
-    free(*text);
+    ms_wipe_free(*text);
     *text = NULL;
 }
 

@@ -10,18 +10,11 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 
-static void drop(char *text)
-{
-    if (text)
-        explicit_bzero(text, strlen(text));
-    free(text);
-}
-
 void ms_s3_place_fini(struct ms_s3_place *p)
 {
-    drop(p->profile);
-    drop(p->id);
-    drop(p->secret);
+    ms_wipe_free(p->profile);
+    ms_wipe_free(p->id);
+    ms_wipe_free(p->secret);
     free(p->scheme);
     free(p->host);
     free(p->bucket);
@@ -279,9 +272,9 @@ static void s3_free(struct ms_backend *b)
     free(s->host);
     free(s->bucket);
     free(s->prefix);
-    drop(s->id);
-    drop(s->secret);
-    drop(s->token);
+    ms_wipe_free(s->id);
+    ms_wipe_free(s->secret);
+    ms_wipe_free(s->token);
     ms_retry_policy_fini(&s->retry);
     ms_mutex_fini(&s->mutex);
     free(s);

@@ -4,6 +4,7 @@
  * held to harmless letters here. Nothing of the network is touched. */
 #include "backends/sftp/sftp.h"
 
+#include "base/cleanup.h"
 #include "base/text.h"
 
 #include <stdio.h>
@@ -15,13 +16,6 @@ static int no_memory(struct ms_error *err)
     return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a backend");
 }
 
-static void wipe(char *secret)
-{
-    if (secret)
-        explicit_bzero(secret, strlen(secret));
-    free(secret);
-}
-
 void ms_sftp_free(struct ms_backend *b)
 {
     struct ms_sftp *s = ms_sftp_self(b);
@@ -29,8 +23,8 @@ void ms_sftp_free(struct ms_backend *b)
     ms_sftp_pool_close(s);
     ms_retry_policy_fini(&s->policy);
     ms_mutex_fini(&s->mutex);
-    wipe(o->password);
-    wipe(o->passphrase);
+    ms_wipe_free(o->password);
+    ms_wipe_free(o->passphrase);
     free(o->host);
     free(o->user);
     free(o->identity);

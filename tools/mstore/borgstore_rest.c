@@ -7,6 +7,7 @@
 #include "server/serve.h"
 
 #include "backends/secret.h"
+#include "base/cleanup.h"
 #include "base/pool.h"
 
 #include <mstore/mstore.h>
@@ -256,9 +257,7 @@ static int run(int argc, char **argv, struct ms_error *err)
         printf("%s", a.help ? usage : ms_version());
     else if (!code)
         code = serve(&a, err);
-    if (a.password)
-        explicit_bzero((char *)(uintptr_t)a.password, strlen(a.password));
-    free((char *)(uintptr_t)a.password);
+    ms_wipe_free((char *)(uintptr_t)a.password);
     free((char *)(uintptr_t)a.backend);
     return code;
 }

@@ -3,6 +3,7 @@
 #include "tools/mstore/scrub.h"
 
 #include "backends/secret.h"
+#include "base/cleanup.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -70,10 +71,8 @@ int ms_scrub(struct ms_cli *cli, struct ms_error *err)
 
 void ms_scrub_fini(struct ms_cli *cli)
 {
-    for (size_t i = 0; i < cli->secret_count; i++) {
-        explicit_bzero(cli->secrets[i], strlen(cli->secrets[i]));
-        free(cli->secrets[i]);
-    }
+    for (size_t i = 0; i < cli->secret_count; i++)
+        ms_wipe_free(cli->secrets[i]);
     free(cli->secrets);
     cli->secrets = NULL;
     cli->secret_count = 0;
