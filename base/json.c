@@ -149,3 +149,33 @@ void ms_json_null(struct ms_json *j)
     fputs("null", j->file);
     after_value(j);
 }
+
+void ms_json_put_text(struct ms_json *j, const char *key, const char *text)
+{
+    ms_json_key(j, key);
+    if (text)
+        ms_json_text(j, text);
+    else
+        ms_json_null(j);
+}
+
+void ms_json_put_u64(struct ms_json *j, const char *key, uint64_t value)
+{
+    ms_json_key(j, key);
+    ms_json_u64(j, value);
+}
+
+void ms_json_put_size(struct ms_json *j, const char *key, uint64_t size)
+{
+    ms_json_key(j, key);
+    if (size == UINT64_MAX)
+        ms_json_null(j);
+    else
+        ms_json_u64(j, size);
+}
+
+void ms_json_put_bool(struct ms_json *j, const char *key, bool value)
+{
+    ms_json_key(j, key);
+    ms_json_bool(j, value);
+}

@@ -27,4 +27,10 @@ void ms_json_double(struct ms_json *j, double value);
 void ms_json_bool(struct ms_json *j, bool value);
 void ms_json_null(struct ms_json *j);
 
+/* A key and its value. */
+void ms_json_put_text(struct ms_json *j, const char *key, const char *text); /* NULL: null */
+void ms_json_put_u64(struct ms_json *j, const char *key, uint64_t value);
+void ms_json_put_size(struct ms_json *j, const char *key, uint64_t size); /* UINT64_MAX: null */
+void ms_json_put_bool(struct ms_json *j, const char *key, bool value);
+
 #endif

@@ -171,8 +171,7 @@ static void put_json(FILE *f, const struct server_audit_line *l)
     struct ms_json j;
     ms_json_init(&j, f);
     ms_json_object(&j);
-    ms_json_key(&j, "time");
-    ms_json_text(&j, time_of(text, l->wall_ns));
+    ms_json_put_text(&j, "time", time_of(text, l->wall_ns));
     put_member(&j, "peer", l->peer);
     put_member(&j, "user", l->user);
     put_member(&j, "store", l->store);
@@ -182,12 +181,9 @@ static void put_json(FILE *f, const struct server_audit_line *l)
     put_member(&j, "to", l->to);
     ms_json_key(&j, "status");
     ms_json_i64(&j, l->status);
-    ms_json_key(&j, "in");
-    ms_json_u64(&j, l->in_bytes);
-    ms_json_key(&j, "out");
-    ms_json_u64(&j, l->out_bytes);
-    ms_json_key(&j, "duration_ns");
-    ms_json_u64(&j, l->duration_ns);
+    ms_json_put_u64(&j, "in", l->in_bytes);
+    ms_json_put_u64(&j, "out", l->out_bytes);
+    ms_json_put_u64(&j, "duration_ns", l->duration_ns);
     ms_json_end(&j, '}');
 }
 

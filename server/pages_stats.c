@@ -12,27 +12,6 @@
 #define TIME_FIRST 12 /* 4 us */
 #define TIME_LAST  36 /* 69 s */
 
-static void number(struct ms_json *j, const char *key, uint64_t value)
-{
-    ms_json_key(j, key);
-    ms_json_u64(j, value);
-}
-
-static void text(struct ms_json *j, const char *key, const char *value)
-{
-    ms_json_key(j, key);
-    if (value)
-        ms_json_text(j, value);
-    else
-        ms_json_null(j);
-}
-
-static void flag(struct ms_json *j, const char *key, bool value)
-{
-    ms_json_key(j, key);
-    ms_json_bool(j, value);
-}
-
 /* Milliseconds since 1970; null: never. */
 static void moment(struct ms_json *j, const char *key, int64_t wall_ns)
 {
@@ -41,15 +20,6 @@ static void moment(struct ms_json *j, const char *key, int64_t wall_ns)
         ms_json_i64(j, wall_ns / 1000000);
     else
         ms_json_null(j);
-}
-
-static void size(struct ms_json *j, const char *key, uint64_t bytes)
-{
-    ms_json_key(j, key);
-    if (bytes == UINT64_MAX)
-        ms_json_null(j);
-    else
-        ms_json_u64(j, bytes);
 }
 
 /* ---- members, namespaces, background work ---- */
@@ -68,29 +38,29 @@ static void put_member(const struct telling *t, const struct ms_mstore_member *m
 {
     struct ms_json *j = t->j;
     ms_json_object(j);
-    text(j, "name", m->name);
-    text(j, "zone", m->zone);
-    text(j, "url", t->manages ? m->url : NULL);
-    text(j, "state", m->state);
-    number(j, "weight", m->weight);
-    flag(j, "up", m->code == 0);
-    text(j, "trouble", sentence_for(t, m->code, m->trouble));
-    text(j, "breaker", m->breaker);
-    flag(j, "behind", m->behind);
-    number(j, "latency_ns", m->latency_ns);
-    number(j, "calls", m->calls);
-    number(j, "errors", m->errors);
-    number(j, "refused", m->refused);
-    size(j, "total_bytes", m->total_bytes);
-    size(j, "free_bytes", m->free_bytes);
+    ms_json_put_text(j, "name", m->name);
+    ms_json_put_text(j, "zone", m->zone);
+    ms_json_put_text(j, "url", t->manages ? m->url : NULL);
+    ms_json_put_text(j, "state", m->state);
+    ms_json_put_u64(j, "weight", m->weight);
+    ms_json_put_bool(j, "up", m->code == 0);
+    ms_json_put_text(j, "trouble", sentence_for(t, m->code, m->trouble));
+    ms_json_put_text(j, "breaker", m->breaker);
+    ms_json_put_bool(j, "behind", m->behind);
+    ms_json_put_u64(j, "latency_ns", m->latency_ns);
+    ms_json_put_u64(j, "calls", m->calls);
+    ms_json_put_u64(j, "errors", m->errors);
+    ms_json_put_u64(j, "refused", m->refused);
+    ms_json_put_size(j, "total_bytes", m->total_bytes);
+    ms_json_put_size(j, "free_bytes", m->free_bytes);
     ms_json_end(j, '}');
 }
 
 static void put_status(const struct telling *t, const struct ms_mstore_status *status)
 {
     struct ms_json *j = t->j;
-    text(j, "uuid", status->uuid);
-    number(j, "epoch", status->epoch);
+    ms_json_put_text(j, "uuid", status->uuid);
+    ms_json_put_u64(j, "epoch", status->epoch);
     ms_json_key(j, "members");
     ms_json_array(j);
     for (size_t i = 0; i < status->member_count; i++)
@@ -101,11 +71,11 @@ static void put_status(const struct telling *t, const struct ms_mstore_status *s
     for (size_t i = 0; i < status->space_count; i++) {
         const struct ms_mstore_space *s = &status->spaces[i];
         ms_json_object(j);
-        text(j, "name", s->name);
-        text(j, "kind", s->kind);
-        text(j, "redundancy", s->redundancy);
-        number(j, "targets", s->targets);
-        number(j, "tolerates", s->tolerates);
+        ms_json_put_text(j, "name", s->name);
+        ms_json_put_text(j, "kind", s->kind);
+        ms_json_put_text(j, "redundancy", s->redundancy);
+        ms_json_put_u64(j, "targets", s->targets);
+        ms_json_put_u64(j, "tolerates", s->tolerates);
         ms_json_end(j, '}');
     }
     ms_json_end(j, ']');
@@ -115,18 +85,18 @@ static void put_runs(const struct telling *t, const struct server_runs *r)
 {
     struct ms_json *j = t->j;
     ms_json_object(j);
-    number(j, "begun", r->begun);
-    number(j, "done", r->done);
-    number(j, "failed", r->failed);
-    number(j, "stopped", r->stopped);
+    ms_json_put_u64(j, "begun", r->begun);
+    ms_json_put_u64(j, "done", r->done);
+    ms_json_put_u64(j, "failed", r->failed);
+    ms_json_put_u64(j, "stopped", r->stopped);
     moment(j, "ended_ms", r->ended_wall_ns);
-    text(j, "asked_by", r->asked_by);
-    text(j, "trouble", r->code ? sentence_for(t, r->code, r->sentence) : NULL);
-    text(j, "remark", !r->code && r->sentence[0] ? r->sentence : NULL);
-    number(j, "keys", r->last_keys);
-    number(j, "wanting", r->last_wanting);
-    number(j, "repaired", r->last_repaired);
-    number(j, "left", r->last_left);
+    ms_json_put_text(j, "asked_by", r->asked_by);
+    ms_json_put_text(j, "trouble", r->code ? sentence_for(t, r->code, r->sentence) : NULL);
+    ms_json_put_text(j, "remark", !r->code && r->sentence[0] ? r->sentence : NULL);
+    ms_json_put_u64(j, "keys", r->last_keys);
+    ms_json_put_u64(j, "wanting", r->last_wanting);
+    ms_json_put_u64(j, "repaired", r->last_repaired);
+    ms_json_put_u64(j, "left", r->last_left);
     ms_json_end(j, '}');
 }
 
@@ -134,13 +104,13 @@ static void put_upkeep(const struct telling *t, const struct server_look *look)
 {
     struct ms_json *j = t->j;
     ms_json_object(j);
-    text(j, "running", look->running ? server_work_name(look->work) : NULL);
+    ms_json_put_text(j, "running", look->running ? server_work_name(look->work) : NULL);
     if (look->running) {
-        text(j, "asked_by", look->asked_by);
+        ms_json_put_text(j, "asked_by", look->asked_by);
         moment(j, "since_ms", look->since_wall_ns);
-        text(j, "step", look->step);
-        number(j, "keys", look->keys);
-        number(j, "bytes", look->bytes);
+        ms_json_put_text(j, "step", look->step);
+        ms_json_put_u64(j, "keys", look->keys);
+        ms_json_put_u64(j, "bytes", look->bytes);
         ms_json_key(j, "fraction");
         if (look->fraction >= 0)
             ms_json_double(j, look->fraction);
@@ -159,8 +129,8 @@ static void put_look(void *ctx, const struct server_look *look)
 {
     const struct telling *t = ctx;
     struct ms_json *j = t->j;
-    flag(j, "up", look->asked && !look->code);
-    text(j, "trouble", sentence_for(t, look->code, look->sentence));
+    ms_json_put_bool(j, "up", look->asked && !look->code);
+    ms_json_put_text(j, "trouble", sentence_for(t, look->code, look->sentence));
     moment(j, "looked_ms", look->looked_wall_ns);
     if (look->status)
         put_status(t, look->status);
@@ -197,10 +167,10 @@ static void put_calls(struct ms_json *j, const struct ms_entity_stats *sum)
             continue;
         ms_json_key(j, ms_verb_name(v));
         ms_json_object(j);
-        number(j, "calls", verb->calls);
-        number(j, "errors", verb->errors);
-        number(j, "bytes", verb->volume_bytes);
-        number(j, "time_ns", verb->time_ns);
+        ms_json_put_u64(j, "calls", verb->calls);
+        ms_json_put_u64(j, "errors", verb->errors);
+        ms_json_put_u64(j, "bytes", verb->volume_bytes);
+        ms_json_put_u64(j, "time_ns", verb->time_ns);
         put_times(j, verb);
         ms_json_end(j, '}');
     }
@@ -208,7 +178,7 @@ static void put_calls(struct ms_json *j, const struct ms_entity_stats *sum)
     ms_json_key(j, "events");
     ms_json_object(j);
     for (int e = 0; e < MS_EVENT_COUNT; e++)
-        number(j, ms_event_name(e), sum->events[e]);
+        ms_json_put_u64(j, ms_event_name(e), sum->events[e]);
     ms_json_end(j, '}');
 }
 
@@ -250,19 +220,19 @@ static void put_store(struct ms_json *j, struct server_served *s, bool manages,
     struct server_background *b = server_face_background(s);
     struct ms_store *store;
     ms_json_object(j);
-    text(j, "name", s->name);
-    text(j, "path", s->path);
-    text(j, "target", manages ? s->shown : NULL);
-    text(j, "kind", server_face_is_mstore(s) ? "mstore" : "store");
+    ms_json_put_text(j, "name", s->name);
+    ms_json_put_text(j, "path", s->path);
+    ms_json_put_text(j, "target", manages ? s->shown : NULL);
+    ms_json_put_text(j, "kind", server_face_is_mstore(s) ? "mstore" : "store");
     put_browsable(j, s);
     if (b) {
         server_background_watch(b);
         server_background_view(b, put_look, &t);
     } else {
         server_face_try(s);
-        flag(j, "up", false);
-        text(j, "trouble", "it is not open yet");
-        text(j, "upkeep", NULL);
+        ms_json_put_bool(j, "up", false);
+        ms_json_put_text(j, "trouble", "it is not open yet");
+        ms_json_put_text(j, "upkeep", NULL);
     }
     struct ms_entity_stats *sum = calloc(1, sizeof *sum);
     if (sum && snapshot && b && !server_face_store(s, &store, NULL)) {
@@ -283,11 +253,11 @@ static void put_method(struct ms_json *j, const struct server_method_counts *m)
         errors += s >= 500 ? m->statuses[s - SERVER_STATUS_FIRST] : 0;
     }
     ms_json_object(j);
-    number(j, "requests", all);
-    number(j, "server_errors", errors);
-    number(j, "received_bytes", m->in_bytes);
-    number(j, "sent_bytes", m->out_bytes);
-    number(j, "time_ns", m->time_ns);
+    ms_json_put_u64(j, "requests", all);
+    ms_json_put_u64(j, "server_errors", errors);
+    ms_json_put_u64(j, "received_bytes", m->in_bytes);
+    ms_json_put_u64(j, "sent_bytes", m->out_bytes);
+    ms_json_put_u64(j, "time_ns", m->time_ns);
     ms_json_end(j, '}');
 }
 
@@ -301,10 +271,10 @@ static void put_server(struct ms_json *j)
     server_process_take(&process);
     ms_json_key(j, "server");
     ms_json_object(j);
-    number(j, "connections", c->connections);
-    number(j, "in_flight", c->in_flight);
-    number(j, "resident_bytes", process.resident_bytes);
-    number(j, "open_fds", process.open_fds);
+    ms_json_put_u64(j, "connections", c->connections);
+    ms_json_put_u64(j, "in_flight", c->in_flight);
+    ms_json_put_u64(j, "resident_bytes", process.resident_bytes);
+    ms_json_put_u64(j, "open_fds", process.open_fds);
     ms_json_key(j, "methods");
     ms_json_object(j);
     for (int m = 0; m < SERVER_METHOD_COUNT; m++) {
@@ -315,7 +285,7 @@ static void put_server(struct ms_json *j)
     ms_json_key(j, "refused");
     ms_json_object(j);
     for (int r = 0; r < SERVER_REFUSAL_COUNT; r++)
-        number(j, server_refusal_name((enum server_refusal)r), c->refused[r]);
+        ms_json_put_u64(j, server_refusal_name((enum server_refusal)r), c->refused[r]);
     ms_json_end(j, '}');
     ms_json_end(j, '}');
     free(c);
@@ -331,10 +301,10 @@ static void write_stats(struct exchange *x, FILE *file)
         snapshot = NULL;
     ms_json_init(&j, file);
     ms_json_object(&j);
-    text(&j, "version", ms_version());
+    ms_json_put_text(&j, "version", ms_version());
     moment(&j, "now_ms", ms_clock_wall(ms_clock_real()));
     moment(&j, "started_ms", snapshot ? snapshot->started_wall_ns : 0);
-    number(&j, "times_first_ns", UINT64_C(1) << TIME_FIRST);
+    ms_json_put_u64(&j, "times_first_ns", UINT64_C(1) << TIME_FIRST);
     put_server(&j);
     ms_json_key(&j, "stores");
     ms_json_array(&j);

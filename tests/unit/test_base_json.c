@@ -105,12 +105,32 @@ static void strings(void **state)
         "\"\\udcf4\\udc90\\udc80\\udc80\",\"\\udce2\\udc82\",\"a\\u0000b\",\"\"]");
 }
 
+static void pairs_of(struct ms_json *j)
+{
+    ms_json_object(j);
+    ms_json_put_text(j, "a", "b");
+    ms_json_put_text(j, "none", NULL);
+    ms_json_put_u64(j, "most", UINT64_MAX);
+    ms_json_put_size(j, "size", 0);
+    ms_json_put_size(j, "unknown", UINT64_MAX);
+    ms_json_put_bool(j, "yes", true);
+    ms_json_end(j, '}');
+}
+
+static void keys_with_values(void **state)
+{
+    (void)state;
+    assert_written(pairs_of, "{\"a\":\"b\",\"none\":null,\"most\":18446744073709551615,\"size\":0,"
+                             "\"unknown\":null,\"yes\":true}");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nesting),
         cmocka_unit_test(json_lines),
         cmocka_unit_test(strings),
+        cmocka_unit_test(keys_with_values),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

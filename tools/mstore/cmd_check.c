@@ -28,16 +28,12 @@ void ms_check_print(const struct ms_check_result *r)
 void ms_check_json_result(struct ms_json *j, const struct ms_check_result *r)
 {
     ms_json_object(j);
-    ms_json_key(j, "check");
-    ms_json_text(j, r->what);
-    ms_json_key(j, "result");
-    ms_json_text(j, r->verdict == MS_CHECK_FAILED ? "failed" : ms_check_verdict_text(r->verdict));
-    ms_json_key(j, "code");
-    ms_json_text(j, ms_code_name(r->code));
-    ms_json_key(j, "time_ns");
-    ms_json_u64(j, r->time_ns);
-    ms_json_key(j, "note");
-    ms_json_text(j, r->note);
+    ms_json_put_text(j, "check", r->what);
+    ms_json_put_text(j, "result",
+                     r->verdict == MS_CHECK_FAILED ? "failed" : ms_check_verdict_text(r->verdict));
+    ms_json_put_text(j, "code", ms_code_name(r->code));
+    ms_json_put_u64(j, "time_ns", r->time_ns);
+    ms_json_put_text(j, "note", r->note);
     ms_json_end(j, '}');
 }
 
@@ -114,11 +110,9 @@ static void print_json(const char *url, const struct ms_check *c, size_t failure
     struct ms_json j;
     ms_out_json(&j);
     ms_json_object(&j);
-    ms_json_key(&j, "store");
-    ms_json_text(&j, url);
+    ms_json_put_text(&j, "store", url);
     ms_check_json(&j, c);
-    ms_json_key(&j, "failures");
-    ms_json_u64(&j, failures);
+    ms_json_put_u64(&j, "failures", failures);
     ms_json_end(&j, '}');
 }
 

@@ -59,18 +59,12 @@ static void print_text(const struct ms_cli *cli, const struct ms_telling *t, con
         printf("run mstore rebalance %s to move data there\n", file);
 }
 
-static void json_number(struct ms_json *j, const char *key, uint64_t value)
-{
-    ms_json_key(j, key);
-    ms_json_u64(j, value);
-}
-
 static void print_json(const struct ms_membership *r)
 {
     struct ms_json j;
     ms_out_json(&j);
     ms_json_object(&j);
-    json_number(&j, "epoch", r->epoch);
+    ms_json_put_u64(&j, "epoch", r->epoch);
     ms_json_key(&j, "added");
     if (r->added[0])
         ms_json_text(&j, r->added);
@@ -78,10 +72,10 @@ static void print_json(const struct ms_membership *r)
         ms_json_null(&j);
     ms_json_key(&j, "gone");
     ms_json_bool(&j, r->gone);
-    json_number(&j, "keys", r->keys);
-    json_number(&j, "keys_moving", r->moving);
-    json_number(&j, "objects_moving", r->objects);
-    json_number(&j, "bytes_moving", r->bytes);
+    ms_json_put_u64(&j, "keys", r->keys);
+    ms_json_put_u64(&j, "keys_moving", r->moving);
+    ms_json_put_u64(&j, "objects_moving", r->objects);
+    ms_json_put_u64(&j, "bytes_moving", r->bytes);
     ms_json_key(&j, "report");
     if (r->report)
         ms_upkeep_json(&j, r->report);

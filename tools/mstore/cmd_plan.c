@@ -89,26 +89,14 @@ static void number(struct ms_json *j, const char *key, double value)
     ms_json_double(j, value);
 }
 
-static void count(struct ms_json *j, const char *key, uint64_t value)
-{
-    ms_json_key(j, key);
-    ms_json_u64(j, value);
-}
-
-static void text(struct ms_json *j, const char *key, const char *value)
-{
-    ms_json_key(j, key);
-    ms_json_text(j, value);
-}
-
 static void json_requests(struct ms_json *j, const char *key, const struct ms_plan_requests *r)
 {
     ms_json_key(j, key);
     ms_json_object(j);
-    count(j, "puts", r->puts);
-    count(j, "lists", r->lists);
-    count(j, "gets", r->gets);
-    count(j, "deletes", r->deletes);
+    ms_json_put_u64(j, "puts", r->puts);
+    ms_json_put_u64(j, "lists", r->lists);
+    ms_json_put_u64(j, "gets", r->gets);
+    ms_json_put_u64(j, "deletes", r->deletes);
     number(j, "price_of_million", r->price);
     ms_json_end(j, '}');
 }
@@ -117,11 +105,11 @@ static void json_space(struct ms_json *j, const struct ms_plan_space *p)
 {
     char redundancy[MS_REDUNDANCY_TEXT];
     ms_json_object(j);
-    text(j, "name", p->space->name);
-    text(j, "kind", ms_layout_kinds[p->space->kind]);
-    text(j, "redundancy", ms_redundancy_format(p->space, redundancy));
-    count(j, "members", p->members);
-    count(j, "tolerates", p->tolerates);
+    ms_json_put_text(j, "name", p->space->name);
+    ms_json_put_text(j, "kind", ms_layout_kinds[p->space->kind]);
+    ms_json_put_text(j, "redundancy", ms_redundancy_format(p->space, redundancy));
+    ms_json_put_u64(j, "members", p->members);
+    ms_json_put_u64(j, "tolerates", p->tolerates);
     number(j, "overhead", p->overhead);
     number(j, "loss_years", p->loss_years);
     number(j, "loss_per_year", p->loss_per_year);
@@ -136,8 +124,8 @@ static void json_space(struct ms_json *j, const struct ms_plan_space *p)
 static void json_head(struct ms_json *j, const struct ms_plan_options *o)
 {
     number(j, "failure_rate", o->yearly_failure);
-    count(j, "repair_ns", o->repair_ns);
-    count(j, "value_bytes", o->value_bytes);
+    ms_json_put_u64(j, "repair_ns", o->repair_ns);
+    ms_json_put_u64(j, "value_bytes", o->value_bytes);
     ms_json_key(j, "namespaces");
     ms_json_array(j);
 }

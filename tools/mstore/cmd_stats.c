@@ -32,8 +32,7 @@ static void events_json(struct ms_json *j, const struct ms_entity_stats *e)
     ms_json_object(j);
     for (int i = 0; i < MS_EVENT_COUNT; i++)
         if (e->events[i]) {
-            ms_json_key(j, ms_event_name(i));
-            ms_json_u64(j, e->events[i]);
+            ms_json_put_u64(j, ms_event_name(i), e->events[i]);
         }
     ms_json_end(j, '}');
 }
@@ -69,8 +68,7 @@ static void verb_json(struct ms_json *j, int verb, const struct ms_verb_stats *v
     ms_json_key(j, ms_verb_name(verb));
     ms_json_object(j);
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
-        ms_json_key(j, numbers[i].name);
-        ms_json_u64(j, numbers[i].value);
+        ms_json_put_u64(j, numbers[i].name, numbers[i].value);
     }
     ms_json_end(j, '}');
 }
@@ -78,17 +76,12 @@ static void verb_json(struct ms_json *j, int verb, const struct ms_verb_stats *v
 static void entity_json(struct ms_json *j, const struct ms_entity_stats *e)
 {
     ms_json_object(j);
-    ms_json_key(j, "kind");
-    ms_json_text(j, kind_text(e->kind));
-    ms_json_key(j, "store");
-    ms_json_text(j, e->store);
-    ms_json_key(j, "name");
-    ms_json_text(j, e->name);
+    ms_json_put_text(j, "kind", kind_text(e->kind));
+    ms_json_put_text(j, "store", e->store);
+    ms_json_put_text(j, "name", e->name);
     if (e->kind == MS_STATS_BACKEND) {
-        ms_json_key(j, "moved_in_bytes");
-        ms_json_u64(j, e->moved_in_bytes);
-        ms_json_key(j, "moved_out_bytes");
-        ms_json_u64(j, e->moved_out_bytes);
+        ms_json_put_u64(j, "moved_in_bytes", e->moved_in_bytes);
+        ms_json_put_u64(j, "moved_out_bytes", e->moved_out_bytes);
     }
     ms_json_key(j, "verbs");
     ms_json_object(j);
@@ -133,8 +126,7 @@ static void show_json(struct stats *s, const struct ms_stats_snapshot *p)
     ms_json_object(j);
     ms_json_key(j, "pid");
     ms_json_i64(j, p->pid);
-    ms_json_key(j, "program");
-    ms_json_text(j, p->program);
+    ms_json_put_text(j, "program", p->program);
     ms_json_key(j, "entities");
     ms_json_array(j);
     for (size_t i = 0; i < p->count; i++)

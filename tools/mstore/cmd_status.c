@@ -61,63 +61,43 @@ static void print_text(const struct ms_mstore_status *s)
         print_space(&s->spaces[i]);
 }
 
-static void json_text(struct ms_json *j, const char *key, const char *text)
-{
-    ms_json_key(j, key);
-    if (text)
-        ms_json_text(j, text);
-    else
-        ms_json_null(j);
-}
-
-static void json_number(struct ms_json *j, const char *key, uint64_t value)
-{
-    ms_json_key(j, key);
-    if (value == UINT64_MAX)
-        ms_json_null(j);
-    else
-        ms_json_u64(j, value);
-}
-
 static void json_member(struct ms_json *j, const struct ms_mstore_member *m)
 {
     char from[MS_OUT_TIME_SIZE];
     ms_json_object(j);
-    json_text(j, "name", m->name);
-    json_text(j, "state", m->state);
-    json_text(j, "zone", m->zone);
-    json_text(j, "url", m->url);
-    json_number(j, "weight", m->weight);
-    ms_json_key(j, "answers");
-    ms_json_bool(j, m->code == 0);
-    ms_json_key(j, "behind");
-    ms_json_bool(j, m->behind);
-    ms_json_key(j, "marked");
-    ms_json_bool(j, m->marked);
-    json_text(j, "believed_from",
-              m->believed_from_ns ? ms_out_time(from, sizeof from, m->believed_from_ns) : NULL);
-    json_text(j, "error", m->code ? ms_code_name(m->code) : NULL);
-    json_text(j, "trouble", m->code ? m->trouble : NULL);
-    json_number(j, "layout", m->layout);
-    json_number(j, "latency_ns", m->latency_ns);
-    json_number(j, "total_bytes", m->total_bytes);
-    json_number(j, "free_bytes", m->free_bytes);
-    json_number(j, "calls", m->calls);
-    json_number(j, "errors", m->errors);
-    json_number(j, "refused", m->refused);
-    json_text(j, "breaker", m->breaker);
-    json_number(j, "breaker_opened", m->opened);
+    ms_json_put_text(j, "name", m->name);
+    ms_json_put_text(j, "state", m->state);
+    ms_json_put_text(j, "zone", m->zone);
+    ms_json_put_text(j, "url", m->url);
+    ms_json_put_size(j, "weight", m->weight);
+    ms_json_put_bool(j, "answers", m->code == 0);
+    ms_json_put_bool(j, "behind", m->behind);
+    ms_json_put_bool(j, "marked", m->marked);
+    ms_json_put_text(j, "believed_from",
+                     m->believed_from_ns ? ms_out_time(from, sizeof from, m->believed_from_ns)
+                                         : NULL);
+    ms_json_put_text(j, "error", m->code ? ms_code_name(m->code) : NULL);
+    ms_json_put_text(j, "trouble", m->code ? m->trouble : NULL);
+    ms_json_put_size(j, "layout", m->layout);
+    ms_json_put_size(j, "latency_ns", m->latency_ns);
+    ms_json_put_size(j, "total_bytes", m->total_bytes);
+    ms_json_put_size(j, "free_bytes", m->free_bytes);
+    ms_json_put_size(j, "calls", m->calls);
+    ms_json_put_size(j, "errors", m->errors);
+    ms_json_put_size(j, "refused", m->refused);
+    ms_json_put_text(j, "breaker", m->breaker);
+    ms_json_put_size(j, "breaker_opened", m->opened);
     ms_json_end(j, '}');
 }
 
 static void json_space(struct ms_json *j, const struct ms_mstore_space *s)
 {
     ms_json_object(j);
-    json_text(j, "name", s->name);
-    json_text(j, "kind", s->kind);
-    json_text(j, "redundancy", s->redundancy);
-    json_number(j, "targets", s->targets);
-    json_number(j, "tolerates", s->tolerates);
+    ms_json_put_text(j, "name", s->name);
+    ms_json_put_text(j, "kind", s->kind);
+    ms_json_put_text(j, "redundancy", s->redundancy);
+    ms_json_put_size(j, "targets", s->targets);
+    ms_json_put_size(j, "tolerates", s->tolerates);
     ms_json_end(j, '}');
 }
 
@@ -126,10 +106,10 @@ static void print_json(const struct ms_mstore_status *s)
     struct ms_json j;
     ms_out_json(&j);
     ms_json_object(&j);
-    json_text(&j, "uuid", s->uuid);
-    json_number(&j, "epoch", s->epoch);
-    json_number(&j, "proposed", s->proposed);
-    json_text(&j, "placement", s->placement);
+    ms_json_put_text(&j, "uuid", s->uuid);
+    ms_json_put_size(&j, "epoch", s->epoch);
+    ms_json_put_size(&j, "proposed", s->proposed);
+    ms_json_put_text(&j, "placement", s->placement);
     ms_json_key(&j, "members");
     ms_json_array(&j);
     for (size_t i = 0; i < s->member_count; i++)

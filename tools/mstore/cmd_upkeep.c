@@ -78,16 +78,10 @@ void ms_upkeep_print(const struct ms_cli *cli, const struct ms_telling *t,
     }
 }
 
-static void json_number(struct ms_json *j, const char *key, uint64_t number)
-{
-    ms_json_key(j, key);
-    ms_json_u64(j, number);
-}
-
 static void json_found(struct ms_json *j, const uint64_t found[MS_FINDS])
 {
     for (int i = 0; i < MS_FINDS; i++)
-        json_number(j, ms_upkeep_find_name((enum ms_upkeep_find)i), found[i]);
+        ms_json_put_u64(j, ms_upkeep_find_name((enum ms_upkeep_find)i), found[i]);
 }
 
 static void json_member(struct ms_json *j, const struct ms_upkeep_member *m)
@@ -96,9 +90,9 @@ static void json_member(struct ms_json *j, const struct ms_upkeep_member *m)
     ms_json_key(j, "name");
     ms_json_text(j, m->name);
     json_found(j, m->found);
-    json_number(j, "written", m->written);
-    json_number(j, "removed", m->removed);
-    json_number(j, "notes", m->notes);
+    ms_json_put_u64(j, "written", m->written);
+    ms_json_put_u64(j, "removed", m->removed);
+    ms_json_put_u64(j, "notes", m->notes);
     ms_json_key(j, "trouble");
     if (m->code)
         ms_json_text(j, m->trouble);
@@ -114,15 +108,15 @@ void ms_upkeep_json(struct ms_json *j, const struct ms_upkeep_report *r)
     ms_json_bool(j, ms_upkeep_report_clean(r));
     ms_json_key(j, "resumed");
     ms_json_bool(j, r->resumed);
-    json_number(j, "keys", r->keys);
-    json_number(j, "keys_wanting", r->wanting);
-    json_number(j, "keys_repaired", r->repaired);
-    json_number(j, "keys_moved", r->moved);
-    json_number(j, "keys_left", r->failed);
-    json_number(j, "keys_in_conflict", r->conflicts);
-    json_number(j, "keys_lost", r->lost);
-    json_number(j, "bytes_read", r->bytes_read);
-    json_number(j, "bytes_written", r->bytes_written);
+    ms_json_put_u64(j, "keys", r->keys);
+    ms_json_put_u64(j, "keys_wanting", r->wanting);
+    ms_json_put_u64(j, "keys_repaired", r->repaired);
+    ms_json_put_u64(j, "keys_moved", r->moved);
+    ms_json_put_u64(j, "keys_left", r->failed);
+    ms_json_put_u64(j, "keys_in_conflict", r->conflicts);
+    ms_json_put_u64(j, "keys_lost", r->lost);
+    ms_json_put_u64(j, "bytes_read", r->bytes_read);
+    ms_json_put_u64(j, "bytes_written", r->bytes_written);
     ms_json_key(j, "found");
     ms_json_object(j);
     json_found(j, r->found);
