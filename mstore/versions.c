@@ -347,20 +347,26 @@ bool ms_versions_incomplete(const struct ms_versions *v, const struct ms_version
     return incomplete;
 }
 
+int ms_held_add(struct ms_held **list, size_t *count, size_t *room, const struct ms_held *held,
+                struct ms_error *err)
+{
+    if (*count == *room) {
+        size_t wanted = *room ? 2 * *room : 4;
+        struct ms_held *more = realloc(*list, wanted * sizeof *more);
+        if (!more)
+            return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for the versions of a key");
+        *list = more;
+        *room = wanted;
+    }
+    (*list)[(*count)++] = *held;
+    return 0;
+}
+
 int ms_versions_add(struct ms_versions *v, unsigned voter, const struct ms_held *held,
                     struct ms_error *err)
 {
     struct ms_voter *one = &v->voter[voter];
-    if (one->count == one->room) {
-        size_t room = one->room ? 2 * one->room : 4;
-        struct ms_held *more = realloc(one->held, room * sizeof *more);
-        if (!more)
-            return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for the versions of a key");
-        one->held = more;
-        one->room = room;
-    }
-    one->held[one->count++] = *held;
-    return 0;
+    return ms_held_add(&one->held, &one->count, &one->room, held, err);
 }
 
 /* The code that all who failed have in common, else `code`. */

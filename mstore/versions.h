@@ -116,6 +116,9 @@ unsigned ms_versions_majority(const struct ms_versions *v);
  * voter of its quorum holds that; then one that none holds. */
 void ms_versions_deal(const struct ms_versions *v, const struct ms_version *version,
                       unsigned shards[]);
+/* Adds an object to a list that grows. */
+int ms_held_add(struct ms_held **list, size_t *count, size_t *room, const struct ms_held *held,
+                struct ms_error *err) MS_MUST_CHECK;
 /* Notes that a voter holds it. */
 int ms_versions_add(struct ms_versions *v, unsigned voter, const struct ms_held *held,
                     struct ms_error *err) MS_MUST_CHECK;

@@ -53,16 +53,7 @@ int ms_errand_new(const struct ms_versions *v, ms_fan_fn fn, struct ms_errand **
 
 int ms_errand_add(struct ms_errand_leg *leg, const struct ms_held *held, struct ms_error *err)
 {
-    if (leg->count == leg->room) {
-        size_t room = leg->room ? 2 * leg->room : 4;
-        struct ms_held *more = realloc(leg->held, room * sizeof *more);
-        if (!more)
-            return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for the versions of a key");
-        leg->held = more;
-        leg->room = room;
-    }
-    leg->held[leg->count++] = *held;
-    return 0;
+    return ms_held_add(&leg->held, &leg->count, &leg->room, held, err);
 }
 
 int ms_errand_name(const struct ms_errand *e, const struct ms_held *held, struct ms_name *out,
