@@ -2,7 +2,10 @@
  * quota over the backend; everything else goes straight to it. */
 #include "store/quota_backend.h"
 
+#include "backends/fallback.h"
+#include "base/assert.h"
 #include "base/cleanup.h"
+#include "base/text.h"
 #include "store/filter.h"
 #include "store/flat_store.h"
 #include "store/store_face.h"
@@ -83,19 +86,6 @@ static int limited_load(struct ms_backend *b, struct ms_view name, int64_t offse
     return ms_backend_load(inner_of(b), name, offset, size, out, info, err);
 }
 
-static int limited_list(struct ms_backend *b, struct ms_view name,
-                        const struct ms_list_request *request, struct ms_lister **out,
-                        struct ms_error *err)
-{
-    return ms_backend_list(inner_of(b), name, request, out, err);
-}
-
-static int limited_read(struct ms_backend *b, struct ms_view name, struct ms_reader **out,
-                        struct ms_error *err)
-{
-    return ms_backend_read(inner_of(b), name, out, err);
-}
-
 static int limited_open_file(struct ms_backend *b, struct ms_view name, int *fd,
                              struct ms_info *info, struct ms_error *err)
 {
@@ -118,6 +108,78 @@ static int limited_sweep(struct ms_backend *b, uint64_t age_ns, uint64_t *remove
                          struct ms_error *err)
 {
     return ms_backend_sweep(inner_of(b), age_ns, removed, err);
+}
+
+/* ---- handles: of their own, for those of the backend behind find it by what is in them ---- */
+
+struct limited_lister {
+    struct ms_lister base;
+    struct ms_lister *inner;
+};
+
+static int lister_next(struct ms_lister *l, const struct ms_entry **out, struct ms_error *err)
+{
+    return ms_lister_next(((struct limited_lister *)l)->inner, out, err);
+}
+
+static void lister_close(struct ms_lister *l)
+{
+    ms_lister_close(((struct limited_lister *)l)->inner);
+    free(l);
+}
+
+static int limited_list(struct ms_backend *b, struct ms_view name,
+                        const struct ms_list_request *request, struct ms_lister **out,
+                        struct ms_error *err)
+{
+    static const struct ms_lister_ops ops = {lister_next, lister_close};
+    struct limited_lister *l = calloc(1, sizeof *l);
+    if (!l)
+        return ms_error_set(err, MS_ERR_NO_MEMORY, "%s: no memory for a listing", b->url);
+    l->base.ops = &ops;
+    int code = ms_backend_list(inner_of(b), name, request, &l->inner, err);
+    if (code)
+        free(l);
+    else
+        *out = &l->base;
+    return code;
+}
+
+struct limited_reader {
+    struct ms_reader base;
+    struct ms_reader *inner;
+};
+
+static int reader_read(struct ms_reader *r, uint64_t offset, uint8_t *into, size_t size,
+                       struct ms_error *err)
+{
+    size_t got = 0;
+    int code = ms_reader_read(((struct limited_reader *)r)->inner, offset, into, size, &got, err);
+    ms_assert(code || got == size); /* the wrapper before has clipped it */
+    return code;
+}
+
+static void reader_close(struct ms_reader *r)
+{
+    ms_reader_close(((struct limited_reader *)r)->inner);
+    free(r);
+}
+
+static int limited_read(struct ms_backend *b, struct ms_view name, struct ms_reader **out,
+                        struct ms_error *err)
+{
+    static const struct ms_reader_ops ops = {reader_read, reader_close};
+    struct limited_reader *r = calloc(1, sizeof *r);
+    if (!r)
+        return ms_error_set(err, MS_ERR_NO_MEMORY, "%s: no memory for a reader", b->url);
+    int code = ms_backend_read(inner_of(b), name, &r->inner, err);
+    if (code) {
+        free(r);
+        return code;
+    }
+    r->base = (struct ms_reader){.ops = &ops, .backend = b, .info = *ms_reader_info(r->inner)};
+    *out = &r->base;
+    return 0;
 }
 
 /* ---- what does ---- */
@@ -152,20 +214,39 @@ static int limited_move(struct ms_backend *b, struct ms_view from, struct ms_vie
     return s->ops->move(s, MS_MOVE_RENAME, from, to, false, pre, err);
 }
 
+/* The quota must know how much comes. */
+static int sized(struct ms_backend *b, const struct ms_part *part, struct ms_defrag_part *out,
+                 struct ms_error *err)
+{
+    struct ms_info info;
+    *out = (struct ms_defrag_part){part->name, part->offset, part->size};
+    if (part->size != MS_SIZE_TO_END)
+        return 0;
+    int code = ms_backend_info(inner_of(b), part->name, &info, err);
+    if (code)
+        return code;
+    if (!info.exists || info.directory)
+        return ms_error_set(err, MS_ERR_NOT_FOUND, "%s: %s is not there", b->url,
+                            MS_SHOW(part->name));
+    out->size = info.size_bytes > part->offset ? info.size_bytes - part->offset : 0;
+    return 0;
+}
+
 static int limited_compose(struct ms_backend *b, const struct ms_part *parts, size_t count,
                            struct ms_view to, const struct ms_precondition *pre,
                            struct ms_error *err)
 {
     char key[MS_NAME_MAX + 1];
-    if (pre->kind != MS_ALWAYS)
-        return ms_error_set(err, MS_ERR_UNSUPPORTED, "%s: parts under a quota take no conditions",
-                            b->url);
+    if (pre->kind != MS_ALWAYS) /* a Store's parts take no condition: through here */
+        return ms_fallback_compose(b, parts, count, to, pre, err);
     MS_AUTO_FREE struct ms_defrag_part *list = calloc(count + 1, sizeof *list);
     if (!list)
         return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for %zu parts", count);
-    for (size_t i = 0; i < count; i++)
-        list[i] = (struct ms_defrag_part){parts[i].name, parts[i].offset, parts[i].size};
-    return ms_store_defrag(store_of(b), "", list, count, to, NULL, key, sizeof key, err);
+    int code = 0;
+    for (size_t i = 0; i < count && !code; i++)
+        code = sized(b, &parts[i], &list[i], err);
+    return code ? code
+                : ms_store_defrag(store_of(b), "", list, count, to, NULL, key, sizeof key, err);
 }
 
 static const struct ms_backend_ops limited_ops = {

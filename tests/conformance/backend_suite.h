@@ -87,5 +87,7 @@ bool is_pattern(struct ms_view bytes, size_t size, uint64_t seed);
 
 /* backend_minimal.c: a driver without optional slots, over a backend in memory. */
 extern const struct ms_backend_type minimal_type;
+/* backend_limited.c: a backend in memory behind a quota. */
+extern const struct ms_backend_type limited_type;
 
 #endif

@@ -10,9 +10,10 @@
 #define COMMON                                                                                     \
     (MS_CAP_ATOMIC_REPLACE | MS_CAP_IF_ABSENT | MS_CAP_LIST_AFTER_WRITE | MS_CAP_MOVE_IF_ABSENT |  \
      MS_CAP_DIRECTORIES)
-#define WHERE  (MS_CAP_HASH | MS_CAP_COPY | MS_CAP_COMPOSE)
-#define MEMORY (COMMON | WHERE | MS_CAP_IF_TAG)
-#define POSIX  (COMMON | WHERE | MS_CAP_BATCH)
+#define WHERE   (MS_CAP_HASH | MS_CAP_COPY | MS_CAP_COMPOSE)
+#define MEMORY  (COMMON | WHERE | MS_CAP_IF_TAG)
+#define POSIX   (COMMON | WHERE | MS_CAP_BATCH)
+#define LIMITED (COMMON | MS_CAP_HASH | MS_CAP_COMPOSE | MS_CAP_IF_TAG)
 #define OBJECTS                                                                                    \
     (MS_CAP_ATOMIC_REPLACE | MS_CAP_IF_ABSENT | MS_CAP_LIST_AFTER_WRITE | MS_CAP_COPY |            \
      MS_CAP_DELETE_MANY) /* in S3 */
@@ -30,6 +31,7 @@ const struct candidate candidates[] = {
     {"file, walking", "file://%s/store?sync=none&walk=1", false, POSIX, true},
     {"file behind the emulator", "file://%s/store?sync=none&" SLOW, true, POSIX, true},
     {"minimal", "minimal:", false, COMMON | MS_CAP_IF_TAG, false},
+    {"limited", "limited:", false, LIMITED, true},
     {"S3 of Ceph", "$MS_TEST_S3_URL", false, OBJECTS, true},
     {"S3 of Ceph behind the emulator", "$MS_TEST_S3_URL?emulate.latency=1ms", false, OBJECTS, true},
     {"rest", "rest:///%s/store", false, REST, true},
@@ -99,7 +101,7 @@ int main(int argc, char **argv)
 {
     struct ms_error err = {0};
     setenv("MSTORE_REST_SERVER", REST_PEER, 0);
-    if (ms_backend_register(&minimal_type, &err)) {
+    if (ms_backend_register(&minimal_type, &err) || ms_backend_register(&limited_type, &err)) {
         fprintf(stderr, "%s\n", err.text);
         return 2;
     }

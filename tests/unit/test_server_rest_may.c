@@ -199,6 +199,9 @@ static void test_quota(void **state)
     has_usage(&r, "{\"limit\": 20, \"usage\": 10}"); /* counted: old and other */
     assert_int_equal(ask(&r, "POST /data/new", "0123456789"), 200);
     has_usage(&r, "{\"limit\": 20, \"usage\": 20}");
+    const char *listed = rest_ask(&r, "GET /data/", NONE, NULL).body;
+    assert_non_null(strstr(listed, "\"new\""));
+    assert_non_null(strstr(listed, "\"other\""));
     struct rest_answer a = rest_ask(&r, "POST /data/more", NONE, "x");
     assert_int_equal(a.status, 507);
     assert_int_equal(ask(&r, "POST /data/new", "0123456789!"), 507);
