@@ -5,6 +5,7 @@
 #include "mstore/lease.h"
 #include "mstore/roster.h"
 
+#include "base/cleanup.h"
 #include "base/log.h"
 #include "store/options.h"
 
@@ -138,6 +139,43 @@ static int outlast_change(struct ms_self *self, const char *name, struct ms_erro
     return ms_lease_outlast(r, ms_lease_now(r), what, err);
 }
 
+static bool was_silent(const struct ms_upkeep_report *r, const char *name)
+{
+    bool silent = false;
+    for (size_t i = 0; i < r->member_count; i++)
+        silent |= r->members[i].code && strcmp(r->members[i].name, name) == 0;
+    return silent;
+}
+
+static void add_up(struct ms_upkeep_report *all, const struct ms_upkeep_report *more)
+{
+    all->moved += more->moved;
+    all->repaired += more->repaired;
+    all->bytes_read += more->bytes_read;
+    all->bytes_written += more->bytes_written;
+    for (size_t i = 0; i < all->member_count; i++) {
+        all->members[i].written += more->members[i].written;
+        all->members[i].removed += more->members[i].removed;
+    }
+}
+
+/* As long as a dead member could have had the better copy nobody else's was taken away. */
+static int tidy_after(struct ms_self *self, const struct ms_upkeep_options *upkeep,
+                      struct ms_membership *result, struct ms_error *err)
+{
+    struct ms_upkeep_report *second = NULL;
+    int code = ms_mstore_rebalance(&self->base, upkeep, &second, err);
+    bool same = second && second->member_count == result->report->member_count;
+    if (!code && same && ms_upkeep_report_clean(second)) {
+        add_up(result->report, second);
+    } else if (!code) { /* it tells what is left */
+        ms_upkeep_report_free(result->report);
+        result->report = MS_TAKE(second);
+    }
+    ms_upkeep_report_free(second);
+    return code;
+}
+
 /* It is draining: what it has moves to others, then it is gone. */
 static int empty(struct ms_self *self, const char *name, const struct ms_membership_options *o,
                  struct ms_membership *result, struct ms_error *err)
@@ -153,6 +191,8 @@ static int empty(struct ms_self *self, const char *name, const struct ms_members
         return code;
     code = ms_change_run(self, &(struct ms_change){.member = name, .state = MS_GONE}, err);
     result->gone = code == 0;
+    if (!code && was_silent(result->report, name))
+        code = tidy_after(self, &upkeep, result, err);
     return code;
 }
 
@@ -258,7 +298,12 @@ int ms_mstore_replace(struct ms_store *s, const char *name,
         return code;
     struct ms_self *self = ms_self_of(s);
     code = inherit(self, name, &o, &old, err);
-    if (!code && o.url && !successor(self, name, o.url, result->added))
+    if (!code && o.name && strlen(o.name) >= sizeof result->added)
+        code = ms_error_set(err, MS_ERR_CONFIG, "names of members have at most %zu bytes",
+                            sizeof result->added - 1);
+    else if (!code && o.name)
+        snprintf(result->added, sizeof result->added, "%s", o.name);
+    else if (!code && o.url && !successor(self, name, o.url, result->added))
         code = ms_error_set(err, MS_ERR_CONFIG, "the name %s is too long for another number", name);
     if (!code)
         code = describe(&m, result->added, &o, err);

@@ -186,6 +186,7 @@ struct ms_membership_options {
     const struct ms_upkeep_options *upkeep; /* drain, replace: of the moving; NULL: defaults */
 };
 #define MS_MEMBERSHIP_OPTIONS_INIT                                                                 \
+    const char *name; /* replace: the new member's; NULL: NAME-2, or the next number */
     {                                                                                              \
         .struct_size = sizeof(struct ms_membership_options)                                        \
     }
@@ -206,8 +207,9 @@ struct ms_membership {
  * add: a [member NAME] is appended to the file, and the layout gets it; ms_mstore_rebalance moves
  * data there. drain: the member gets nothing new, what it has moves to others, then it is gone for
  * good; while other members are away, or keys cannot be moved, it stays draining (result->gone).
- * replace: a new member, named like NAME with a number behind, takes the place of this one, which
- * is drained; that may be dead. */
+ * replace: a new member, named like NAME with a number behind unless it is said otherwise, takes
+ * the place of this one, which is drained; that may be dead: then what it made superfluous
+ * elsewhere goes in a second look at all keys, once it is gone. */
 MS_API int ms_mstore_add(struct ms_store *s, const char *name,
                          const struct ms_membership_options *options, struct ms_membership *result,
                          struct ms_error *err) MS_MUST_CHECK;

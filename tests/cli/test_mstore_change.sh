@@ -110,6 +110,29 @@ expect 0 status home.conf --json
 same "layout" "$(number epoch)" 6
 same "proposed" "$(number proposed)" 0
 
+# ---- likewise among enough others that copies went elsewhere meanwhile: all is where it belongs
+expect 0 add home.conf four "file://$T/four?sync=none"
+for i in $(seq 10 39); do
+    echo "value $i" >value
+    for ns in data/0 config/c p; do
+        expect 0 put home.conf $ns$i value
+    done
+done
+expect 0 rebalance home.conf
+rm -r new
+expect 1 replace home.conf two-2 "file://$T/disk?sync=none" --name usb
+says "home.conf has a [member usb] with another url"
+one_line
+expect 0 replace home.conf two-2 "file://$T/disk?sync=none" --name disk
+prints "member disk is in layout"
+prints "member two-2 is gone"
+ok "its section" grep -qx '\[member disk\]' home.conf
+expect 0 rebalance home.conf --json # finds nothing left to be moved
+same "moved" "$(number keys_moved)" 0
+same "not as they should be" "$(number keys_wanting)" 0
+expect 0 scrub home.conf --deep
+values home.conf
+
 # ---- a file that cannot be written to is no reason to change the store
 if [ "$(id -u)" != 0 ]; then
     chmod 500 .

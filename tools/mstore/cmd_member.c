@@ -20,6 +20,7 @@ static int read_options(struct ms_cli *cli, struct ms_membership_options *o, str
         return code;
     o->weight = (uint32_t)number;
     o->zone = ms_args_value(&cli->args, "--zone");
+    o->name = ms_args_value(&cli->args, "--name");
     o->witness = ms_args_has(&cli->args, "--witness");
     o->dry_run = ms_args_has(&cli->args, "--dry-run");
     o->url = cli->args.count > 2 ? cli->args.positional[2] : NULL;

@@ -136,6 +136,7 @@ static const struct ms_option replace_options[] = {
     {"--bandwidth", 0, "RATE", "read and write no faster than this, such as 50mbit"},
     {"--dry-run", 'n', NULL, "only say what would move"},
     {"--weight", 0, "N", "its share (default: that of the old one)"},
+    {"--name", 0, "NAME", "what the new one is called (default: MEMBER-2, then MEMBER-3)"},
     {"--zone", 0, "NAME", "where it is (default: where the old one was)"},
     NO_MORE,
 };
