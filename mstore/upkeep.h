@@ -65,6 +65,7 @@ struct ms_upkeep { /* one run */
     struct ms_mutex mutex;            /* of what follows */
     struct ms_upkeep_report *report;
     uint64_t told_ns;
+    uint64_t notes_done;
     double fraction; /* as in progress */
     bool whole;      /* all members answered so far, nothing failed: nothing is left to be done */
     struct ms_away *ripe; /* marks that go when this run has made up for everything; owned */
@@ -119,6 +120,8 @@ int ms_upkeep_spend(struct ms_upkeep *u, uint64_t read, uint64_t written,
                     struct ms_error *err) MS_MUST_CHECK;
 /* The member could not be asked (all the time). */
 void ms_upkeep_missed(struct ms_upkeep *u, size_t member, const struct ms_error *why);
+/* Notes have been looked after; any thread. */
+void ms_upkeep_noted_done(struct ms_upkeep *u, size_t count);
 /* From the run's own thread, between keys: tells progress, saves the cursor now and then, and says
  * whether to go on: CANCELLED; CONFLICT: the layout has changed, run again. */
 int ms_upkeep_tick(struct ms_upkeep *u, struct ms_view path, struct ms_view key,

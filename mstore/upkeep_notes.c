@@ -68,8 +68,7 @@ static int replay_mirrored(struct notes *n, const struct ms_upkeep_item *e, stru
     return code;
 }
 
-/* Several keys at once. */
-static int replay(struct ms_upkeep *u, const struct ms_upkeep_item *item, struct ms_error *err)
+static int replay_one(struct ms_upkeep *u, const struct ms_upkeep_item *item, struct ms_error *err)
 {
     struct notes *n = item->ctx;
     enum ms_layout_kind kind = item->space->kind;
@@ -89,6 +88,14 @@ static int replay(struct ms_upkeep *u, const struct ms_upkeep_item *item, struct
     if (!code && (end == MS_KEY_WELL || end == MS_KEY_REPAIRED || end == MS_KEY_MOVED))
         return drop_notes(n, item);
     atomic_store(&n->left, true);
+    return code;
+}
+
+/* Several keys at once. */
+static int replay(struct ms_upkeep *u, const struct ms_upkeep_item *item, struct ms_error *err)
+{
+    int code = replay_one(u, item, err);
+    ms_upkeep_noted_done(u, item->count);
     return code;
 }
 

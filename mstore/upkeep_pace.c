@@ -56,6 +56,7 @@ static void tell(struct ms_upkeep *u, uint64_t now)
         u->told_ns = now;
         p.fraction = u->fraction;
         p.keys = u->report->keys;
+        p.notes = u->notes_done;
         p.bytes = u->report->bytes_read + u->report->bytes_written;
     }
     MS_HOLD(&u->telling);
@@ -69,6 +70,15 @@ int ms_upkeep_spend(struct ms_upkeep *u, uint64_t read, uint64_t written, struct
     if (until <= ms_clock_now(u->roster->clock))
         return ms_check_cancelled(err);
     return ms_sleep_until(u->roster->clock, until, err);
+}
+
+void ms_upkeep_noted_done(struct ms_upkeep *u, size_t count)
+{
+    {
+        MS_HOLD(&u->mutex);
+        u->notes_done += count;
+    }
+    tell(u, ms_clock_now(u->roster->clock));
 }
 
 static int check_layout(struct ms_upkeep *u, struct ms_error *err)

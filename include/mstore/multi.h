@@ -118,6 +118,7 @@ struct ms_upkeep_progress { /* so far */
     double fraction;      /* of the namespace, about; negative: nobody knows */
     uint64_t elapsed_ns;
 };
+    uint64_t notes; /* worked off; how many there are nobody knows */
 struct ms_upkeep_member { /* of one member */
     const char *name;
     uint64_t found[MS_FINDS];  /* objects */

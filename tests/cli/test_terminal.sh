@@ -44,4 +44,23 @@ ok "no progress" test "$(grep -c "$esc" shown)" = 0
 on_terminal put "$src" data/x
 same "a terminal is no input" "$status" 2
 ok "says so" grep -q "standard input is a terminal" shown
+
+# ---- what a member of many has missed is counted, too
+export MSTORE_STATE_DIR=$T/state MSTORE_LEASE=300ms
+conf home '[namespace]' 'kind = immutable' 'redundancy = copies 3' 'verify = none'
+expect 0 create home.conf
+mv home.two away
+expect 0 copy "$src" home.conf
+mv away home.two
+export MSTORE_LATENCY=30000
+on_terminal heal home.conf --jobs 1
+unset MSTORE_LATENCY
+same "heal" "$status" 0
+ok "notes" grep -qE 'heal: [1-9][0-9]* notes, .*/s' shown
+mv home.two away
+echo more >value
+expect 0 put home.conf more value
+mv away home.two
+expect 0 heal home.conf # no line that is drawn over where nobody looks
+ok "no progress" test "$(cat out err | grep -c "$esc")" = 0
 finish

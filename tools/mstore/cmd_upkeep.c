@@ -7,6 +7,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #define SHOWN_MOST 20 /* findings, without --verbose */
 
@@ -15,17 +16,17 @@ typedef int (*upkeep_fn)(struct ms_store *s, const struct ms_upkeep_options *opt
 
 /* ---- on the way ---- */
 
+/* What members have missed comes first: nobody knows how many notes there are. */
 static void tell_progress(void *ctx, const struct ms_upkeep_progress *p)
 {
     struct ms_telling *t = ctx;
-    if (p->fraction > 0.001)
+    bool notes = strcmp(p->step, "notes") == 0;
+    if (!notes && p->fraction > 0.001)
         ms_progress_total(&t->progress, (uint64_t)((double)p->keys / p->fraction),
                           (uint64_t)((double)p->bytes / p->fraction));
     else
         ms_progress_total(&t->progress, UINT64_MAX, UINT64_MAX);
-    ms_progress_add(&t->progress, p->keys - t->keys, p->bytes - t->bytes);
-    t->keys = p->keys;
-    t->bytes = p->bytes;
+    ms_progress_at(&t->progress, notes ? "notes" : "keys", notes ? p->notes : p->keys, p->bytes);
 }
 
 /* What every run after an absence or a change of members finds by the thousand, and is done with.

@@ -110,10 +110,8 @@ static void format_line(const struct ms_progress *p, uint64_t now, char *buf, si
         snprintf(buf, size, "%s: %s%s%s", p->what, items, done, pace);
 }
 
-void ms_progress_add(struct ms_progress *p, uint64_t items, uint64_t bytes)
+static void draw(struct ms_progress *p)
 {
-    atomic_fetch_add(&p->items, items);
-    atomic_fetch_add(&p->bytes, bytes);
     if (!p->shown)
         return;
     uint64_t now = ms_clock_now(ms_clock_real());
@@ -126,6 +124,21 @@ void ms_progress_add(struct ms_progress *p, uint64_t items, uint64_t bytes)
     MS_HOLD(&mutex);
     if (!waiting)
         draw_locked(line);
+}
+
+void ms_progress_add(struct ms_progress *p, uint64_t items, uint64_t bytes)
+{
+    atomic_fetch_add(&p->items, items);
+    atomic_fetch_add(&p->bytes, bytes);
+    draw(p);
+}
+
+void ms_progress_at(struct ms_progress *p, const char *unit, uint64_t items, uint64_t bytes)
+{
+    p->unit = unit;
+    atomic_store(&p->items, items);
+    atomic_store(&p->bytes, bytes);
+    draw(p);
 }
 
 void ms_progress_wait(const char *what, uint64_t left_ns)

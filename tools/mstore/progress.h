@@ -23,6 +23,8 @@ struct ms_progress {
 void ms_progress_begin(struct ms_progress *p, const char *what, const char *unit);
 void ms_progress_total(struct ms_progress *p, uint64_t items, uint64_t bytes);
 void ms_progress_add(struct ms_progress *p, uint64_t items, uint64_t bytes);
+/* So far, instead of one after the other; by one thread at a time. */
+void ms_progress_at(struct ms_progress *p, const char *unit, uint64_t items, uint64_t bytes);
 /* Cleans the line. */
 void ms_progress_end(struct ms_progress *p);
 

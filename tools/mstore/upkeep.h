@@ -10,7 +10,6 @@
 struct ms_telling {
     const struct ms_cli *cli;
     struct ms_progress progress;
-    uint64_t keys, bytes; /* of them shown */
     uint64_t findings;
 };
 
