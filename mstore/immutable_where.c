@@ -74,10 +74,10 @@ int ms_immutable_check_pre(const struct ms_precondition *pre, struct ms_error *e
 {
     if (!pre || pre->kind == MS_ALWAYS)
         return 0;
-    return ms_error_set(err, MS_ERR_UNSUPPORTED,
-                        "storing only if nothing, or something certain, is there needs agreement "
-                        "among the members, which this store does not have yet: store without a "
-                        "condition");
+    return ms_error_set(
+        err, MS_ERR_UNSUPPORTED,
+        "in a namespace of kind immutable the key determines the value, and storing "
+        "it again changes nothing: store without a condition");
 }
 
 int ms_immutable_check_key(const struct ms_site *site, const char *hex, struct ms_error *err)

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #define BLOCK_BYTES (1u << 20)
@@ -65,12 +66,29 @@ static int stream(const struct source *s, struct ms_store_writer *w, struct ms_p
     }
 }
 
+static int read_condition(const struct ms_cli *cli, struct ms_precondition *pre,
+                          struct ms_error *err)
+{
+    const char *tag = ms_args_value(&cli->args, "--if-tag");
+    bool absent = ms_args_has(&cli->args, "--if-absent");
+    if (tag && absent)
+        return ms_error_set(err, MS_CLI_USAGE, "--if-absent and --if-tag exclude each other");
+    if (tag && (!tag[0] || strlen(tag) >= sizeof pre->tag.text))
+        return ms_error_set(err, MS_CLI_USAGE,
+                            "--if-tag takes a tag as info and put --json say it");
+    pre->kind = tag ? MS_IF_TAG : absent ? MS_IF_ABSENT : MS_ALWAYS;
+    if (tag)
+        snprintf(pre->tag.text, sizeof pre->tag.text, "%s", tag);
+    return 0;
+}
+
 static int put(struct ms_cli *cli, struct ms_store *store, const struct source *s,
                struct ms_error *err)
 {
     struct ms_store_value_options options = MS_STORE_VALUE_OPTIONS_INIT;
-    if (ms_args_has(&cli->args, "--if-absent"))
-        options.precondition.kind = MS_IF_ABSENT;
+    int usage = read_condition(cli, &options.precondition, err);
+    if (usage)
+        return usage;
     struct ms_store_writer *w = NULL;
     int code = ms_store_write(store, ms_cli_key(cli, 1), s->size_hint, &options, &w, err);
     if (code)
@@ -87,6 +105,10 @@ static int put(struct ms_cli *cli, struct ms_store *store, const struct source *
         ms_store_writer_abort(w);
     else
         code = ms_store_writer_commit(w, &tag, err);
+    if (code == MS_ERR_CONFLICT && options.precondition.kind == MS_IF_TAG)
+        code = ms_error_set(err, MS_ERR_EXISTS,
+                            "%s has not the tag %s any more: look at it again (mstore info)",
+                            cli->args.positional[1], options.precondition.tag.text);
     if (code || !cli->json)
         return code;
     struct ms_json j;

@@ -56,6 +56,7 @@ static const struct ms_option ls_options[] = {
 };
 static const struct ms_option put_options[] = {
     {"--if-absent", 0, NULL, "only when there is no such item yet, else exit status 4"},
+    {"--if-tag", 0, "TAG", "only when the item has this tag (see info), else exit status 4"},
     NO_MORE,
 };
 static const struct ms_option get_options[] = {
@@ -135,8 +136,8 @@ static const struct ms_option drain_options[] = {
 static const struct ms_option replace_options[] = {
     {"--bandwidth", 0, "RATE", "read and write no faster than this, such as 50mbit"},
     {"--dry-run", 'n', NULL, "only say what would move"},
-    {"--weight", 0, "N", "its share (default: that of the old one)"},
     {"--name", 0, "NAME", "what the new one is called (default: MEMBER-2, then MEMBER-3)"},
+    {"--weight", 0, "N", "its share (default: that of the old one)"},
     {"--zone", 0, "NAME", "where it is (default: where the old one was)"},
     NO_MORE,
 };
