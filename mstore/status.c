@@ -217,6 +217,20 @@ static void describe_space(struct status *s, size_t i)
     };
 }
 
+/* Each member that is away or behind may be one that a key needs. */
+static unsigned left_of(const struct status *s, size_t space)
+{
+    const struct ms_layout *l = s->roster->layout;
+    unsigned tolerates = s->spaces[space].tolerates, impaired = 0;
+    for (size_t i = 0; i < l->member_count; i++) {
+        bool votes = l->spaces[space].kind == MS_KIND_MUTABLE;
+        bool counts =
+            l->members[i].state != MS_GONE && (votes || l->members[i].state != MS_WITNESS);
+        impaired += counts && (s->members[i].code || s->members[i].behind);
+    }
+    return tolerates > impaired ? tolerates - impaired : 0;
+}
+
 static int allocate(struct status *s, struct ms_error *err)
 {
     const struct ms_layout *l = s->roster->layout;
@@ -257,6 +271,8 @@ int ms_mstore_status(struct ms_store *store, struct ms_mstore_status **out, stru
         s->members[i].behind = atomic_load(&s->behind[i]);
     for (size_t i = 0; i < l->member_count; i++)
         judge_marks(s, i);
+    for (size_t i = 0; i < l->space_count; i++)
+        s->spaces[i].tolerates_now = left_of(s, i);
     s->base.epoch = l->epoch;
     s->base.proposed = s->roster->next ? s->roster->next->epoch : 0;
     s->base.placement = ms_layout_placements[l->placement];

@@ -73,6 +73,7 @@ struct ms_mstore_space {
     const char *name, *kind, *redundancy; /* "data", "immutable", "ec 4+2" */
     unsigned targets;                     /* members that a value goes to */
     unsigned tolerates;                   /* members that may be lost */
+    unsigned tolerates_now; /* less those that do not answer, or lack what others have noted */
 };
 struct ms_mstore_status {
     char uuid[37];
@@ -117,8 +118,8 @@ struct ms_upkeep_progress { /* so far */
     uint64_t keys, bytes; /* looked at; read and written */
     double fraction;      /* of the namespace, about; negative: nobody knows */
     uint64_t elapsed_ns;
-};
     uint64_t notes; /* worked off; how many there are nobody knows */
+};
 struct ms_upkeep_member { /* of one member */
     const char *name;
     uint64_t found[MS_FINDS];  /* objects */
@@ -185,9 +186,9 @@ struct ms_membership_options {
     bool witness;     /* add: votes only, no data */
     bool dry_run;     /* only say what would move */
     const struct ms_upkeep_options *upkeep; /* drain, replace: of the moving; NULL: defaults */
+    const char *name; /* replace: the new member's; NULL: NAME-2, or the next number */
 };
 #define MS_MEMBERSHIP_OPTIONS_INIT                                                                 \
-    const char *name; /* replace: the new member's; NULL: NAME-2, or the next number */
     {                                                                                              \
         .struct_size = sizeof(struct ms_membership_options)                                        \
     }

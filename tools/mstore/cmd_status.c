@@ -40,8 +40,11 @@ static void print_member(const struct ms_mstore_member *m)
 
 static void print_space(const struct ms_mstore_space *s)
 {
-    printf("%-14s %-9s %-11s on %u members, %u may be lost\n", s->name[0] ? s->name : "(others)",
+    printf("%-14s %-9s %-11s on %u members, %u may be lost", s->name[0] ? s->name : "(others)",
            s->kind, s->redundancy, s->targets, s->tolerates);
+    if (s->tolerates_now < s->tolerates)
+        printf(", now %u", s->tolerates_now);
+    puts("");
 }
 
 static void print_text(const struct ms_mstore_status *s)
@@ -98,6 +101,7 @@ static void json_space(struct ms_json *j, const struct ms_mstore_space *s)
     ms_json_put_text(j, "redundancy", s->redundancy);
     ms_json_put_size(j, "targets", s->targets);
     ms_json_put_size(j, "tolerates", s->tolerates);
+    ms_json_put_size(j, "tolerates_now", s->tolerates_now);
     ms_json_end(j, '}');
 }
 
