@@ -315,12 +315,11 @@ static int delete_found(const struct ms_site *site, struct ms_ids *ids, struct m
     return code ? code : delete_as(site, id, false, err);
 }
 
-/* What becomes live again is no longer deleted for anybody, heal included. */
 int ms_immutable_turn(const struct ms_site *site, struct ms_write_id id, struct ms_error *err)
 {
     struct ms_site other = *site;
     other.deleted = !site->deleted;
-    int code = other.deleted ? 0 : ms_tombs_supersede(&other, err);
+    int code = ms_immutable_revive(&other, err);
     return code ? code : delete_as(site, id, true, err);
 }
 

@@ -119,7 +119,10 @@ static void there_and_back(void **state)
         assert_int_equal(fleet_all(&f, "intent") + fleet_all(&f, "hint"), 0);
         check_there(&f, false, true);
         check_code(soft_delete(&f, &err), MS_ERR_NOT_FOUND, err);
+        stores = fleet_calls(&f, MS_VERB_STORE);
         check_ok(undelete(&f, &err), err);
+        ms_pool_shutdown(); /* and the same back */
+        assert_int_equal(fleet_calls(&f, MS_VERB_STORE) - stores, 2 * ms_voters_count(&site));
         check_there(&f, true, false);
         check_code(undelete(&f, &err), MS_ERR_NOT_FOUND, err);
         check_ok(soft_delete(&f, &err), err); /* and once more, above the first tombstones */
