@@ -9,6 +9,7 @@
 #include <strings.h>
 
 #define HASH_HEADER "X-Content-hash-sha256"
+#define PIECE_MOST  (UINT64_C(64) << 10) /* what is longer comes in several */
 
 static int begin_writer(struct rest_call *c, uint64_t size, struct ms_error *err)
 {
@@ -19,16 +20,25 @@ static int begin_writer(struct rest_call *c, uint64_t size, struct ms_error *err
     return rest_only_new_result(c, c->name, code, err);
 }
 
+/* What would be refused in the end, by its name or by its length, is refused before it is sent. */
+static int refuse_early(struct exchange *x, struct rest_call *c, struct ms_error *err)
+{
+    struct ms_precondition pre;
+    uint64_t length = exchange_length(x);
+    if (length != EXCHANGE_CHUNKED && length > PIECE_MOST)
+        return begin_writer(c, length, err);
+    return rest_only_new(c, c->name, MS_CAP_IF_ABSENT, &pre, err);
+}
+
 static void put_begin(struct exchange *x)
 {
     struct rest_call *c = rest_call_of(x);
-    struct ms_precondition pre;
     struct ms_error err = {0};
     int code = rest_may_store(c, "storing", c->name, &c->only_new, &err);
     if (!code && !rest_enter(x))
         return;
-    if (!code) /* what would be refused in the end is refused before it is sent */
-        code = rest_only_new(c, c->name, MS_CAP_IF_ABSENT, &pre, &err);
+    if (!code)
+        code = refuse_early(x, c, &err);
     if (!code && exchange_header(x, HASH_HEADER))
         code = ms_hash_new("sha256", &c->hash, &err);
     if (code)

@@ -149,7 +149,7 @@ wanted=$(stream | sha256sum)
 for store in "$url" "$T/home.conf"; do
     MSTORE_STATE_DIR=$T/state serve "$store" "${quiet[@]}" --listen 127.0.0.1:0
     stream | rest --fail-with-body -X POST -T - -H 'Expect:' "$at/data/big" || problem "a large upload"
-    for i in 1 2 3; do same "the same bytes, $i" "$(rest "$at/data/big" | sha256sum)" "$wanted"; done
+    for i in 1 2; do same "the same bytes, $i" "$(rest "$at/data/big" | sha256sum)" "$wanted"; done
     resident=$(sed -n 's/^VmHWM:[[:space:]]*\([0-9]*\) kB/\1/p' "/proc/$server/status")
     ok "$resident KiB" test "$resident" -lt "${MOST_KIB:-100000000}"
     stop
