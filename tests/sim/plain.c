@@ -4,7 +4,6 @@
 
 #include "mstore/self.h"
 
-#include "base/cleanup.h"
 #include "base/text.h"
 
 static const char conf_text[] =
@@ -68,40 +67,4 @@ int sim_plain_open(struct sim_world *w, unsigned client, const char *forgotten,
     forgetful_ops.store = forgetful_store;
     forgetful_ops.remove = forgetful_remove;
     return sim_whole_open(w, client, conf_text, &forgetful_ops, out, err);
-}
-
-/* ---- the disks ---- */
-
-struct comparing {
-    struct ms_backend *one, *two;
-    unsigned first, second;
-};
-
-static int compare_value(void *ctx, struct ms_view name, struct ms_error *err)
-{
-    const struct comparing *c = ctx;
-    MS_AUTO_BUF struct ms_buf *one = NULL, *two = NULL;
-    if (memmem(name.data, name.size, "/hint/", 6) || memmem(name.data, name.size, "/away/", 6))
-        return ms_error_set(err, MS_ERR_CONFLICT, "member %u has kept %.*s", c->first,
-                            (int)name.size, (const char *)name.data);
-    if (ms_starts_with(name, ms_str("mstore-")))
-        return 0;
-    int code = ms_backend_load(c->one, name, 0, MS_SIZE_TO_END, &one, NULL, err);
-    if (!code)
-        code = ms_backend_load(c->two, name, 0, MS_SIZE_TO_END, &two, NULL, NULL);
-    if (code || !ms_equal(ms_buf_view(one), ms_buf_view(two)))
-        return ms_error_set(err, MS_ERR_CONFLICT, "members %u and %u differ: %.*s", c->first,
-                            c->second, (int)name.size, (const char *)name.data);
-    return 0;
-}
-
-int sim_plain_check(struct sim_world *w, struct ms_error *err)
-{
-    int code = 0;
-    for (unsigned i = 0; i < w->member_count && !code; i++) {
-        unsigned other = (i + 1) % w->member_count;
-        struct comparing c = {w->members[i].disk, w->members[other].disk, i, other};
-        code = sim_disk_walk(c.one, compare_value, &c, err);
-    }
-    return code;
 }

@@ -12,7 +12,5 @@ int sim_plain_create(struct sim_world *w, unsigned client, struct ms_error *err)
  * has no flaw. */
 int sim_plain_open(struct sim_world *w, unsigned client, const char *forgotten,
                    struct ms_store **out, struct ms_error *err);
-/* The mirrors are equal, and nothing is noted. */
-int sim_plain_check(struct sim_world *w, struct ms_error *err);
 
 #endif

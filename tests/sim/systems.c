@@ -231,7 +231,7 @@ SOFT(flawed_unstaged, sim_unstaged_open, "/val/");
                                           .create = sim_plain_create,                              \
                                           .open = NAME##_open,                                     \
                                           .heal = sim_whole_heal,                                  \
-                                          .check = sim_plain_check}
+                                          .check = sim_whole_check}
 
 PLAIN(plain, NULL);
 PLAIN(flawed_note, "/hint/");
@@ -239,7 +239,7 @@ PLAIN(flawed_unmarked, "/away/");
 
 /* ---- values that are moved ---- */
 
-#define MOVES(NAME, KIND, LIES)                                                                    \
+#define MOVES(NAME, KIND, LIES, CHECK)                                                             \
     static int NAME##_create(struct sim_world *w, unsigned client, struct ms_error *err)           \
     {                                                                                              \
         return sim_moves_create(w, client, KIND, err);                                             \
@@ -258,13 +258,14 @@ PLAIN(flawed_unmarked, "/away/");
                                           .look = sim_moves_look,                                  \
                                           .create = NAME##_create,                                 \
                                           .open = NAME##_open,                                     \
-                                          .heal = sim_moves_heal}
+                                          .heal = sim_moves_heal,                                  \
+                                          .check = CHECK}
 
-MOVES(moves_copies, SIM_MOVES_COPIES, 0);
-MOVES(moves_coded, SIM_MOVES_CODED, 0);
-MOVES(moves_plain, SIM_MOVES_PLAIN, 0);
-MOVES(flawed_intent, SIM_MOVES_COPIES, SIM_LIE_NO_INTENT);
-MOVES(flawed_intent_plain, SIM_MOVES_PLAIN, SIM_LIE_NO_INTENT);
+MOVES(moves_copies, SIM_MOVES_COPIES, 0, sim_whole_check);
+MOVES(moves_coded, SIM_MOVES_CODED, 0, NULL);
+MOVES(moves_plain, SIM_MOVES_PLAIN, 0, sim_whole_check);
+MOVES(flawed_intent, SIM_MOVES_COPIES, SIM_LIE_NO_INTENT, NULL);
+MOVES(flawed_intent_plain, SIM_MOVES_PLAIN, SIM_LIE_NO_INTENT, NULL);
 
 /* ---- an MStore whose layout changes ---- */
 

@@ -4,7 +4,9 @@
 #include "mstore/self.h"
 #include "mstore/upkeep.h"
 
+#include "base/cleanup.h"
 #include "base/sim.h"
+#include "base/text.h"
 
 #include <mstore/multi.h>
 
@@ -88,6 +90,56 @@ int sim_whole_heal(struct sim_world *w, unsigned client, struct ms_store *s, str
         code = ms_sleep(w->clock, HEAL_PAUSE, err);
         if (!code)
             code = sim_whole_heal_once(s, &left, err);
+    }
+    return code;
+}
+
+/* ---- the disks ---- */
+
+struct comparing {
+    struct ms_backend *one, *two;
+    unsigned first, second;
+};
+
+static bool has_part(struct ms_view name, const char *part)
+{
+    return memmem(name.data, name.size, part, strlen(part)) != NULL;
+}
+
+/* Notes, marks, intents, copies on their way: all must have come to an end. */
+static bool is_debris(struct ms_view name)
+{
+    return ms_starts_with(name, ms_str("mstore-")) &&
+           (has_part(name, "/hint/") || has_part(name, "/away/") || has_part(name, "/intent/") ||
+            has_part(name, "!+"));
+}
+
+static int compare_value(void *ctx, struct ms_view name, struct ms_error *err)
+{
+    const struct comparing *c = ctx;
+    MS_AUTO_BUF struct ms_buf *one = NULL, *two = NULL;
+    if (is_debris(name))
+        return ms_error_set(err, MS_ERR_CONFLICT, "member %u has kept %.*s", c->first,
+                            (int)name.size, (const char *)name.data);
+    bool own = ms_starts_with(name, ms_str("mstore-")); /* frames have the IDs of their writes */
+    if (own && !has_part(name, "/val/"))
+        return 0;
+    int code = ms_backend_load(c->one, name, 0, MS_SIZE_TO_END, &one, NULL, err);
+    if (!code)
+        code = ms_backend_load(c->two, name, 0, MS_SIZE_TO_END, &two, NULL, NULL);
+    if (code || (!own && !ms_equal(ms_buf_view(one), ms_buf_view(two))))
+        return ms_error_set(err, MS_ERR_CONFLICT, "members %u and %u differ: %.*s", c->first,
+                            c->second, (int)name.size, (const char *)name.data);
+    return 0;
+}
+
+int sim_whole_check(struct sim_world *w, struct ms_error *err)
+{
+    int code = 0;
+    for (unsigned i = 0; i < w->member_count && !code; i++) {
+        unsigned other = (i + 1) % w->member_count;
+        struct comparing c = {w->members[i].disk, w->members[other].disk, i, other};
+        code = sim_disk_walk(c.one, compare_value, &c, err);
     }
     return code;
 }
