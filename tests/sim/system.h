@@ -55,7 +55,6 @@ struct sim_scenario {
     bool available; /* within the tolerance nothing may fail */
     bool large;     /* takes ten times as long as others: where all are run, a tenth of the runs */
     bool broken;    /* it must be found to break its promise: kept out of "all" */
-    bool unmet;     /* promised, but not kept yet: runs when named, is kept out of "all" */
 };
 
 /* By name; NULL: there is none. NULL after the last. */
