@@ -9,6 +9,9 @@
 #include <stdlib.h>
 
 #define OPEN_ATTEMPTS 20
+/* Heal comes to the keys about so long after its beginning. */
+#define RHYTHM_LEAD   (600 * SIM_MS)
+#define RHYTHM_SPREAD (400 * SIM_MS)
 
 void sim_key_name(unsigned key, char name[SIM_KEY_SIZE])
 {
@@ -77,6 +80,14 @@ struct task {
 static int think(struct sim_run *run)
 {
     const struct sim_scenario *sc = run->scenario;
+    uint64_t now = ms_clock_now(run->world->clock);
+    if (sc->rhythm_ns)
+        return sim_below(run->world, 2)
+                   ? 0
+                   : ms_sleep(run->world->clock,
+                              sc->rhythm_ns - now % sc->rhythm_ns + RHYTHM_LEAD +
+                                  sim_below(run->world, RHYTHM_SPREAD),
+                              NULL);
     uint64_t mean = sc->faults.until_ns * sc->clients / sc->ops;
     uint64_t pause = sim_below(run->world, 4) ? 0 : sim_below(run->world, 8 * mean + 1);
     return pause ? ms_sleep(run->world->clock, pause, NULL) : 0;

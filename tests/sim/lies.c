@@ -20,3 +20,10 @@ bool sim_lie_tells(const struct sim_world *w, bool store, char *name)
     memcpy(staged + 1, no_id, ID_SIZE);
     return false;
 }
+
+void sim_lie_moves(const struct sim_world *w, char *to)
+{
+    char *staged = w->lies & SIM_LIE_NO_LOOK ? strstr(to, "!+") : NULL;
+    if (staged)
+        staged[1] = '~'; /* nobody will find it under this name */
+}

@@ -258,6 +258,8 @@ static int change(struct ms_backend *b, struct request *r, struct ms_view name, 
         return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a name");
     if (sim_lie_tells(h->w, r->effect == EFFECT_STORE, name_text))
         return 0;
+    if (to_text)
+        sim_lie_moves(h->w, to_text);
     r->w = h->w;
     r->member = h->member;
     r->name = name_text;

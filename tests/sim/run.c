@@ -1,6 +1,7 @@
 /* One run: see run.h. The world lives inside the simulation, the history outlives it. */
 #include "tests/sim/run.h"
 
+#include "tests/sim/check_copies.h"
 #include "tests/sim/check_values.h"
 #include "tests/sim/clients.h"
 
@@ -9,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define REST       (2 * SIM_MINUTE)
 #define STEPS_MAX  20000000
 #define LAST_OPS   24
 #define WALL_START INT64_C(1800000000000000000) /* some day in 2027 */
@@ -49,6 +51,25 @@ static int meanwhile(void *arg)
     return run->scenario->system->meanwhile(run->world, NULL);
 }
 
+/* At each beat, until the faults stop. When all rests again, copies are counted. */
+static int heal_in_rhythm(void *arg)
+{
+    struct sim_run *run = arg;
+    struct sim_world *w = run->world;
+    uint64_t beat = run->scenario->rhythm_ns;
+    while (ms_clock_now(w->clock) + beat < w->faults.until_ns) {
+        int code = ms_sleep(w->clock, beat - ms_clock_now(w->clock) % beat, NULL);
+        if (code)
+            return code;
+        (void)!heal(w, run, NULL);
+        code = ms_sleep(w->clock, REST, NULL);
+        if (code)
+            return code;
+        sim_check_copies(run);
+    }
+    return 0;
+}
+
 static int disaster(struct sim_run *run, struct ms_error *err)
 {
     struct ms_group *group;
@@ -60,6 +81,8 @@ static int disaster(struct sim_run *run, struct ms_error *err)
         code = sim_disturb(run->world, group, err);
     for (int i = 0; i < 2 && !code && run->scenario->system->meanwhile; i++)
         code = ms_group_fork(group, meanwhile, NULL, run, err);
+    if (!code && run->scenario->rhythm_ns)
+        code = ms_group_fork(group, heal_in_rhythm, NULL, run, err);
     ms_group_join_all(group, NULL);
     ms_group_release(group);
     return code;

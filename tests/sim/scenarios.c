@@ -62,6 +62,16 @@
         .name = "flawed-" #NAME, .what = WHAT, .system = &sim_flawed_##NAME, .clients = 3,         \
         .ops = 60, .keys = 18, .value_max = 600, .faults = {TIME, .dies = 20}, .broken = true,     \
     }
+#define BURIAL(NAME, WHAT, SYSTEM, ...)                                                            \
+    {                                                                                              \
+        .name = NAME, .what = WHAT, .system = &SYSTEM, .clients = 4, .ops = 160, .keys = 6,        \
+        .value_max = 600, .rhythm_ns = 25 * SIM_MINUTE, .large = true,                             \
+        .faults = {.latency_ns = 5 * SIM_MS,                                                       \
+                   .until_ns = 300 * SIM_MINUTE,                                                   \
+                   .tolerates = 1,                                                                 \
+                   .disturbances = SIM_VANISH},                                                    \
+        __VA_ARGS__                                                                                \
+    }
 #define HARM (SIM_OLD | SIM_EMPTY | SIM_LOSE | SIM_FLIP)
 #define ROUGH                                                                                      \
     .before = 15, .after = 15, .delayed = 15, .dies = 3, .delay_max_ns = 15 * SIM_MINUTE,          \
@@ -153,6 +163,8 @@ static const struct sim_scenario scenarios[] = {
     MIRRORS("plain-deaths", "likewise, and clients die at any call", false, .dies = 10,
             .wrong_clocks = true, .tolerates = 1, .disturbances = SIM_HARMLESS),
 
+    BURIAL("immutable-buried", "what deletions left is buried while it is stored again",
+           sim_buried, ),
     MOVES("moves-calm", "values are renamed, hidden, brought back, nothing goes wrong",
           sim_moves_copies, true, .wrong_clocks = true),
     MOVES("moves-deaths", "likewise, clients die at any call", sim_moves_copies, false, .dies = 20,
@@ -264,6 +276,7 @@ static const struct sim_scenario scenarios[] = {
     FLAWED(unstaged, "a repair puts its copy where it is read at once", REPAIRS),
     UNINTENDED(intent, "a move of an immutable key leaves no intent"),
     UNINTENDED(intent_plain, "a move of a plain key leaves no intent"),
+    BURIAL("flawed-bury", "what is buried is not looked at again", sim_flawed_bury, .broken = true),
     FLAWED(unready, "a layout is final before all know that it is proposed", .before = 4),
     FLAWED(alone, "who hears of a proposed layout does not ask the old majority", ROUGH),
     FLAWED(news, "a client keeps to the layout that it began with", ROUGH),

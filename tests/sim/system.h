@@ -52,9 +52,10 @@ struct sim_scenario {
     unsigned clients, ops, keys; /* at once; of all clients together */
     size_t value_max;
     struct sim_faults faults;
-    bool available; /* within the tolerance nothing may fail */
-    bool large;     /* takes ten times as long as others: where all are run, a tenth of the runs */
-    bool broken;    /* it must be found to break its promise: kept out of "all" */
+    uint64_t rhythm_ns; /* at each multiple of it heal runs, and clients work; 0: spread evenly */
+    bool available;     /* within the tolerance nothing may fail */
+    bool large;  /* takes ten times as long as others: where all are run, a tenth of the runs */
+    bool broken; /* it must be found to break its promise: kept out of "all" */
 };
 
 /* By name; NULL: there is none. NULL after the last. */
@@ -84,6 +85,8 @@ extern const struct sim_system sim_layout, sim_layout_conditional, sim_flawed_un
 /* Values that are moved (moves.h), and without intents. */
 extern const struct sim_system sim_moves_copies, sim_moves_coded, sim_moves_plain,
     sim_flawed_intent, sim_flawed_intent_plain;
+/* Immutable keys of a whole MStore, two copies and a witness, and what buries without a look. */
+extern const struct sim_system sim_buried, sim_flawed_bury;
 /* The plain Store behind a small lie, for proof that lies are found: mutants.c. */
 extern const struct sim_system sim_mutant_stale, sim_mutant_undead, sim_mutant_blind,
     sim_mutant_mixed, sim_mutant_forgetful, sim_mutant_shifted, sim_mutant_hasty, sim_mutant_split;

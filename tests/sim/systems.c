@@ -237,6 +237,40 @@ PLAIN(plain, NULL);
 PLAIN(flawed_note, "/hint/");
 PLAIN(flawed_unmarked, "/away/");
 
+/* ---- two copies and a witness ---- */
+
+static const char buried_conf[] =
+    "[mstore]\nkey = 0000000000000000000000000000000000000000000000000000000000004714\n"
+    "[member m0]\nurl = memory:sim0\n[member m1]\nurl = memory:sim1\n"
+    "[member m2]\nurl = memory:sim2\nstate = witness\n"
+    "[namespace data]\nkind = immutable\nredundancy = copies 2\n";
+
+static int buried_create(struct sim_world *w, unsigned client, struct ms_error *err)
+{
+    return sim_whole_create(w, client, buried_conf, err);
+}
+
+#define BURIED(NAME, LIES)                                                                         \
+    static int NAME##_open(struct sim_world *w, unsigned client, struct ms_store **out,            \
+                           struct ms_error *err)                                                   \
+    {                                                                                              \
+        w->lies = LIES;                                                                            \
+        return sim_whole_open(w, client, buried_conf, NULL, out, err);                             \
+    }                                                                                              \
+    const struct sim_system sim_##NAME = {.name = #NAME,                                           \
+                                          .members = 3,                                            \
+                                          .ns = "data",                                            \
+                                          .spares = "/member",                                     \
+                                          .one_value_per_key = true,                               \
+                                          .no_streams = true,                                      \
+                                          .verbs = CHANGES_WITHOUT_HIDING,                         \
+                                          .create = buried_create,                                 \
+                                          .open = NAME##_open,                                     \
+                                          .heal = sim_whole_heal}
+
+BURIED(buried, 0);
+BURIED(flawed_bury, SIM_LIE_NO_LOOK);
+
 /* ---- values that are moved ---- */
 
 #define MOVES(NAME, KIND, LIES, CHECK)                                                             \

@@ -59,6 +59,8 @@ static void lies_are_called_by_their_names(void **state)
         {"flawed-read_one", "a replaced value was read"},
         {"flawed-heal", "and all was healed: members 0 and 2 differ"},
         {"flawed-debris", "is there beside"},
+        {"flawed-intent", "at both ends of its move for ever"},
+        {"flawed-bury", "copies are left"},
         {"broken-empty", "an acknowledged value is lost"},
         {"broken-flip", "wrong bytes were loaded"},
         {"broken-away", "though enough members were well"},
