@@ -138,13 +138,21 @@ static bool is_mine_to_open(struct server_face *f)
     return true;
 }
 
+static struct server_background_options options_now(struct server_face *f)
+{
+    MS_HOLD(&f->mutex);
+    return f->options;
+}
+
+/* What is said of background work meanwhile counts as soon as it is there. */
 static void open_it(struct server_face *f)
 {
+    struct server_background_options options = options_now(f);
     struct ms_error err = {0};
     struct server_background *background = NULL;
     int code = ms_store_open(f->store, &err);
     if (!code) {
-        code = server_background_new(f->name, f->store, &f->options, &background, &err);
+        code = server_background_new(f->name, f->store, &options, &background, &err);
         if (code && ms_store_close(f->store, NULL))
             ms_log(MS_LOG_WARN, "%s: it does not close", f->name);
     }
@@ -156,6 +164,8 @@ static void open_it(struct server_face *f)
     f->trouble = err;
     f->trouble.code = code;
     f->background = background;
+    if (background)
+        server_background_set(background, &f->options);
     ms_cond_broadcast(&f->changed);
 }
 
