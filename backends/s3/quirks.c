@@ -8,19 +8,20 @@
 #define MOST MS_S3_PARTS_MAX
 
 static const struct ms_s3_quirks table[] = {
-    /* provider, host, region, parts, if absent, virtual host, delete many, checksum, complete if
-     * absent, replaces in one step (Swift has moments without the value), delete if match */
-    {"aws", ".amazonaws.com", "us-east-1", MOST, Y, true, true, true, true, true, true},
-    {"b2", ".backblazeb2.com", "us-west-002", MOST, N, false, true, false, false, true, false},
-    {"r2", ".r2.cloudflarestorage.com", "auto", MOST, P, false, true, false, false, true, false},
-    {"gcs", "storage.googleapis.com", "auto", MOST, N, false, false, false, false, true, false},
-    {"wasabi", ".wasabisys.com", "us-east-1", MOST, P, false, true, false, false, true, false},
-    {"digitalocean", ".digitaloceanspaces.com", "us-east-1", MOST, P, false, true, false, false,
+    /* provider, host, region, parts, if absent, virtual host, keys of a DeleteObjects, checksum,
+     * complete if absent, replaces in one step (Swift has moments without the value, and needs 30
+     * ms for each key it deletes), delete if match */
+    {"aws", ".amazonaws.com", "us-east-1", MOST, Y, true, 1000, true, true, true, true},
+    {"b2", ".backblazeb2.com", "us-west-002", MOST, N, false, 1000, false, false, true, false},
+    {"r2", ".r2.cloudflarestorage.com", "auto", MOST, P, false, 1000, false, false, true, false},
+    {"gcs", "storage.googleapis.com", "auto", MOST, N, false, 0, false, false, true, false},
+    {"wasabi", ".wasabisys.com", "us-east-1", MOST, P, false, 1000, false, false, true, false},
+    {"digitalocean", ".digitaloceanspaces.com", "us-east-1", MOST, P, false, 1000, false, false,
      true, false},
-    {"ceph", NULL, "us-east-1", MOST, P, false, true, true, false, true, false},
-    {"minio", NULL, "us-east-1", MOST, P, false, true, true, false, true, false},
-    {"swift", NULL, "us-east-1", 1000, N, false, true, false, false, false, false},
-    {"other", NULL, "us-east-1", MOST, P, false, true, false, false, true, false},
+    {"ceph", NULL, "us-east-1", MOST, P, false, 1000, true, false, true, false},
+    {"minio", NULL, "us-east-1", MOST, P, false, 1000, true, false, true, false},
+    {"swift", NULL, "us-east-1", 1000, N, false, 100, false, false, false, false},
+    {"other", NULL, "us-east-1", MOST, P, false, 1000, false, false, true, false},
 };
 #define COUNT (sizeof table / sizeof *table)
 

@@ -1,9 +1,10 @@
 /* Deletes: one, many, and a page of a store that is destroyed.
  *
  * No delete of S3 says whether there was anything, so each value is asked for before (many of them
- * side by side); then DeleteObjects takes up to 1000 keys. What it cannot be trusted with goes one
- * by one: a server without it (the table of quirks, or its answer), keys that XML cannot hold, an
- * answer that is none, single keys for which it asks to come again. */
+ * side by side); then DeleteObjects takes up to 1000 keys, fewer where a thousand take longer than
+ * an answer is waited for. What it cannot be trusted with goes one by one: a server without it (the
+ * table of quirks, or its answer), keys that XML cannot hold, an answer that is none, single keys
+ * for which it asks to come again. */
 #include "backends/s3/s3.h"
 
 #include "backends/s3/xml.h"
@@ -241,9 +242,10 @@ int ms_s3_delete_keys(struct ms_s3 *s, struct ms_s3_doomed *keys, size_t count,
                       struct ms_error *err)
 {
     int code = 0;
-    for (size_t at = 0; at < count && !code; at += KEYS_MAX) {
+    const size_t most = s->quirks->delete_many ? s->quirks->delete_many : KEYS_MAX;
+    for (size_t at = 0; at < count && !code; at += most) {
         struct ms_s3_doomed *some = keys + at;
-        size_t size = count - at < KEYS_MAX ? count - at : KEYS_MAX;
+        size_t size = count - at < most ? count - at : most;
         size_t held = 0;
         for (size_t i = 0; i < size; i++) {
             bool holds = xml_holds(some[i].key);

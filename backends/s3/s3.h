@@ -40,7 +40,7 @@ struct ms_s3_quirks {
     unsigned parts_max;          /* of one value */
     enum ms_s3_answer if_absent; /* PUT with If-None-Match: * */
     bool virtual_host;           /* BUCKET.HOST/KEY, else HOST/BUCKET/KEY */
-    bool delete_many;            /* has DeleteObjects */
+    unsigned delete_many;        /* most keys of one DeleteObjects, 0: has none */
     bool checksum;               /* takes x-amz-checksum-sha256 */
     bool complete_if_absent;     /* If-None-Match at the end of a multipart upload too */
     bool replaces;               /* a value is there all the time while it is replaced */

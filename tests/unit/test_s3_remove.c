@@ -86,6 +86,29 @@ static void takes_few_requests(void **state)
     end(&t);
 }
 
+/* Swift takes its time for each key: a thousand of them would outlast the time an answer is waited
+ * for, and be asked for again and again. */
+static void deletes_a_hundred_at_a_time_on_swift(void **state)
+{
+    (void)state;
+    enum { COUNT = 201 };
+    static char names[COUNT][16];
+    static struct ms_deletion items[COUNT];
+    struct bed t;
+    begin(&t, "swift");
+    for (int i = 0; i < COUNT; i++) {
+        snprintf(names[i], sizeof names[i], "d/%04d", i);
+        items[i].name = ms_str(names[i]);
+        put(&t, names[i]);
+    }
+    count_from_here();
+    check_ok(ms_backend_delete_many(t.b, items, COUNT, &t.err), t.err);
+    assert_int_equal(atomic_load(&server.state->delete_many), 2);
+    assert_int_equal(atomic_load(&server.state->deletes) + 200, COUNT); /* one is no many */
+    assert_false(exists(&t, "d"));
+    end(&t);
+}
+
 /* Keys with everything that XML has an opinion on. */
 static void deletes_odd_keys(void **state)
 {
@@ -237,9 +260,13 @@ static void destroys_by_pages(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(takes_few_requests),          cmocka_unit_test(deletes_odd_keys),
-        cmocka_unit_test(tells_each_failure),          cmocka_unit_test(goes_one_by_one),
-        cmocka_unit_test(asks_no_provider_without_it), cmocka_unit_test(a_refusal_is_everybodys),
+        cmocka_unit_test(takes_few_requests),
+        cmocka_unit_test(deletes_a_hundred_at_a_time_on_swift),
+        cmocka_unit_test(deletes_odd_keys),
+        cmocka_unit_test(tells_each_failure),
+        cmocka_unit_test(goes_one_by_one),
+        cmocka_unit_test(asks_no_provider_without_it),
+        cmocka_unit_test(a_refusal_is_everybodys),
         cmocka_unit_test(destroys_by_pages),
     };
     if (!s3_fake_start(&server, false))

@@ -234,19 +234,21 @@ static void knows_providers(void **state)
     static const struct {
         const char *host, *provider;
         enum ms_s3_answer if_absent;
-        bool virtual_host, delete_many, checksum, complete_if_absent, replaces;
+        bool virtual_host;
+        unsigned delete_many;
+        bool checksum, complete_if_absent, replaces;
     } cases[] = {
-        {"s3.eu-west-1.amazonaws.com", "aws", MS_S3_YES, true, true, true, true, true},
-        {"s3.us-west-002.backblazeb2.com", "b2", MS_S3_NO, false, true, false, false, true},
-        {"id.r2.cloudflarestorage.com", "r2", MS_S3_PROBE, false, true, false, false, true},
-        {"storage.googleapis.com", "gcs", MS_S3_NO, false, false, false, false, true},
-        {"s3.eu-central-1.wasabisys.com", "wasabi", MS_S3_PROBE, false, true, false, false, true},
-        {"ams3.digitaloceanspaces.com", "digitalocean", MS_S3_PROBE, false, true, false, false,
+        {"s3.eu-west-1.amazonaws.com", "aws", MS_S3_YES, true, 1000, true, true, true},
+        {"s3.us-west-002.backblazeb2.com", "b2", MS_S3_NO, false, 1000, false, false, true},
+        {"id.r2.cloudflarestorage.com", "r2", MS_S3_PROBE, false, 1000, false, false, true},
+        {"storage.googleapis.com", "gcs", MS_S3_NO, false, 0, false, false, true},
+        {"s3.eu-central-1.wasabisys.com", "wasabi", MS_S3_PROBE, false, 1000, false, false, true},
+        {"ams3.digitaloceanspaces.com", "digitalocean", MS_S3_PROBE, false, 1000, false, false,
          true},
-        {NULL, "ceph", MS_S3_PROBE, false, true, true, false, true},
-        {NULL, "minio", MS_S3_PROBE, false, true, true, false, true},
-        {NULL, "swift", MS_S3_NO, false, true, false, false, false},
-        {"localhost:9000", "other", MS_S3_PROBE, false, true, false, false, true},
+        {NULL, "ceph", MS_S3_PROBE, false, 1000, true, false, true},
+        {NULL, "minio", MS_S3_PROBE, false, 1000, true, false, true},
+        {NULL, "swift", MS_S3_NO, false, 100, false, false, false},
+        {"localhost:9000", "other", MS_S3_PROBE, false, 1000, false, false, true},
     };
     size_t rows = 0;
     while (ms_s3_quirks_at(rows))
