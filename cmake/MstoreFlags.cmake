@@ -51,6 +51,9 @@ endfunction()
 function(mstore_link_flags target)
   target_link_options(${target} PRIVATE ${mstore_sanitize} LINKER:-z,relro LINKER:-z,now
     LINKER:-z,noexecstack)
+  if(MSTORE_LINKER)
+    target_link_options(${target} PRIVATE -fuse-ld=${MSTORE_LINKER})
+  endif()
 endfunction()
 
 # mstore_program(NAME SOURCE...) - an executable of ours

@@ -4,10 +4,10 @@
 
 BUILD_PACKAGES="gcc cmake ninja-build pkg-config libssl-dev libssh-dev libcurl4-openssl-dev libc6-dev \
 libisal-dev libzstd-dev"
-TEST_PACKAGES="clang libclang-rt-14-dev clang-format clang-tidy libcmocka-dev gcovr valgrind \
+TEST_PACKAGES="clang lld libclang-rt-14-dev clang-format clang-tidy libcmocka-dev gcovr valgrind \
 git python3 bsdutils procps util-linux shellcheck mandoc zsh binutils \
 openssh-server openssh-client rclone s3cmd curl ceph-mon ceph-osd ceph-common radosgw \
-swift-proxy swift-account swift-container swift-object memcached nginx openssl libnss-wrapper wrk \
+swift-proxy swift-account swift-container swift-object memcached eatmydata nginx openssl libnss-wrapper wrk \
 chromium chromium-driver prometheus"
 
 missing_packages() {
