@@ -90,9 +90,9 @@ get() { # NAME CONNECTIONS
 put() { # SIZE-NAME SYNC CONNECTIONS
     SIZE=$(stat -c %s "$T/www/$1") figures=
     export SIZE
-    for _ in $(seq "$rounds"); do
-        METHOD=PUT PREFIX=/dav/ once "-c$3" -s "$top/bench/put.lua" "$web"
-        METHOD=POST PREFIX=/data/put- once "-c$3" -s "$top/bench/put.lua" "${ours[$2]}"
+    for round in $(seq "$rounds"); do
+        METHOD=PUT PREFIX=/dav/$2-$3-$round- once "-c$3" -s "$top/bench/put.lua" "$web"
+        METHOD=POST PREFIX=/data/put-$2-$3-$round- once "-c$3" -s "$top/bench/put.lua" "${ours[$2]}"
     done
     row "PUT $1 $2 $3"
 }
