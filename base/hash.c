@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 
+#include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <stdatomic.h>
@@ -12,6 +13,13 @@ struct ms_hash {
     EVP_MD_CTX *ctx;
     size_t digest_size;
 };
+
+/* OpenSSL is not to tidy up at exit: a task of the pool that nobody waits for may be at work in it
+ * until the process has ended. */
+__attribute__((constructor)) static void keep_openssl_to_the_end(void)
+{
+    OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, NULL);
+}
 
 /* hashlib's spellings in OpenSSL's: "sha3_256" → "sha3-256", "blake2b" → "blake2b512". */
 static void openssl_name(char *out, size_t size, const char *algorithm)

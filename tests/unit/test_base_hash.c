@@ -1,9 +1,14 @@
 /* base/hash.c: known digests, spellings, refusals. */
 #include "base/hash.h"
 
+#include "base/pool.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 static void assert_digest(const char *algorithm, const char *text, const char *expected)
@@ -76,12 +81,52 @@ static void sha256_of_bytes(void **state)
     }
 }
 
+static int hash_for_ever(void *arg)
+{
+    (void)arg;
+    for (;;) {
+        struct ms_hash *h = NULL;
+        if (ms_hash_new("sha512", &h, NULL))
+            return 0;
+        ms_hash_free(h);
+    }
+}
+
+static void end_while_others_hash(void)
+{
+    struct ms_group *g;
+    char hex[MS_SHA256_HEX];
+    if (ms_group_new(&g, NULL))
+        _exit(1);
+    for (int i = 0; i < 2; i++)
+        if (ms_group_fork(g, hash_for_ever, NULL, NULL, NULL))
+            _exit(1);
+    ms_group_release(g);
+    if (ms_sha256_hex(ms_str("abc"), hex, NULL))
+        _exit(1);
+    exit(0);
+}
+
+static void a_program_may_end_while_tasks_hash(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 20; i++) {
+        pid_t child = fork();
+        if (child == 0)
+            end_while_others_hash();
+        int status;
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_int_equal(status, 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(known_digests),
         cmocka_unit_test(refusals),
         cmocka_unit_test(sha256_of_bytes),
+        cmocka_unit_test(a_program_may_end_while_tasks_hash),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
