@@ -105,17 +105,31 @@ static int may_propose(void *ctx, struct ms_error *err)
     return ms_lease_still(a->seen->site->roster, err);
 }
 
-/* Another's version may be there by now: then what is agreed on is past. */
+/* Another's version is there by now, whole: then what is agreed on is past. Leftovers of a write
+ * that died say nothing: it may be this agreement's own winner, which is put by whoever learns of
+ * it. */
+static bool is_past(const struct ms_versions *now, const struct ms_write_id *version)
+{
+    struct ms_version newer;
+    struct ms_write_id looked;
+    const struct ms_write_id *below = NULL;
+    while (ms_versions_newest(now, below, &newer) && ms_write_id_compare(&newer.id, version) > 0) {
+        if (ms_versions_complete(now, &newer))
+            return true;
+        looked = newer.id;
+        below = &looked;
+    }
+    return false;
+}
+
 static int ask_again(void *ctx, struct ms_error *err)
 {
     struct asking *a = ctx;
     struct ms_versions *now = NULL;
-    struct ms_version newest;
     int code = ms_newest_list(a->seen->site, false, &now, err);
     if (code)
         return code;
-    a->passed =
-        ms_versions_newest(now, NULL, &newest) && ms_write_id_compare(&newest.id, a->version) > 0;
+    a->passed = is_past(now, a->version);
     ms_versions_free(now);
     return a->passed ? ms_error_set(err, MS_ERR_CONFLICT, "another version is there by now") : 0;
 }

@@ -172,6 +172,18 @@ static void who_dies_holds_nobody_up(void **state)
     }
 }
 
+/* He dies while he puts what was agreed on: a shard of it that nobody can read is not taken for a
+ * version that came meanwhile, whoever of the two has the higher number (they draw them). */
+static void a_dead_winners_shards_are_no_version(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 60; i++) {
+        how = (enum wire_end)(i % 3);
+        for (cut = 30; cut < 40; cut++)
+            keys_play(CODED, winner_dies);
+    }
+}
+
 /* ---- several at once ---- */
 
 enum verb { IF_ABSENT, IF_TAG, PUT, DELETE };
@@ -423,6 +435,7 @@ int main(void)
         cmocka_unit_test(a_condition_holds_or_does_not),
         cmocka_unit_test(it_costs_two_rounds_more),
         cmocka_unit_test(who_dies_holds_nobody_up),
+        cmocka_unit_test(a_dead_winners_shards_are_no_version),
         cmocka_unit_test(one_of_several_wins),
         cmocka_unit_test(what_nobody_needs_goes),
         cmocka_unit_test(followers_are_written_and_read),
