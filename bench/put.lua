@@ -1,6 +1,5 @@
--- wrk: writes values of SIZE bytes; METHOD, PREFIX and SIZE come from the environment. Small values get new
--- names always, as a backup's do (ext4 looks at all inodes deleted in the last seconds whenever it makes a
--- file, so replaced ones would measure that); each thread replaces its sixteen large ones.
+-- wrk: writes values of SIZE bytes; METHOD, PREFIX and SIZE come from the environment. Each thread has NAMES
+-- names of its own (a thousand; sixteen for large values), which it then replaces.
 local threads = 0
 function setup(thread)
     thread:set("number", threads)
@@ -11,7 +10,7 @@ function init(args)
     method, prefix = os.getenv("METHOD"), os.getenv("PREFIX") .. number .. "-"
     body = string.rep("0123456789abcdef", size / 16)
     headers = { ["Accept"] = "application/vnd.x.borgstore.rest.v1" }
-    names = size > 65536 and 16 or 1000000000
+    names = tonumber(os.getenv("NAMES")) or (size > 65536 and 16 or 1000)
     at = 0
 end
 function request()

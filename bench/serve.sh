@@ -87,9 +87,12 @@ get() { # NAME CONNECTIONS
     done
     row "GET $1 - $2"
 }
+# Small values get new names always, as a backup's do: ext4 looks at all inodes deleted in the last seconds
+# whenever it makes a file, and replacing would measure that.
 put() { # SIZE-NAME SYNC CONNECTIONS
-    SIZE=$(stat -c %s "$T/www/$1") figures=
-    export SIZE
+    SIZE=$(stat -c %s "$T/www/$1") NAMES='' figures=
+    [ "$1" = 1m ] || NAMES=1000000000
+    export SIZE NAMES
     for round in $(seq "$rounds"); do
         METHOD=PUT PREFIX=/dav/$2-$3-$round- once "-c$3" -s "$top/bench/put.lua" "$web"
         METHOD=POST PREFIX=/data/put-$2-$3-$round- once "-c$3" -s "$top/bench/put.lua" "${ours[$2]}"

@@ -48,8 +48,8 @@ wanted=$(for _ in $(seq 256); do printf 0123456789abcdef; done | sha256sum)
 same "a value written" "$("$MSTORE" get "$url" data/put-1-1 - | sha256sum)" "$wanted"
 ok "each request is in the audit log" test "$(wc -l <audit)" -gt 40
 
-# more at once than it may work on
-serve "$url" --audit-log none --listen 127.0.0.1:0 --set requests=2
+# more at once than it may work on: each request takes a while
+serve "$url&emulate.latency=50ms" --audit-log none --listen 127.0.0.1:0 --set requests=2
 writers write 1 -c$many "$at" &
 loads=$!
 load read 1 -c$many -H "$accept" "$at/data/large" &
