@@ -124,7 +124,7 @@ bool ms_secret_mask(char *url)
 {
     const char *colon = strchr(url, ':');
     struct ms_view rest = ms_str(colon ? colon + 1 : url);
-    const uint8_t *begin, *end;
+    const uint8_t *begin = NULL, *end = NULL;
     bool login = colon && find_login_secret(rest, &begin, &end); /* before an @ is overwritten */
     bool found = mask_options(rest);
     return (login && overwrite(begin, end)) || found;
