@@ -76,7 +76,7 @@ static void scenarios_are_as_bad_as_they_say(void **state)
     const struct sim_scenario *sc;
     for (size_t i = 0; (sc = sim_scenario_at(i)); i++) {
         uint64_t lost = 0, delayed = 0, deaths = 0, disturbances = 0;
-        for (uint64_t seed = 1; seed <= 3; seed++) {
+        for (uint64_t seed = 1; seed <= 10; seed++) {
             struct sim_result result;
             sim_run(sc, seed, NULL, NULL, &result);
             lost += result.faults;
