@@ -69,26 +69,37 @@ static void different_seeds_give_different_runs(void **state)
     }
 }
 
-/* Every kind of fault does happen in the scenarios that speak of it. */
+struct seen_faults {
+    uint64_t lost, delayed, deaths, disturbances;
+};
+
+static bool as_said(const struct sim_scenario *sc, const struct seen_faults *seen)
+{
+    const struct sim_faults *f = &sc->faults;
+    return (seen->lost > 0) == (f->before + f->after + f->delayed > 0) &&
+           (seen->delayed > 0) == (f->delayed > 0) && (seen->deaths > 0) == (f->dies > 0) &&
+           (seen->disturbances > 0) == (f->disturbances > 0);
+}
+
+/* Every kind of fault does happen in the scenarios that speak of it: within ten seeds, most within
+ * three. */
 static void scenarios_are_as_bad_as_they_say(void **state)
 {
     (void)state;
     const struct sim_scenario *sc;
     for (size_t i = 0; (sc = sim_scenario_at(i)); i++) {
-        uint64_t lost = 0, delayed = 0, deaths = 0, disturbances = 0;
-        for (uint64_t seed = 1; seed <= 10; seed++) {
+        struct seen_faults seen = {0};
+        for (uint64_t seed = 1; seed <= 3 || (seed <= 10 && !as_said(sc, &seen)); seed++) {
             struct sim_result result;
             sim_run(sc, seed, NULL, NULL, &result);
-            lost += result.faults;
-            delayed += result.delayed;
-            deaths += result.deaths;
-            disturbances += result.disturbances;
+            seen.lost += result.faults;
+            seen.delayed += result.delayed;
+            seen.deaths += result.deaths;
+            seen.disturbances += result.disturbances;
             free(result.history);
         }
-        assert_int_equal(lost > 0, sc->faults.before + sc->faults.after + sc->faults.delayed > 0);
-        assert_int_equal(delayed > 0, sc->faults.delayed > 0);
-        assert_int_equal(deaths > 0, sc->faults.dies > 0);
-        assert_int_equal(disturbances > 0, sc->faults.disturbances > 0);
+        if (!as_said(sc, &seen))
+            fail_msg("%s: not the faults that it speaks of", sc->name);
     }
 }
 
