@@ -40,9 +40,7 @@ struct server_face {
 static void free_face(struct server_face *f)
 {
     ms_store_free(f->store);
-    if (f->one_store)
-        explicit_bzero(f->one_store, strlen(f->one_store));
-    free(f->one_store);
+    ms_wipe_free(f->one_store);
     free(f->name);
     free(f);
 }

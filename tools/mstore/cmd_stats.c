@@ -31,9 +31,8 @@ static void events_json(struct ms_json *j, const struct ms_entity_stats *e)
     ms_json_key(j, "events");
     ms_json_object(j);
     for (int i = 0; i < MS_EVENT_COUNT; i++)
-        if (e->events[i]) {
+        if (e->events[i])
             ms_json_put_u64(j, ms_event_name(i), e->events[i]);
-        }
     ms_json_end(j, '}');
 }
 
@@ -67,9 +66,8 @@ static void verb_json(struct ms_json *j, int verb, const struct ms_verb_stats *v
                    {"max_ns", v->max_ns}};
     ms_json_key(j, ms_verb_name(verb));
     ms_json_object(j);
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         ms_json_put_u64(j, numbers[i].name, numbers[i].value);
-    }
     ms_json_end(j, '}');
 }
 
