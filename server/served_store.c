@@ -60,6 +60,17 @@ static int resolve(struct server_full *f, const struct ms_config *stores, struct
     return 0;
 }
 
+/* A configured name of a store of many gives way to its file. False: no memory. */
+static bool name_file(struct server_full *f, const struct ms_config *stores)
+{
+    const struct ms_config_store *found = stores ? ms_config_find(stores, f->own.store) : NULL;
+    if (!found || !ms_mconf_is_path(found->url))
+        return true;
+    free(f->own.store);
+    f->own.store = strdup(found->url);
+    return f->own.store;
+}
+
 static int check_mstore(const struct server_full *f, struct ms_error *err)
 {
     struct ms_mconf *conf = NULL;
@@ -157,7 +168,9 @@ static int fill(struct server_full *f, const struct server_conf *conf,
     if (!copy_serve(&f->own, serve) || !(f->shown = strdup(serve->store)))
         return no_memory(serve->name, err);
     ms_secret_mask(f->shown);
-    bool mstore = ms_mconf_is_path(serve->store);
+    if (!name_file(f, conf->stores))
+        return no_memory(serve->name, err);
+    bool mstore = ms_mconf_is_path(f->own.store);
     int code = mstore ? check_mstore(f, err) : resolve(f, conf->stores, err);
     if (!code && f->own.permissions)
         code = ms_permission_map_parse(f->own.permissions, &f->map, err);

@@ -138,6 +138,23 @@ static int set_url(struct ms_config *c, char **field, const struct ms_ini_entry 
     return code ? code : set_text(field, e->value, err);
 }
 
+/* A store of many members is named by its file. */
+static bool is_file_of_many(const char *url)
+{
+    return !strchr(url, ':') && ms_ends_with(ms_str(url), ms_str(".conf"));
+}
+
+static int set_store_url(struct ms_config *c, char **field, const struct ms_ini_entry *e,
+                         struct ms_error *err)
+{
+    if (!is_file_of_many(e->value))
+        return set_url(c, field, e, err);
+    if (e->value[0] != '/')
+        return ms_error_set(err, MS_ERR_CONFIG, "url = %s: write the file's whole path, as in /%s",
+                            MS_SHOW(ms_str(e->value)), MS_SHOW(ms_str(e->value)));
+    return set_text(field, e->value, err);
+}
+
 static int set_permissions(char **field, const char *value, struct ms_error *err)
 {
     struct ms_permission_map *map;
@@ -192,7 +209,7 @@ static int store_key(struct ms_config *c, struct ms_config_entry *s, const struc
     uint64_t jobs;
     int code;
     if (strcmp(e->key, "url") == 0)
-        return set_url(c, &s->url, e, err);
+        return set_store_url(c, &s->url, e, err);
     if (strcmp(e->key, "cache") == 0)
         return set_url(c, &s->cache_url, e, err);
     if (strcmp(e->key, "permissions") == 0)
@@ -320,6 +337,20 @@ static int one_entry(void *ctx, const struct ms_ini_entry *e, struct ms_error *e
                         r->source, e->line, own.text);
 }
 
+static int check_store(const struct ms_config_entry *s, const char *source, struct ms_error *err)
+{
+    if (!s->url)
+        return ms_error_set(err, MS_ERR_CONFIG, "%s:%u: [store %s] has no url", source,
+                            s->shown.line, MS_SHOW(ms_str(s->name)));
+    if (is_file_of_many(s->url) &&
+        (s->permissions || s->cache_url || s->shown.quota_bytes || s->has_names || s->levels.count))
+        return ms_error_set(err, MS_ERR_CONFIG,
+                            "%s:%u: [store %s] is a store of many members, whose file says how "
+                            "it is kept: leave all keys but url and jobs out",
+                            source, s->shown.line, MS_SHOW(ms_str(s->name)));
+    return 0;
+}
+
 int ms_config_parse(struct ms_view text, const char *source, struct ms_config **out,
                     struct ms_error *err)
 {
@@ -332,9 +363,7 @@ int ms_config_parse(struct ms_view text, const char *source, struct ms_config **
     int code = ms_ini_parse(text, source, one_entry, &reading, err);
     for (size_t i = 0; i < c->store_count && !code; i++) {
         struct ms_config_entry *s = &c->stores[i];
-        if (!s->url)
-            code = ms_error_set(err, MS_ERR_CONFIG, "%s:%u: [store %s] has no url", source,
-                                s->shown.line, MS_SHOW(ms_str(s->name)));
+        code = check_store(s, source, err);
         s->shown.url = s->url;
         s->shown.permissions = s->permissions;
         s->shown.cache_url = s->cache_url;

@@ -23,7 +23,7 @@
 struct ms_config;
 
 struct ms_config_store {
-    const char *name, *url;
+    const char *name, *url;  /* url: or the path of the file of a store of many, "/etc/home.conf" */
     const char *permissions; /* NULL: all */
     const char *cache_url;   /* NULL: none */
     uint64_t quota_bytes;    /* 0: none */

@@ -36,4 +36,32 @@ expect 0 ls xdg --config "$T/other/mstore/config"
 export MSTORE_CONFIG=$T/absent
 expect 1 ls nas
 says absent
+
+# ---- a store of many members under a name
+conf many '[namespace]' 'kind = mutable' 'redundancy = all'
+export MSTORE_CONFIG=$T/names MSTORE_STATE_DIR=$T/state
+printf '[store many]\nurl = %s/many.conf\njobs = 3\n[namespace]\nlevels = 2\n' "$T" >names
+expect 0 plan many
+expect 0 create many
+printf x | "$MSTORE" put many 0123abcd -
+expect 0 ls many.conf
+same "put by its name" "$(cat out)" 0123abcd
+expect 0 status many
+expect 0 check many --json
+json_ok
+expect 0 heal many
+expect 0 add many four "file://$T/many.four?sync=none"
+ok "the file knows the new one" grep -q '^\[member four\]' many.conf
+expect 2 ls many --levels 1
+says "part of $T/many.conf"
+expect 2 plan none
+expect 0 destroy many --yes
+printf '[store many]\nurl = many.conf\n' >names
+expect 1 ls many
+says "names:2: url = many.conf: write the file's whole path"
+for key in 'quota = 1GB' 'permissions = "":lr' 'cache = memory:' 'levels = 2' 'names = bytes'; do
+    printf '[store many]\nurl = %s/many.conf\n%s\n' "$T" "$key" >names
+    expect 1 ls many
+    says "leave all keys but url and jobs out"
+done
 finish

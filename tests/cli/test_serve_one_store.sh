@@ -67,8 +67,8 @@ url = file://$T/m2?sync=none
 kind = plain
 redundancy = all
 END
-printf '[server]\nlisten = 127.0.0.1:0\naudit-log = none\n[serve a]\nstore = %s/home.conf\n[serve b]\nstore = %s/./home.conf\n' \
-    "$T" "$T" >conf
+printf '[server]\nlisten = 127.0.0.1:0\naudit-log = none\n[serve a]\nstore = %s/home.conf\n[serve b]\nstore = %s/./home.conf\n[serve c]\nstore = both\n[store both]\nurl = %s/home.conf\n' \
+    "$T" "$T" "$T" >conf
 chmod 600 home.conf conf
 expect 0 create home.conf
 serve --config conf
@@ -77,10 +77,12 @@ token=$(curl -s "$at/ui/session.json" | sed 's/.*"token":"\([0-9a-f]*\)".*/\1/')
 same "a scrub by one" "$(curl -s -X POST -H "Origin: $at" -H "X-Mstore-Token: $token" "$at/ui/start?store=a&work=scrub")" '{}'
 done_by() { curl -s "$at/metrics" | grep -qx "mstore_upkeep_runs_total{store=\"$1\",work=\"scrub\",result=\"done\"} 1"; }
 until_true done_by b
+until_true done_by c
 curl -s "$at/stats.json" >figures.json
 ok "one look-after" python3 -c '
 import json
-a, b = json.load(open("figures.json"))["stores"]
-assert a["upkeep"]["scrub"] == b["upkeep"]["scrub"] and a["looked_ms"] == b["looked_ms"], (a["upkeep"], b["upkeep"])'
+a, b, c = json.load(open("figures.json"))["stores"]
+for other in b, c:
+    assert a["upkeep"]["scrub"] == other["upkeep"]["scrub"] and a["looked_ms"] == other["looked_ms"], (a["upkeep"], other["upkeep"])'
 stop
 finish

@@ -321,9 +321,9 @@ static int check_all(struct many *m, struct ms_error *err)
     return code;
 }
 
-int ms_check_many(struct ms_cli *cli, struct ms_error *err)
+int ms_check_many(struct ms_cli *cli, const char *path, struct ms_error *err)
 {
-    struct many m = {.cli = cli, .path = cli->args.positional[0]};
+    struct many m = {.cli = cli, .path = path};
     int code = open_store(&m, err);
     if (!code)
         code = check_all(&m, err);

@@ -30,6 +30,6 @@ int ms_check_storage(struct ms_cli *cli, struct ms_backend *backend, const char 
                      struct ms_check *c, struct ms_error *err) MS_MUST_CHECK;
 
 /* A store of many: cli's first argument is its file. */
-int ms_check_many(struct ms_cli *cli, struct ms_error *err) MS_MUST_CHECK;
+int ms_check_many(struct ms_cli *cli, const char *path, struct ms_error *err) MS_MUST_CHECK;
 
 #endif

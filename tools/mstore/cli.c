@@ -109,6 +109,21 @@ static void tell_wait(void *ctx, const struct ms_mstore_wait *wait)
         ms_progress_wait(wait->what, wait->left_ns);
 }
 
+int ms_cli_file(struct ms_cli *cli, const char *name, const char **out, struct ms_error *err)
+{
+    const struct ms_config *config = NULL;
+    *out = ms_mconf_is_path(name) ? name : NULL;
+    if (*out || strchr(name, ':'))
+        return 0;
+    int code = ms_cli_config(cli, &config, err);
+    const struct ms_config_store *found = code ? NULL : ms_config_find(config, name);
+    if (found && ms_mconf_is_path(found->url)) {
+        *out = found->url;
+        cli->jobs = cli->jobs ? cli->jobs : found->jobs;
+    }
+    return code;
+}
+
 static int mstore_of(struct ms_cli *cli, const char *path, const char *level_option,
                      struct ms_store **out, struct ms_error *err)
 {
@@ -127,10 +142,13 @@ static int mstore_of(struct ms_cli *cli, const char *path, const char *level_opt
 int ms_cli_store(struct ms_cli *cli, const char *name, const char *level_option,
                  struct ms_store **out, struct ms_error *err)
 {
-    if (ms_mconf_is_path(name))
-        return mstore_of(cli, name, level_option, out, err);
     struct ms_config_target *target = NULL;
-    int code = resolve(cli, name, level_option, &target, err);
+    const char *file = NULL;
+    int code = ms_cli_file(cli, name, &file, err);
+    if (!code && file)
+        return mstore_of(cli, file, level_option, out, err);
+    if (!code)
+        code = resolve(cli, name, level_option, &target, err);
     if (code)
         return code;
     if (cli->jobs)

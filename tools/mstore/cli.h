@@ -73,8 +73,12 @@ void ms_cli_report(const struct ms_cli *cli, const char *fmt, ...) MS_PRINTF(2, 
 /* The configuration (--config, else the default file), loaded at the first call; borrowed. */
 int ms_cli_config(struct ms_cli *cli, const struct ms_config **out,
                   struct ms_error *err) MS_MUST_CHECK;
-/* A closed Store for a URL or a configured name. level_option names the option whose values are
- * the levels ("--levels"). */
+/* The file of a store of many that is meant, borrowed: the name itself, or what the configuration
+ * has under it. NULL: it is another kind of store. */
+int ms_cli_file(struct ms_cli *cli, const char *name, const char **out,
+                struct ms_error *err) MS_MUST_CHECK;
+/* A closed Store for a URL, a configured name or the file of a store of many. level_option names
+ * the option whose values are the levels ("--levels"). */
 int ms_cli_store(struct ms_cli *cli, const char *name, const char *level_option,
                  struct ms_store **out, struct ms_error *err) MS_MUST_CHECK;
 /* A closed backend for the same, emulated when the URL or the environment says so; nothing else of

@@ -118,13 +118,14 @@ static void print_json(const char *url, const struct ms_check *c, size_t failure
 
 int ms_cmd_check(struct ms_cli *cli, struct ms_error *err)
 {
-    const char *name = cli->args.positional[0];
-    if (ms_mconf_is_path(name))
-        return ms_check_many(cli, err);
+    const char *name = cli->args.positional[0], *file = NULL;
+    int code = ms_cli_file(cli, name, &file, err);
+    if (code || file)
+        return code ? code : ms_check_many(cli, file, err);
     MS_AUTO_FREE struct ms_check *c = calloc(1, sizeof *c);
     struct ms_backend *backend = NULL;
-    int code = c ? ms_cli_backend(cli, name, &backend, err)
-                 : ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a check");
+    code = c ? ms_cli_backend(cli, name, &backend, err)
+             : ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a check");
     if (code || !backend)
         return code;
     MS_AUTO_FREE char *url = strdup(backend->url);

@@ -185,12 +185,19 @@ static int try_out(const struct ms_mconf *conf, const char *path, const struct m
 
 int ms_cmd_plan(struct ms_cli *cli, struct ms_error *err)
 {
-    const char *path = cli->args.positional[0];
+    const char *path = NULL;
     struct ms_plan_options o = MS_PLAN_OPTIONS_INIT;
     struct ms_mconf *conf = NULL;
     int code = read_options(cli, &o, err);
     if (!code)
+        code = ms_cli_file(cli, cli->args.positional[0], &path, err);
+    if (!code && !path)
+        code = ms_error_set(err, MS_CLI_USAGE, "%s is not a store of many members",
+                            cli->args.positional[0]);
+    if (!code)
         code = ms_mconf_load(path, &conf, err);
+    if (code == MS_ERR_NOT_FOUND) /* a file that is not there is no missing item */
+        code = err->code = MS_ERR_CONFIG;
     if (!code)
         code = try_out(conf, path, &o, err);
     if (!code)
