@@ -11,6 +11,8 @@ files() { # FOLDER - what is in it, but for MStore's own
 # ---- bad files, each with a sentence that names it
 expect 1 ls nothing.conf
 says "nothing.conf"
+expect 1 plan nothing.conf
+says "nothing.conf"
 conf open '[namespace]' 'kind = plain' 'redundancy = all'
 chmod 644 open.conf
 expect 1 create open.conf
@@ -54,6 +56,12 @@ says "does not exist: run mstore create mirror.conf"
 expect 0 create mirror.conf
 expect 4 create mirror.conf
 says "exists already"
+rm mirror.two/mstore-*/layout/*
+expect 0 status mirror.conf
+ok "a layout is missing" grep -qE '^two .* ok, but it lacks layout 1: run mstore heal$' out
+expect 0 heal mirror.conf
+expect 0 status mirror.conf
+ok "it is back" grep -qE '^two .* ok$' out
 echo hello >hello
 expect 0 put mirror.conf data/0123abcd hello
 expect 0 put mirror.conf config hello

@@ -44,6 +44,8 @@ expect 3 get home.conf removed
 expect 0 ls home.conf
 same "listed" "$(cut -d' ' -f1 out | sort | tr '\n' ' ')" "config/x kept new other replaced "
 expect 0 heal home.conf
+ok "when the next run is due" grep -q '^two: believed again from [0-9][0-9]:[0-9][0-9] on: run mstore heal then$' out
+ok "of the others nothing" bash -c '! grep -q -E "^(one|three): " out'
 for member in two three; do
     same "mirror $member" "$(diff <(files one) <(files $member))" ""
 done

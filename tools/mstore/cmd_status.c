@@ -3,18 +3,23 @@
 
 #include "base/text.h"
 #include "tools/mstore/output.h"
+#include "tools/mstore/upkeep.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <time.h>
 
-/* Whether there is anything to be done for one that answers. */
-static const char *advice(const struct ms_mstore_member *m, char buf[80])
+const char *ms_status_advice(const struct ms_mstore_member *m, uint64_t epoch, char buf[80])
 {
     time_t from = (time_t)(m->believed_from_ns / 1000000000);
     struct tm local;
     char clock[8];
     if (strcmp(m->state, "gone") == 0)
         return "-";
+    if (m->layout < epoch) {
+        snprintf(buf, 80, "ok, but it lacks layout %" PRIu64 ": run mstore heal", epoch);
+        return buf;
+    }
     if (!from && (m->behind || m->marked))
         return "ok, but it has missed something: run mstore heal";
     if (!m->marked)
@@ -26,7 +31,7 @@ static const char *advice(const struct ms_mstore_member *m, char buf[80])
     return buf;
 }
 
-static void print_member(const struct ms_mstore_member *m)
+static void print_member(const struct ms_mstore_member *m, uint64_t epoch)
 {
     char hint[80], latency[32] = "-", room[80] = "-", total[32], left[32];
     if (m->latency_ns)
@@ -35,7 +40,7 @@ static void print_member(const struct ms_mstore_member *m)
         snprintf(room, sizeof room, "%s of %s", ms_format_size(left, sizeof left, m->free_bytes),
                  ms_format_size(total, sizeof total, m->total_bytes));
     printf("%-14s %-9s %6u  %-9s %-24s %s\n", m->name, m->state, m->weight, latency, room,
-           m->code ? m->trouble : advice(m, hint));
+           m->code ? m->trouble : ms_status_advice(m, epoch, hint));
 }
 
 static void print_space(const struct ms_mstore_space *s)
@@ -58,7 +63,7 @@ static void print_text(const struct ms_mstore_status *s)
     puts("");
     printf("%-14s %-9s %6s  %-9s %-24s\n", "member", "state", "weight", "latency", "free");
     for (size_t i = 0; i < s->member_count; i++)
-        print_member(&s->members[i]);
+        print_member(&s->members[i], s->epoch);
     printf("\n%-14s %-9s %-11s\n", "namespace", "kind", "redundancy");
     for (size_t i = 0; i < s->space_count; i++)
         print_space(&s->spaces[i]);

@@ -197,6 +197,22 @@ static int show(const struct ms_cli *cli, const struct ms_telling *t,
     return ms_out_flush(err);
 }
 
+/* Who was away is believed after a second run only: when. */
+static int tell_next(struct ms_store *store, struct ms_error *err)
+{
+    struct ms_mstore_status *status = NULL;
+    char hint[80];
+    int code = ms_mstore_status(store, &status, err);
+    for (size_t i = 0; !code && i < status->member_count; i++) {
+        const struct ms_mstore_member *m = &status->members[i];
+        const char *advice = ms_status_advice(m, status->epoch, hint);
+        if (!m->code && m->marked && strncmp(advice, "ok, ", 4) == 0)
+            printf("%s: %s\n", m->name, advice + 4);
+    }
+    ms_mstore_status_free(status);
+    return code ? code : ms_out_flush(err);
+}
+
 static int run(struct ms_cli *cli, upkeep_fn fn, struct ms_error *err)
 {
     struct ms_upkeep_options o = MS_UPKEEP_OPTIONS_INIT;
@@ -217,6 +233,8 @@ static int run(struct ms_cli *cli, upkeep_fn fn, struct ms_error *err)
         code = ms_cli_interrupted(err, "the next run goes on where this one was");
     else if (!code)
         code = show(cli, &telling, report, err);
+    if (!code && fn == ms_mstore_heal && !o.dry_run && !cli->json)
+        code = tell_next(store, err);
     if (!code)
         code = judge(report, err);
     ms_upkeep_report_free(report);

@@ -21,6 +21,8 @@ int ms_upkeep_read_options(struct ms_cli *cli, struct ms_upkeep_options *o,
 void ms_upkeep_tell(struct ms_cli *cli, struct ms_telling *telling, struct ms_upkeep_options *o);
 void ms_upkeep_print(const struct ms_cli *cli, const struct ms_telling *t,
                      const struct ms_upkeep_report *r);
+/* What is to be done for a member that answers: "ok", "ok, ADVICE", "-" for one that is gone. */
+const char *ms_status_advice(const struct ms_mstore_member *m, uint64_t epoch, char buf[80]);
 void ms_upkeep_json(struct ms_json *j, const struct ms_upkeep_report *r);
 
 #endif
