@@ -15,6 +15,9 @@ install(FILES ${CMAKE_CURRENT_BINARY_DIR}/mstoreConfig.cmake
               ${CMAKE_CURRENT_BINARY_DIR}/mstoreConfigVersion.cmake
   DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/mstore)
 
+# mstore.pc finds the rest from where it lies, wherever that is installed.
+file(RELATIVE_PATH mstore_pc_prefix /prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig /prefix)
+string(REGEX REPLACE "/$" "" mstore_pc_prefix "\${pcfiledir}/${mstore_pc_prefix}")
 configure_file(cmake/mstore.pc.in ${CMAKE_CURRENT_BINARY_DIR}/mstore.pc @ONLY)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/mstore.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 
