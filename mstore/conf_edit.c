@@ -10,6 +10,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 #define SECTION_MAX 8192
@@ -23,10 +24,41 @@ static int system_error(const char *path, const char *what, struct ms_error *err
 
 /* ---- replacing a file ---- */
 
+/* A file that is being edited. Edits of several programs come one after the other: each holds a
+ * lock on the folder (the file itself is replaced). */
+struct edited {
+    const char *path; /* for sentences */
+    char *real;       /* a link stays one: what it leads to is replaced */
+    int folder;       /* -1: it cannot be read, and not be locked */
+};
+
+static void end_edit(struct edited *e)
+{
+    free(e->real);
+    if (e->folder >= 0)
+        close(e->folder);
+}
+
+static int begin_edit(const char *path, struct edited *e, struct ms_error *err)
+{
+    char folder[PATH_MAX];
+    *e = (struct edited){.path = path, .real = realpath(path, NULL), .folder = -1};
+    if (!e->real)
+        return system_error(path, "it cannot be read", err);
+    snprintf(folder, sizeof folder, "%s", e->real);
+    char *slash = strrchr(folder, '/');
+    slash[slash == folder] = 0;
+    e->folder = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    while (e->folder >= 0 && flock(e->folder, LOCK_EX) && errno == EINTR)
+        continue;
+    return 0;
+}
+
 /* The new file, beside the old one and with its rights. */
 static int write_beside(const char *beside, const struct stat *like, struct ms_view text,
                         struct ms_error *err)
 {
+    (void)!unlink(beside); /* of one who died */
     MS_AUTO_CLOSE int fd = open(beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0)
         return system_error(beside, "it cannot be made", err);
@@ -39,34 +71,20 @@ static int write_beside(const char *beside, const struct stat *like, struct ms_v
     return 0;
 }
 
-static void sync_folder(const char *path)
+static int replace(const struct edited *e, struct ms_view text, struct ms_error *err)
 {
-    char folder[PATH_MAX];
-    snprintf(folder, sizeof folder, "%s", path);
-    char *slash = strrchr(folder, '/');
-    if (slash)
-        slash[slash == folder] = 0;
-    MS_AUTO_CLOSE int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd >= 0)
-        (void)!fsync(fd);
-}
-
-/* A link stays one: what it leads to is replaced. */
-static int replace(const char *path, struct ms_view text, struct ms_error *err)
-{
-    MS_AUTO_FREE char *real = realpath(path, NULL);
     char beside[PATH_MAX + 32];
     struct stat like;
-    if (!real || stat(real, &like))
-        return system_error(path, "it cannot be read", err);
-    snprintf(beside, sizeof beside, "%s.%ld.tmp", real, (long)getpid());
+    if (stat(e->real, &like))
+        return system_error(e->path, "it cannot be read", err);
+    snprintf(beside, sizeof beside, "%s.mstore.tmp", e->real);
     int code = write_beside(beside, &like, text, err);
-    if (!code && rename(beside, real))
-        code = system_error(path, "it cannot be replaced", err);
+    if (!code && rename(beside, e->real))
+        code = system_error(e->path, "it cannot be replaced", err);
     if (code)
         (void)!unlink(beside);
-    else
-        sync_folder(real);
+    else if (e->folder >= 0)
+        (void)!fsync(e->folder);
     return code;
 }
 
@@ -143,41 +161,77 @@ static int look_for(const char *path, struct ms_view text, const char *name, con
     return code;
 }
 
-int ms_mconf_add_member(const char *path, const struct ms_layout_member *m, const char *url,
-                        struct ms_mconf_edit *edit, struct ms_error *err)
+static int add(const struct edited *e, const struct ms_layout_member *m, const char *url,
+               struct ms_mconf_edit *edit, struct ms_error *err)
 {
     struct ms_private_file file;
     MS_AUTO_BUF struct ms_buf *text = NULL;
     bool there = false;
-    *edit = (struct ms_mconf_edit){0};
-    int code = ms_private_file_read(path, "the store's configuration", &file, err);
+    int code = ms_private_file_read(e->path, "the store's configuration", &file, err);
     if (code)
         return code;
     struct ms_view before = ms_private_file_view(&file);
-    code = look_for(path, before, m->name, url, &there, err);
+    code = look_for(e->path, before, m->name, url, &there, err);
     if (!code && !there)
         code = append(before, m, url, &text, err);
     if (!code && !there)
-        code = check_text(path, ms_buf_view(text), m->name, url, err);
+        code = check_text(e->path, ms_buf_view(text), m->name, url, err);
     if (!code && !there)
-        code = replace(path, ms_buf_view(text), err);
-    if (!code && !there)
-        edit->before = ms_buf_copy(before); /* without memory for it, it stays */
+        code = replace(e, ms_buf_view(text), err);
+    if (!code && !there) /* without memory for it, it stays */
+        edit->added =
+            ms_buf_copy(ms_view(ms_buf_data(text) + before.size, ms_buf_size(text) - before.size));
     if (text)
         explicit_bzero(ms_buf_data(text), ms_buf_size(text));
     ms_private_file_free(&file);
     return code;
 }
 
+int ms_mconf_add_member(const char *path, const struct ms_layout_member *m, const char *url,
+                        struct ms_mconf_edit *edit, struct ms_error *err)
+{
+    struct edited e;
+    *edit = (struct ms_mconf_edit){0};
+    int code = begin_edit(path, &e, err);
+    if (!code)
+        code = add(&e, m, url, edit, err);
+    end_edit(&e);
+    return code;
+}
+
+/* All but what was added, wherever that is by now; nothing is done when it is not there. */
+static int take_out(const struct edited *e, struct ms_view added, struct ms_error *err)
+{
+    struct ms_private_file file;
+    int code = ms_private_file_read(e->path, "the store's configuration", &file, err);
+    if (code)
+        return code;
+    uint8_t *text = ms_buf_data(file.text), *end = text + ms_buf_size(file.text);
+    uint8_t *found = memmem(text, ms_buf_size(file.text), added.data, added.size);
+    if (found) {
+        memmove(found, found + added.size, (size_t)(end - found) - added.size);
+        code = replace(e, ms_view(text, ms_buf_size(file.text) - added.size), err);
+    }
+    ms_private_file_free(&file);
+    return code;
+}
+
 int ms_mconf_undo(const char *path, struct ms_mconf_edit *edit, struct ms_error *err)
 {
-    return edit->before ? replace(path, ms_buf_view(edit->before), err) : 0;
+    struct edited e;
+    if (!edit->added)
+        return 0;
+    int code = begin_edit(path, &e, err);
+    if (!code)
+        code = take_out(&e, ms_buf_view(edit->added), err);
+    end_edit(&e);
+    return code;
 }
 
 void ms_mconf_edit_fini(struct ms_mconf_edit *edit)
 {
-    if (edit->before)
-        explicit_bzero(ms_buf_data(edit->before), ms_buf_size(edit->before));
-    ms_buf_unref(edit->before);
-    edit->before = NULL;
+    if (edit->added)
+        explicit_bzero(ms_buf_data(edit->added), ms_buf_size(edit->added));
+    ms_buf_unref(edit->added);
+    edit->added = NULL;
 }

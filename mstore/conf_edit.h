@@ -1,12 +1,13 @@
-/* mstore/conf_edit.h - adding a member to a client's own file, while others may read it: the file
- * is replaced whole, with the rights it had, and keeps every byte that was there. */
+/* mstore/conf_edit.h - adding a member to a client's own file, while others may read it or add
+ * theirs: the file is replaced whole, with the rights it had, and keeps every byte that was there.
+ * Who is killed meanwhile may leave FILE.mstore.tmp behind, which the next one removes. */
 #ifndef MSTORE_CONF_EDIT_H
 #define MSTORE_CONF_EDIT_H
 
 #include "mstore/conf.h"
 
-struct ms_mconf_edit {     /* what was there before; to be put back when nothing comes of it */
-    struct ms_buf *before; /* NULL: nothing was changed */
+struct ms_mconf_edit {    /* what was added; to be taken out when nothing comes of it */
+    struct ms_buf *added; /* NULL: nothing was changed */
 };
 
 /* Appends [member NAME] with its URL, and what the layout's member says of weight, zone, state.
@@ -14,7 +15,7 @@ struct ms_mconf_edit {     /* what was there before; to be put back when nothing
  * the file with it would not be accepted. */
 int ms_mconf_add_member(const char *path, const struct ms_layout_member *member, const char *url,
                         struct ms_mconf_edit *edit, struct ms_error *err) MS_MUST_CHECK;
-/* Puts back what was there. */
+/* Takes out what was added, and nothing else that has come since. */
 int ms_mconf_undo(const char *path, struct ms_mconf_edit *edit, struct ms_error *err) MS_MUST_CHECK;
 void ms_mconf_edit_fini(struct ms_mconf_edit *edit);
 

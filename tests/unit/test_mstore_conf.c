@@ -1,6 +1,10 @@
-/* mstore/conf.c: a client's own file: what is shared, what is its own, and who may read it. */
+/* mstore/conf.c, conf_edit.c: a client's own file: what is shared, what is its own, who may read
+ * it; members are added to it. */
 #include "mstore/conf.h"
+#include "mstore/conf_edit.h"
 
+#include "base/private_file.h"
+#include "base/text.h"
 #include "support/check.h"
 #include "support/files.h"
 #include "support/scratch.h"
@@ -155,12 +159,54 @@ static void large_files_are_refused(void **state)
     scratch_remove(&dir);
 }
 
+static void check_file(const char *path, const char *text)
+{
+    struct ms_private_file file;
+    struct ms_error err = {0};
+    check_ok(ms_private_file_read(path, "the file", &file, &err), err);
+    assert_true(ms_equal(ms_private_file_view(&file), ms_str(text)));
+    ms_private_file_free(&file);
+}
+
+static void what_was_added_is_taken_out_alone(void **state)
+{
+    (void)state;
+    static const struct ms_layout_member usb = {.name = "usb", .zone = "usb", .weight = 1},
+                                         red = {.name = "red", .zone = "desk", .weight = 2};
+    struct scratch dir;
+    char path[128], beside[160];
+    struct ms_mconf_edit first, second;
+    struct ms_error err = {0};
+    assert_true(scratch_make(&dir));
+    snprintf(path, sizeof path, "%s/home.conf", dir.path);
+    snprintf(beside, sizeof beside, "%s.mstore.tmp", path);
+    write_file(path, sample, 0600);
+    write_file(beside, "half a f", 0400); /* by one who was killed */
+    check_ok(ms_mconf_add_member(path, &usb, "file:///usb", &first, &err), err);
+    assert_int_equal(access(beside, F_OK), -1);
+    check_ok(ms_mconf_add_member(path, &red, "file:///red", &second, &err), err);
+    check_ok(ms_mconf_undo(path, &first, &err), err);
+    ms_mconf_edit_fini(&first);
+#define RED "\n[member red]\nurl = file:///red\nweight = 2\nzone = desk\n"
+    char both[sizeof sample + sizeof RED];
+    snprintf(both, sizeof both, "%s%s", sample, RED);
+    check_file(path, both);
+    write_file(path, sample, 0600); /* its owner has taken it out */
+    check_ok(ms_mconf_undo(path, &second, &err), err);
+    ms_mconf_edit_fini(&second);
+    check_file(path, sample);
+    scratch_remove(&dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(parts_are_apart),         cmocka_unit_test(namespaces_may_be_elsewhere),
-        cmocka_unit_test(bad_files_are_refused),   cmocka_unit_test(secrets_are_the_owners_alone),
+        cmocka_unit_test(parts_are_apart),
+        cmocka_unit_test(namespaces_may_be_elsewhere),
+        cmocka_unit_test(bad_files_are_refused),
+        cmocka_unit_test(secrets_are_the_owners_alone),
         cmocka_unit_test(large_files_are_refused),
+        cmocka_unit_test(what_was_added_is_taken_out_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
