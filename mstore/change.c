@@ -42,7 +42,7 @@ static int electorate_new(struct electorate *e, struct ms_error *err)
     return e->list ? 0 : ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a store's members");
 }
 
-/* On a majority of the old members and of the new ones. */
+/* On a majority of the old members and, while there are some, of the new ones. */
 static int publish(struct ms_self *self, const struct ms_roster *r, const struct ms_layout *layout,
                    struct ms_error *err)
 {
@@ -52,7 +52,7 @@ static int publish(struct ms_self *self, const struct ms_roster *r, const struct
         return code;
     old_members(r, &e);
     code = ms_inquiry_publish(self, layout, e.list, e.count, "of the layout in force", err);
-    if (!code) {
+    if (!code && r->next) {
         new_members(r, &e);
         code = ms_inquiry_publish(self, layout, e.list, e.count, "of the new layout", err);
     }
@@ -199,19 +199,35 @@ static int prepare(struct ms_self *self, const struct ms_change *c, struct ms_er
     return ms_member_create(m, err);
 }
 
-/* One step towards the change; *done: there is nothing left to be done. */
-static int step(struct ms_self *self, const struct ms_change *c, bool *done, struct ms_error *err)
+/* The layout in force has the change already: by a run that may have been broken off before all
+ * clients knew, or is waiting for that now. */
+static int make_known(struct ms_self *self, const struct ms_roster *r, struct ms_error *err)
+{
+    int code = publish(self, r, r->layout, err);
+    return code ? code : outlast(self, r->layout, err);
+}
+
+/* One step towards the change; *done: there is nothing left to be done. *known: the epoch of the
+ * newest layout of which all clients have heard while this waited. */
+static int step(struct ms_self *self, const struct ms_change *c, bool *done, uint64_t *known,
+                struct ms_error *err)
 {
     MS_AUTO_ROSTER struct ms_roster *r = ms_self_roster(self);
     struct ms_layout *mine = NULL, *next = NULL;
-    if (r->next)
-        return c && c->dry_run ? ms_error_set(err, MS_ERR_BUSY, "layout %llu is proposed already",
-                                              (unsigned long long)r->next->epoch)
-                               : finish(self, r, err);
+    if (r->next && c && c->dry_run)
+        return ms_error_set(err, MS_ERR_BUSY, "layout %llu is proposed already",
+                            (unsigned long long)r->next->epoch);
+    if (r->next) {
+        int code = finish(self, r, err);
+        *known = code ? *known : r->next->epoch;
+        return code;
+    }
     *done = true;
     if (!c)
         return 0;
     int code = ms_change_make(r->layout, c, &mine, done, err);
+    if (!code && *done && !c->dry_run && *known != r->layout->epoch)
+        code = make_known(self, r, err);
     if (code || *done)
         return code;
     *done = c->dry_run;
@@ -231,6 +247,7 @@ int ms_change_run(struct ms_self *self, const struct ms_change *change, struct m
     struct ms_layout_member added;
     struct ms_change own = change ? *change : (struct ms_change){0};
     bool done = false;
+    uint64_t known = 0;
     int code = ms_self_renew(self, err);
     if (!code && own.add && ms_uuid_is_zero(&own.add->uuid)) {
         added = *own.add;
@@ -238,7 +255,7 @@ int ms_change_run(struct ms_self *self, const struct ms_change *change, struct m
         code = ms_self_member_uuid(self, added.name, &added.uuid, err);
     }
     for (unsigned try = 0; try < TRIES && !code && !done; try++) {
-        code = step(self, change ? &own : NULL, &done, err);
+        code = step(self, change ? &own : NULL, &done, &known, err);
         if (code == MS_ERR_EXISTS) { /* others have come further, and tidied behind them */
             done = false;
             code = ms_self_renew(self, err);

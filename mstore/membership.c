@@ -2,7 +2,6 @@
  * of the layout (mstore/change.h), and the moving of data between them (mstore/upkeep.h). */
 #include "mstore/change.h"
 #include "mstore/conf_edit.h"
-#include "mstore/lease.h"
 #include "mstore/roster.h"
 
 #include "base/cleanup.h"
@@ -128,17 +127,6 @@ static bool is_done(const struct ms_upkeep_report *r, const char *name)
     return done;
 }
 
-/* The change that made it draining may have been broken off before everybody knew: who does not
- * could still put something there. */
-static int outlast_change(struct ms_self *self, const char *name, struct ms_error *err)
-{
-    MS_AUTO_ROSTER struct ms_roster *r = ms_self_roster(self);
-    char what[160];
-    snprintf(what, sizeof what, "waiting until all clients have heard that member %s is draining",
-             name);
-    return ms_lease_outlast(r, ms_lease_now(r), what, err);
-}
-
 static bool was_silent(const struct ms_upkeep_report *r, const char *name)
 {
     bool silent = false;
@@ -147,38 +135,45 @@ static bool was_silent(const struct ms_upkeep_report *r, const char *name)
     return silent;
 }
 
-static void add_up(struct ms_upkeep_report *all, const struct ms_upkeep_report *more)
+/* What an earlier look at the keys has done: the later one alone says what is left. */
+static void add_up(struct ms_upkeep_report *all, const struct ms_upkeep_report *earlier)
 {
-    all->moved += more->moved;
-    all->repaired += more->repaired;
-    all->bytes_read += more->bytes_read;
-    all->bytes_written += more->bytes_written;
-    for (size_t i = 0; i < all->member_count; i++) {
-        all->members[i].written += more->members[i].written;
-        all->members[i].removed += more->members[i].removed;
+    all->wanting += earlier->repaired + earlier->moved;
+    all->repaired += earlier->repaired;
+    all->moved += earlier->moved;
+    all->bytes_read += earlier->bytes_read;
+    all->bytes_written += earlier->bytes_written;
+    for (int find = 0; find < MS_FINDS; find++)
+        all->found[find] += earlier->found[find];
+    for (size_t i = 0; i < earlier->member_count && i < all->member_count; i++) {
+        struct ms_upkeep_member *m = &all->members[i];
+        for (int find = 0; find < MS_FINDS; find++)
+            m->found[find] += earlier->members[i].found[find];
+        m->written += earlier->members[i].written;
+        m->removed += earlier->members[i].removed;
     }
 }
 
-/* As long as a dead member could have had the better copy nobody else's was taken away. */
-static int tidy_after(struct ms_self *self, const struct ms_upkeep_options *upkeep,
-                      struct ms_membership *result, struct ms_error *err)
+/* *whole: it has looked at all keys. */
+static int look(struct ms_self *self, const struct ms_upkeep_options *o, bool *whole,
+                struct ms_membership *result, struct ms_error *err)
 {
-    struct ms_upkeep_report *second = NULL;
-    int code = ms_mstore_rebalance(&self->base, upkeep, &second, err);
-    bool same = second && second->member_count == result->report->member_count;
-    if (!code && same && ms_upkeep_report_clean(second)) {
-        add_up(result->report, second);
-    } else if (!code) { /* it tells what is left */
-        ms_upkeep_report_free(result->report);
-        result->report = MS_TAKE(second);
-    }
-    ms_upkeep_report_free(second);
+    struct ms_upkeep_report *earlier = result->report;
+    result->report = NULL;
+    int code = ms_mstore_rebalance(&self->base, o, &result->report, err);
+    *whole = !code && !result->report->resumed;
+    if (result->report && earlier)
+        add_up(result->report, earlier);
+    else if (earlier)
+        result->report = MS_TAKE(earlier);
+    ms_upkeep_report_free(earlier);
     return code;
 }
 
-/* It is draining: what it has moves to others, then it is gone. */
-static int empty(struct ms_self *self, const char *name, const struct ms_membership_options *o,
-                 struct ms_membership *result, struct ms_error *err)
+/* Every key to where it belongs. One that goes on where another was broken off says nothing of the
+ * keys before that, which may have failed then: all are looked at once more. */
+static int move_all(struct ms_self *self, const struct ms_membership_options *o,
+                    struct ms_membership *result, struct ms_error *err)
 {
     struct ms_upkeep_options upkeep = MS_UPKEEP_OPTIONS_INIT;
     if (o->upkeep)
@@ -186,13 +181,24 @@ static int empty(struct ms_self *self, const char *name, const struct ms_members
     upkeep.space = NULL; /* all of it */
     upkeep.dry_run = false;
     upkeep.sample_ppm = 0;
-    int code = ms_mstore_rebalance(&self->base, &upkeep, &result->report, err);
+    bool whole = false;
+    int code = look(self, &upkeep, &whole, result, err);
+    upkeep.from_start = true;
+    return !code && !whole ? look(self, &upkeep, &whole, result, err) : code;
+}
+
+/* It is draining: what it has moves to others, then it is gone. As long as a dead one could have
+ * had the better copy nobody else's was taken away. */
+static int empty(struct ms_self *self, const char *name, const struct ms_membership_options *o,
+                 struct ms_membership *result, struct ms_error *err)
+{
+    int code = move_all(self, o, result, err);
     if (code || !is_done(result->report, name))
         return code;
     code = ms_change_run(self, &(struct ms_change){.member = name, .state = MS_GONE}, err);
     result->gone = code == 0;
     if (!code && was_silent(result->report, name))
-        code = tidy_after(self, &upkeep, result, err);
+        code = move_all(self, o, result, err);
     return code;
 }
 
@@ -203,18 +209,19 @@ static enum ms_member_state state_of(struct ms_self *self, const char *name)
     return m ? m->state : MS_ACTIVE;
 }
 
-/* A witness has nothing that moves, and stops being one at once. */
+/* A witness has nothing that moves, and stops being one at once. What was superfluous once a member
+ * was gone may still be there, when the run that let it go was broken off. */
 static int retire(struct ms_self *self, const char *name, const struct ms_membership_options *o,
                   struct ms_membership *result, struct ms_error *err)
 {
-    int code = 0;
-    if (state_of(self, name) == MS_GONE) {
+    enum ms_member_state state = state_of(self, name);
+    if (state == MS_GONE) {
         result->gone = true;
-        return 0;
+        return move_all(self, o, result, err);
     }
-    if (state_of(self, name) != MS_WITNESS)
+    if (state != MS_WITNESS)
         return empty(self, name, o, result, err);
-    code = ms_change_run(self, &(struct ms_change){.member = name, .state = MS_GONE}, err);
+    int code = ms_change_run(self, &(struct ms_change){.member = name, .state = MS_GONE}, err);
     result->gone = code == 0;
     return code;
 }
@@ -229,12 +236,9 @@ int ms_mstore_drain(struct ms_store *s, const char *name,
     if (code)
         return code;
     struct ms_self *self = ms_self_of(s);
-    enum ms_member_state state = state_of(self, name);
-    bool witness = state == MS_WITNESS;
+    bool witness = state_of(self, name) == MS_WITNESS;
     struct ms_change change = {.member = name, .state = witness ? MS_GONE : MS_DRAINING};
     code = o.dry_run ? plan(self, &change, result, err) : ms_change_run(self, &change, err);
-    if (!code && !o.dry_run && state == MS_DRAINING)
-        code = outlast_change(self, name, err);
     if (!code && !o.dry_run)
         code = retire(self, name, &o, result, err);
     note_epoch(self, result);
@@ -270,6 +274,19 @@ static bool successor(struct ms_self *self, const char *name, const char *url, c
     return fits;
 }
 
+static int name_new(struct ms_self *self, const char *name, const struct ms_membership_options *o,
+                    char out[65], struct ms_error *err)
+{
+    if (o->name && strlen(o->name) > MS_LAYOUT_NAME_MAX)
+        return ms_error_set(err, MS_ERR_CONFIG, "names of members have at most %d bytes",
+                            MS_LAYOUT_NAME_MAX);
+    if (o->name)
+        snprintf(out, 65, "%s", o->name);
+    else if (o->url && !successor(self, name, o->url, out))
+        return ms_error_set(err, MS_ERR_CONFIG, "the name %s is too long for another number", name);
+    return 0;
+}
+
 /* What the new one has from the old one, unless it is said otherwise. */
 static int inherit(struct ms_self *self, const char *name, struct ms_membership_options *o,
                    struct ms_layout_member *old, struct ms_error *err)
@@ -298,22 +315,19 @@ int ms_mstore_replace(struct ms_store *s, const char *name,
         return code;
     struct ms_self *self = ms_self_of(s);
     code = inherit(self, name, &o, &old, err);
-    if (!code && o.name && strlen(o.name) >= sizeof result->added)
-        code = ms_error_set(err, MS_ERR_CONFIG, "names of members have at most %zu bytes",
-                            sizeof result->added - 1);
-    else if (!code && o.name)
-        snprintf(result->added, sizeof result->added, "%s", o.name);
-    else if (!code && o.url && !successor(self, name, o.url, result->added))
-        code = ms_error_set(err, MS_ERR_CONFIG, "the name %s is too long for another number", name);
+    if (!code)
+        code = name_new(self, name, &o, result->added, err);
     if (!code)
         code = describe(&m, result->added, &o, err);
+    if (!code && old.state == MS_GONE && !is_known(self, m.name))
+        code = ms_error_set(err, MS_ERR_CONFIG,
+                            "member %s is gone already, and nobody takes its place: run mstore add",
+                            name);
     if (code)
         return code;
     struct ms_change change = {
         .add = &m, .member = name, .state = o.witness ? MS_GONE : MS_DRAINING};
     code = o.dry_run ? plan(self, &change, result, err) : run_change(self, &change, o.url, err);
-    if (!code && !o.dry_run && old.state == MS_DRAINING)
-        code = outlast_change(self, name, err);
     if (!code && !o.dry_run)
         code = retire(self, name, &o, result, err);
     note_epoch(self, result);

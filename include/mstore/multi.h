@@ -208,7 +208,8 @@ struct ms_membership {
  *
  * add: a [member NAME] is appended to the file, and the layout gets it; ms_mstore_rebalance moves
  * data there. drain: the member gets nothing new, what it has moves to others, then it is gone for
- * good; while other members are away, or keys cannot be moved, it stays draining (result->gone).
+ * good; while other members are away, or keys cannot be moved, it stays draining (result->gone). Of
+ * one that is gone already all keys are looked at: an earlier run may have been interrupted.
  * replace: a new member, named like NAME with a number behind unless it is said otherwise, takes
  * the place of this one, which is drained; that may be dead: then what it made superfluous
  * elsewhere goes in a second look at all keys, once it is gone. */

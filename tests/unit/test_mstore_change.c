@@ -100,6 +100,11 @@ static int run_waits(void *arg)
                         "waiting until all clients have heard that layout 2 is in force");
     assert_true(c->waits.told > 20 && !c->waits.grew && !c->waits.left_ns);
     assert_true(c->waits.longest_ns >= 11000 * MS && c->waits.longest_ns < 13000 * MS);
+    c->waits = (struct waits){0};
+    check_ok(changing_add(c, "m3", &err), err); /* who made it may have been broken off */
+    assert_int_equal(c->waits.ended, 1);
+    assert_string_equal(c->waits.what[0],
+                        "waiting until all clients have heard that layout 2 is in force");
     changing_put(c, "data0001", 1);
     c->waits = (struct waits){0};
     changing_gone(c, 0, true);

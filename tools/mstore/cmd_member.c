@@ -100,6 +100,19 @@ static int say_interrupted(const struct ms_membership *r, struct ms_error *err)
     return ms_cli_interrupted(err, state);
 }
 
+/* Whether it has to be run once more. */
+static int say_left(const char *name, const struct ms_membership *r, struct ms_error *err)
+{
+    if (!r->gone)
+        return ms_error_set(err, MS_CLI_FOUND, "member %s is still draining", name);
+    if (ms_upkeep_report_clean(r->report))
+        return 0;
+    return ms_error_set(err, MS_CLI_FOUND,
+                        "member %s is gone, but not every key is where it belongs yet: run this "
+                        "again",
+                        name);
+}
+
 /* ---- the commands ---- */
 
 static int run(struct ms_cli *cli, member_fn fn, struct ms_error *err)
@@ -131,8 +144,8 @@ static int run(struct ms_cli *cli, member_fn fn, struct ms_error *err)
         print_text(cli, &telling, name, &result);
     if (!code)
         code = ms_out_flush(err);
-    if (!code && result.report && !result.gone)
-        code = ms_error_set(err, MS_CLI_FOUND, "member %s is still draining", name);
+    if (!code && result.report)
+        code = say_left(name, &result, err);
     ms_membership_fini(&result);
     return ms_cli_close(store, code, err);
 }

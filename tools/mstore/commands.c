@@ -277,16 +277,16 @@ const struct ms_command ms_commands[] = {
      add_options, 3, 3, ms_cmd_add},
     {"drain", "FILE.conf MEMBER", "Take a member out of a store of many",
      "It gets nothing new, what it has moves to others, and when nothing is left it is gone for\n"
-     "good. Clients may go on. Interrupted, or with members away, it stays draining: run it "
-     "again.\n"
-     "Exit status 7 while it is draining, 5 when too few members answer.\n",
+     "good. Clients may go on. Interrupted, or with members away, run it again: it goes on, also\n"
+     "when MEMBER is gone and some keys are not where they belong yet. Exit status 7 until then,\n"
+     "5 when too few members answer.\n",
      "  mstore drain home.conf usb --dry-run\n  mstore drain home.conf usb --bandwidth 50mbit\n",
      drain_options, 2, 2, ms_cmd_drain},
     {"replace", "FILE.conf MEMBER URL", "Let a new, empty member take the place of another",
      "That may be dead: what it had is made again from the others. The new one is called "
      "MEMBER-2,\n"
      "then MEMBER-3, and is appended to FILE.conf; the old one is drained and gone for good.\n"
-     "Otherwise like add and drain.\n",
+     "Otherwise like add and drain; run again, it needs the same URL.\n",
      "  mstore replace home.conf usb file:///mnt/usb2/store\n", replace_options, 3, 3,
      ms_cmd_replace},
     {"sweep", "STORE", "Remove what broken-off writers left behind",
