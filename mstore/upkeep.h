@@ -30,6 +30,7 @@ enum ms_upkeep_task { MS_UPKEEP_SCRUB, MS_UPKEEP_HEAL, MS_UPKEEP_REBALANCE };
 
 struct ms_upkeep_cursor { /* all before it is done */
     char step[16];        /* "": at the beginning */
+    uint64_t left;        /* keys of these that are not as they should be */
     size_t space_size, key_size;
     uint8_t space[MS_LAYOUT_SPACE_MAX], key[MS_BYTES_KEY_MAX];
 };
@@ -41,7 +42,7 @@ static inline struct ms_view ms_upkeep_cursor_key(const struct ms_upkeep_cursor 
 {
     return ms_view(c->key, c->key_size);
 }
-/* As a line of text, and back: format 1, with the epoch and a number that is equal for equal
+/* As a line of text, and back: format 2, with the epoch and a number that is equal for equal
  * options. False: damaged, or of another layout or run. */
 #define MS_UPKEEP_CURSOR_TEXT 4096
 void ms_upkeep_cursor_format(const struct ms_upkeep_cursor *c, uint64_t epoch, uint64_t options,

@@ -19,8 +19,9 @@
 
 /* ---- text ---- */
 
-#define HEAD    "mstore-upkeep 1"
+#define HEAD    "mstore-upkeep 2"
 #define CHECKED 16 /* hex digits */
+#define COUNT   16 /* likewise */
 
 static void check_of(const char *text, size_t size, char out[CHECKED + 1])
 {
@@ -39,8 +40,9 @@ void ms_upkeep_cursor_format(const struct ms_upkeep_cursor *c, uint64_t epoch, u
                              char text[MS_UPKEEP_CURSOR_TEXT])
 {
     char space[2 * MS_LAYOUT_SPACE_MAX + 1], key[2 * MS_BYTES_KEY_MAX + 1], check[CHECKED + 1];
-    int used = snprintf(text, MS_UPKEEP_CURSOR_TEXT, HEAD " %" PRIu64 " %016" PRIx64 " %s %s %s ",
-                        epoch, options, c->step, hex_of(space, c->space, c->space_size),
+    int used = snprintf(text, MS_UPKEEP_CURSOR_TEXT,
+                        HEAD " %" PRIu64 " %016" PRIx64 " %016" PRIx64 " %s %s %s ", epoch, options,
+                        c->left, c->step, hex_of(space, c->space, c->space_size),
                         hex_of(key, c->key, c->key_size));
     check_of(text, (size_t)used, check);
     snprintf(text + used, MS_UPKEEP_CURSOR_TEXT - (size_t)used, "%s\n", check);
@@ -58,6 +60,11 @@ static bool read_hex(struct ms_view word, uint8_t *out, size_t most, size_t *siz
     hex[word.size] = '\0';
     *size = word.size / 2;
     return ms_hex_decode(out, *size, hex) == 0;
+}
+
+static bool read_count(struct ms_view word, uint64_t *out)
+{
+    return word.size == COUNT && ms_hex_number((const char *)word.data, COUNT, out);
 }
 
 /* The next word, and the space behind it. */
@@ -106,9 +113,10 @@ bool ms_upkeep_cursor_parse(struct ms_view text, uint64_t epoch, uint64_t option
     struct ms_view rest;
     if (!check_text(text, epoch, options, &rest))
         return false;
-    struct ms_view step = take_word(&rest), space = take_word(&rest), key = take_word(&rest);
-    if (!step.data || !is_word(step, sizeof out->step - 1) || rest.size ||
-        !read_hex(space, out->space, sizeof out->space, &out->space_size) ||
+    struct ms_view left = take_word(&rest), step = take_word(&rest), space = take_word(&rest),
+                   key = take_word(&rest);
+    if (!read_count(left, &out->left) || !step.data || !is_word(step, sizeof out->step - 1) ||
+        rest.size || !read_hex(space, out->space, sizeof out->space, &out->space_size) ||
         !read_hex(key, out->key, sizeof out->key, &out->key_size))
         return false;
     memcpy(out->step, step.data, step.size);
@@ -178,6 +186,7 @@ void ms_upkeep_resume(struct ms_upkeep *u)
     if (!u->report->resumed)
         u->from = (struct ms_upkeep_cursor){0};
     u->at = u->from;
+    u->report->failed += u->from.left;
     ms_private_file_free(&text);
 }
 
@@ -188,6 +197,10 @@ void ms_upkeep_remember(struct ms_upkeep *u)
     struct file f;
     if (!u->at.step[0] || !open_folder(u, &f))
         return;
+    {
+        MS_HOLD(&u->mutex);
+        u->at.left = u->report->failed;
+    }
     ms_upkeep_cursor_format(&u->at, u->roster->layout->epoch, options_of(u), text);
     if (ms_private_file_replace(f.folder, f.name, ms_str(text), &why))
         ms_log(MS_LOG_WARN, "how far it came is not kept: %s", why.text);

@@ -136,6 +136,18 @@ same "no cursor" "$(find state -name '*.heal' | wc -l)" 0
 all "after two runs"
 expect 0 scrub home.conf --deep
 
+# ---- what the interrupted one has left is not forgotten by the one that goes on
+gone=$(find home.two/mstore-*/obj -type f | sort | head -1)
+mv "$gone" kept
+timeout --foreground --preserve-status -s INT 3 "$MSTORE" scrub home.conf --deep --jobs 1 --bandwidth 3mbit >out 2>err
+same "interrupted" $? 130
+mv kept "$gone"
+expect 7 scrub home.conf --deep
+prints "going on where it was interrupted"
+prints ", 1 left"
+says "1 keys are not as they should be"
+expect 0 scrub home.conf --deep
+
 # ---- mirrors: files as they are
 plain() { # FOLDER
     (cd "$1" && find . -type f -not -path './mstore-*' -print0 | sort -z | xargs -0r sha256sum)

@@ -29,7 +29,7 @@ static void try_text(struct ms_view text)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const uint8_t key[16] = "upkeep";
-    static const char head[] = "mstore-upkeep 1 3 0123456789abcdef ";
+    static const char head[] = "mstore-upkeep 2 3 0123456789abcdef 0000000000000007 ";
     char text[MS_UPKEEP_CURSOR_TEXT + 64];
     size_t lead = sizeof head - 1;
     try_text(ms_view(data, size));

@@ -30,7 +30,7 @@ static void cursors_come_back(void **state)
 {
     (void)state;
     struct ms_upkeep_cursor c = {
-        .step = "immutable", .space_size = 4, .key_size = MS_BYTES_KEY_MAX};
+        .step = "immutable", .left = 0x1d0, .space_size = 4, .key_size = MS_BYTES_KEY_MAX};
     struct ms_upkeep_cursor got;
     char text[MS_UPKEEP_CURSOR_TEXT];
     memcpy(c.space, "data", 4);
@@ -39,6 +39,7 @@ static void cursors_come_back(void **state)
     ms_upkeep_cursor_format(&c, 12, 0x1234, text);
     assert_true(ms_upkeep_cursor_parse(ms_str(text), 12, 0x1234, &got));
     assert_string_equal(got.step, "immutable");
+    assert_int_equal(got.left, 0x1d0);
     assert_int_equal(got.space_size, 4);
     assert_memory_equal(got.space, "data", 4);
     assert_int_equal(got.key_size, c.key_size);
@@ -54,7 +55,7 @@ static void cursors_come_back(void **state)
     }
     c = (struct ms_upkeep_cursor){.step = "plain"};
     ms_upkeep_cursor_format(&c, 1, 0, text);
-    assert_memory_equal(text, "mstore-upkeep 1 1 0000000000000000 plain - - ", 45);
+    assert_memory_equal(text, "mstore-upkeep 2 1 0000000000000000 0000000000000000 plain - - ", 62);
     assert_true(ms_upkeep_cursor_parse(ms_str(text), 1, 0, &got));
     assert_int_equal(got.space_size + got.key_size, 0);
 }

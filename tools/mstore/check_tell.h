@@ -29,7 +29,7 @@ int ms_check_judge(const struct ms_check_tally *t, struct ms_error *err) MS_MUST
 int ms_check_storage(struct ms_cli *cli, struct ms_backend *backend, const char *hint,
                      struct ms_check *c, struct ms_error *err) MS_MUST_CHECK;
 
-/* A store of many: cli's first argument is its file. */
+/* A store of many: path is its file. */
 int ms_check_many(struct ms_cli *cli, const char *path, struct ms_error *err) MS_MUST_CHECK;
 
 #endif

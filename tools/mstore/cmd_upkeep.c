@@ -63,7 +63,7 @@ void ms_upkeep_print(const struct ms_cli *cli, const struct ms_telling *t,
            r->resumed ? " (going on where it was interrupted)" : "", r->wanting);
     if (r->repaired || r->moved)
         printf(": %" PRIu64 " put right, %" PRIu64 " moved", r->repaired, r->moved);
-    if (r->failed && (r->repaired || r->moved))
+    if (r->failed && (r->repaired || r->moved || r->resumed))
         printf(", %" PRIu64 " left", r->failed);
     printf("\n%s read, %s written\n", ms_format_size(read, sizeof read, r->bytes_read),
            ms_format_size(written, sizeof written, r->bytes_written));
