@@ -223,6 +223,24 @@ struct asking {
     uint8_t index[QUEUE];
 };
 
+/* What was to tell the size is gone by now. So is the item, unless there is another write of it:
+ * it was stored again, or heal has taken away the one of two that was asked. */
+static int look_again(const struct lister *l, struct listed *it, struct ms_error *err)
+{
+    struct ms_view path = ms_text_view(l->path), key = it->item.key;
+    struct ms_text whole = {0};
+    struct ms_site site;
+    bool room = ms_text_set(&whole, path, ms_str(path.size ? "/" : "")) &&
+                ms_text_set(&whole, ms_text_view(whole), key);
+    int code = room ? ms_site_of(l->roster, ms_text_view(whole), it->item.deleted, &site, err)
+                    : ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a key");
+    if (!code)
+        code = ms_immutable_info(&site, &it->item.info, err);
+    it->gone = !code && !it->item.info.exists;
+    free(whole.bytes);
+    return code;
+}
+
 static int ask_one(void *arg, size_t i)
 {
     struct asking *a = arg;
@@ -230,8 +248,7 @@ static int ask_one(void *arg, size_t i)
     struct listed *it = &l->queue[a->index[i]];
     int code = ms_list_ask_size(l->roster, ms_text_view(l->path), it->item.key, &it->verdict,
                                 &it->item.info.size_bytes, &it->error);
-    it->gone = code == MS_ERR_NOT_FOUND;
-    return it->gone ? 0 : code;
+    return code == MS_ERR_NOT_FOUND ? look_again(l, it, &it->error) : code;
 }
 
 static int ask_sizes(struct lister *l, struct ms_error *err)
