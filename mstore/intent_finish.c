@@ -161,7 +161,7 @@ static enum state state_of(struct work *w, const struct ms_object *o)
     return hold >= needs ? BEGUN : hold + silent >= needs ? UNKNOWN : IDLE;
 }
 
-static int read_intent(struct work *w, const struct ms_object *o, struct ms_error *err)
+static int read_at(struct work *w, const struct ms_object *o, struct ms_error *err)
 {
     struct ms_own_name own = ms_intent_name(&w->at.site, o->name.op, o->name.id);
     MS_AUTO_BUF struct ms_buf *text = NULL;
@@ -171,6 +171,18 @@ static int read_intent(struct work *w, const struct ms_object *o, struct ms_erro
         code = ms_member_load(w->u->roster->members[o->member], ms_name_view(&name), 0,
                               MS_INTENT_TEXT_MAX + 1, &text, NULL, err);
     return code ? code : ms_intent_parse(ms_buf_view(text), &w->intent, err);
+}
+
+/* Wherever it lies: one copy may be damaged. */
+static int read_intent(struct work *w, const struct ms_object *o, struct ms_error *err)
+{
+    int code = read_at(w, o, err);
+    for (size_t i = 0; i < w->item->count && code && !ms_upkeep_fatal(code); i++) {
+        const struct ms_object *other = &w->item->objects[i];
+        if (other != o && same(other, o) && !read_at(w, other, NULL))
+            code = 0;
+    }
+    return code;
 }
 
 static bool is_turn(const struct work *w)

@@ -104,10 +104,12 @@ static int gather(struct ms_upkeep_key *k, struct ms_error *err)
 bool ms_upkeep_is_turning(const struct ms_upkeep_key *k, const struct ms_upkeep_write *w)
 {
     for (size_t i = 0; i < k->count; i++) {
-        const struct ms_value_shape *a = &k->writes[i].shape, *b = &w->shape;
+        const struct ms_upkeep_write *other = &k->writes[i];
+        const struct ms_value_shape *a = &other->shape, *b = &w->shape;
         if (a->mark != b->mark && ms_write_id_compare(&a->id, &b->id) == 0 && a->k == b->k &&
             a->m == b->m && a->named_size == b->named_size)
-            return true;
+            return (ms_value_is_copy(a) ? other->good : other->distinct) <
+                   ms_immutable_needs(&k->at.site);
     }
     return false;
 }

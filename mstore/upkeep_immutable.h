@@ -31,8 +31,8 @@ int ms_upkeep_fix(struct ms_upkeep_key *k, struct ms_upkeep_write *w,
 int ms_upkeep_kept_is_whole(struct ms_upkeep_key *k, struct ms_upkeep_write *w, bool *whole,
                             struct ms_error *err) MS_MUST_CHECK;
 
-/* Some of the write's objects are under the other mark: it is on the way from live to soft-deleted
- * or back, and its intent tells the rest. */
+/* Some of the write's objects are under the other mark, less than a store leaves: it is on the way
+ * from live to soft-deleted or back, and its intent tells the rest. */
 bool ms_upkeep_is_turning(const struct ms_upkeep_key *k, const struct ms_upkeep_write *w);
 /* upkeep_judge.c: of several writes of a key, or of copies that differ, which one is to stay. *out
  * NULL: none (the key has been dealt with). Those that are to go lie behind it in `going`. */

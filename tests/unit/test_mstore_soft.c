@@ -288,6 +288,7 @@ static void heal(struct fleet *f)
 struct broken_off {
     const struct policy *policy;
     int turned;
+    bool damaged; /* the intent, on one member */
 };
 
 static int finish_one(void *arg)
@@ -301,6 +302,8 @@ static int finish_one(void *arg)
     put(&f, false);
     check_ok(ms_sleep(f.clock, 100 * 24 * 60 * MINUTE, &err), err);
     die_after(&f, b->turned);
+    if (b->damaged)
+        fleet_flip(&f, 0, "intent", 77);
     check_ok(ms_sleep(f.clock, 10 * MINUTE, &err), err);
     heal(&f); /* its client may be at work yet */
     unsigned intents = fleet_all(&f, "intent");
@@ -324,12 +327,61 @@ static void heal_finishes_or_takes_back(void **state)
 {
     (void)state;
     EACH(p)
-    for (int turned = 0; turned <= (int)p->members; turned++) {
-        struct broken_off b = {.policy = p, .turned = turned};
-        struct ms_sim_options options = {.seed = 3};
-        struct ms_error err = {0};
-        check_ok(ms_sim_run(&options, finish_one, &b, NULL, &err), err);
-    }
+    for (int turned = 0; turned <= (int)p->members; turned++)
+        for (unsigned damaged = 0; damaged < 2; damaged++) {
+            struct broken_off b = {.policy = p, .turned = turned, .damaged = damaged};
+            struct ms_sim_options options = {.seed = 3};
+            struct ms_error err = {0};
+            check_ok(ms_sim_run(&options, finish_one, &b, NULL, &err), err);
+        }
+}
+
+/* As on a member that was away when its shard was soft-deleted, and got another from heal. */
+static void leave_behind(void *ctx, struct ms_backend *storage, struct ms_view name)
+{
+    struct ms_error err = {0};
+    char text[512];
+    MS_AUTO_BUF struct ms_buf *bytes = NULL;
+    (void)ctx;
+    snprintf(text, sizeof text, "%.*s", (int)name.size, (const char *)name.data);
+    char *mark = strstr(text, ".s.");
+    if (!mark)
+        return;
+    mark[1] = 'l';
+    check_ok(ms_backend_load(storage, name, 0, MS_SIZE_TO_END, &bytes, NULL, &err), err);
+    check_ok(ms_backend_store(storage, ms_str(text), bytes, NULL, NULL, &err), err);
+}
+
+static int sweep_one(void *arg)
+{
+    struct fleet f;
+    struct ms_error err = {0};
+    int turned = 3;
+    (void)arg;
+    fleet_make(&f, &(struct fleet_options){
+                       .members = 3, .policy = "redundancy = ec 2+1\n", .clock = ms_sim_clock()});
+    put(&f, false);
+    check_ok(ms_sleep(f.clock, MINUTE, &err), err);
+    for (unsigned i = 0; i < 3; i++)
+        fleet_each(&f, i, "val", turn, &turned);
+    fleet_each(&f, 0, "val", leave_behind, NULL);
+    put(&f, false);
+    check_ok(ms_sleep(f.clock, 2 * 60 * MINUTE, &err), err);
+    heal(&f);
+    assert_int_equal(fleet_all(&f, "val"), 6); /* of two writes, one of them soft-deleted */
+    assert_int_equal(fleet_all(&f, "trash"), 1);
+    check_there(&f, true, true);
+    check_ok(ms_sleep(f.clock, MINUTE, &err), err);
+    fleet_free(&f);
+    return 0;
+}
+
+static void what_a_whole_soft_delete_left_goes(void **state)
+{
+    (void)state;
+    struct ms_sim_options options = {.seed = 3};
+    struct ms_error err = {0};
+    check_ok(ms_sim_run(&options, sweep_one, NULL, NULL, &err), err);
 }
 
 /* On one voter of three: it was never begun, or is done. */
@@ -426,6 +478,7 @@ int main(void)
         cmocka_unit_test(a_returning_member_shows_nothing_old),
         cmocka_unit_test(too_few_members),
         cmocka_unit_test(heal_finishes_or_takes_back),
+        cmocka_unit_test(what_a_whole_soft_delete_left_goes),
         cmocka_unit_test(an_intent_of_few_only_goes),
         cmocka_unit_test(intent_bytes),
     };
