@@ -305,14 +305,16 @@ static int by_beginning(const void *a, const void *b)
 }
 
 /* Takes the operations of the key; a reading without answer says nothing. */
-static bool take_ops(struct search *s, const struct sim_history *h, unsigned key)
+static bool take_ops(struct search *s, const struct sim_history *h, unsigned key,
+                     uint64_t lists_from)
 {
     s->ops = malloc((h->count + 1) * sizeof *s->ops);
     if (!s->ops)
         return false;
     for (size_t i = 0; i < h->count; i++) {
         const struct sim_op *op = &h->ops[i];
-        if (op->key != key || (sim_op_reads(op) && op->answer == SIM_NO_ANSWER))
+        if (op->key != key || (sim_op_reads(op) && op->answer == SIM_NO_ANSWER) ||
+            (op->verb == SIM_LIST && op->begin_seq < lists_from))
             continue;
         s->ops[s->count++] = *op;
         s->answered += op->end_seq != SIM_NEVER;
@@ -331,7 +333,7 @@ enum sim_verdict sim_check_linear(const struct sim_history *h, unsigned key,
 {
     struct search s = {.max_steps = model->max_steps, .blind = model->blind_changes};
     bool holds = false;
-    if (!h->full && take_ops(&s, h, key))
+    if (!h->full && take_ops(&s, h, key, model->lists_from))
         holds = place_rest(&s, (struct state){0}, LAST_OTHER);
     else
         s.gave_up = true;

@@ -21,6 +21,9 @@ struct sim_model {
      * once more than one. A Store over several storages without consensus can do no better, for
      * who removes a value is a test-and-set. */
     bool blind_changes;
+    /* Listings that began before this place are left out: they show of what was begun what they
+     * see, and do not bring it to its end, as loads do. 0: all count. */
+    uint64_t lists_from;
 };
 
 /* The history of one key. BROKEN: `why` gets a sentence, *at the last place of the history that

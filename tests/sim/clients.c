@@ -26,12 +26,12 @@ void sim_keys_init(struct sim_run *run)
 
 /* ---- choosing ---- */
 
-static enum sim_verb draw_verb(struct sim_run *run)
+static enum sim_verb draw_verb(struct sim_run *run, unsigned verbs)
 {
     static const unsigned weights[SIM_VERB_COUNT] = {
         [SIM_STORE] = 30,  [SIM_LOAD] = 30,       [SIM_INFO] = 10,    [SIM_LIST] = 6,
         [SIM_DELETE] = 12, [SIM_SOFT_DELETE] = 6, [SIM_UNDELETE] = 6, [SIM_STORE_IF] = 40};
-    unsigned sum = 0, verbs = run->scenario->system->verbs;
+    unsigned sum = 0;
     for (unsigned v = 0; v < SIM_VERB_COUNT; v++)
         sum += verbs & 1u << v ? weights[v] : 0;
     uint64_t at = sim_below(run->world, sum);
@@ -58,15 +58,25 @@ static void do_one(struct sim_run *run, unsigned slot, unsigned client, struct m
         sc->system->act(&actor, slot);
         return;
     }
-    enum sim_verb verb = draw_verb(run);
-    unsigned key = (unsigned)sim_below(run->world, sc->keys);
-    bool deleted = sc->system->verbs & 1u << SIM_UNDELETE && sim_below(run->world, 5) == 0;
+    unsigned part = (unsigned)sim_below(run->world, sc->system->spaces);
+    unsigned keys = sim_keys_per_space(sc);
+    const struct sim_space *space = &sc->system->space[part];
+    enum sim_verb verb = draw_verb(run, space->verbs);
+    unsigned key = (unsigned)sim_below(run->world, keys);
+    bool deleted = space->verbs & 1u << SIM_UNDELETE && sim_below(run->world, 5) == 0;
     /* Of those who take turns with clients' slots only one changes a key. */
-    if (sc->system->one_writer_per_key && changes(verb))
+    if (space->one_writer_per_key && changes(verb))
         key = key / sc->clients * sc->clients + slot;
-    if (key >= sc->keys)
-        key = slot % sc->keys, verb = SIM_LOAD;
-    sim_operate(&actor, verb, key, deleted);
+    if (key >= keys)
+        key = slot % keys, verb = SIM_LOAD;
+    bool root = verb == SIM_LIST && sc->system->spaces && sim_below(run->world, 2);
+    bool alone = space->one_writer_per_key && changes(verb);
+    /* docs/mstore.md, Plain namespaces, Limits: "Heal beside a writer of the same key". */
+    if (alone && run->world->healing)
+        verb = SIM_LOAD, alone = false;
+    run->world->writing += alone;
+    sim_operate(&actor, verb, root ? SIM_ANY_KEY : part * keys + key, deleted);
+    run->world->writing -= alone;
 }
 
 /* ---- a life ---- */
@@ -163,6 +173,23 @@ int sim_clients_start(struct sim_run *run, struct ms_group *group, struct ms_err
 
 /* ---- at the end ---- */
 
+static void read_both(const struct sim_actor *a, enum sim_verb way, unsigned key, bool hides)
+{
+    sim_operate(a, way, key, false);
+    if (hides)
+        sim_operate(a, way, key, true);
+}
+
+/* A namespace is listed where it comes to its first key. */
+static void read_key(const struct sim_actor *a, enum sim_verb way, unsigned key)
+{
+    const struct sim_scenario *sc = a->run->scenario;
+    unsigned verbs = sim_space_of(sc, key)->verbs;
+    bool first = key % sim_keys_per_space(sc) == 0;
+    if (verbs & 1u << way && (way != SIM_LIST || first))
+        read_both(a, way, key, verbs & 1u << SIM_UNDELETE);
+}
+
 void sim_clients_read_all(struct sim_run *run)
 {
     static const enum sim_verb ways[] = {SIM_LOAD, SIM_INFO, SIM_LIST};
@@ -178,15 +205,10 @@ void sim_clients_read_all(struct sim_run *run)
     }
     if (run->scenario->system->look)
         run->scenario->system->look(&actor);
-    bool hides = run->scenario->system->verbs & 1u << SIM_UNDELETE;
-    for (size_t way = 0; way < sizeof ways / sizeof *ways; way++) {
-        if (!(run->scenario->system->verbs & 1u << ways[way]))
-            continue;
-        for (unsigned key = 0; key < (ways[way] == SIM_LIST ? 1 : run->scenario->keys); key++) {
-            sim_operate(&actor, ways[way], key, false);
-            if (hides)
-                sim_operate(&actor, ways[way], key, true);
-        }
-    }
+    for (size_t way = 0; way < sizeof ways / sizeof *ways; way++)
+        for (unsigned key = 0; key < run->scenario->keys; key++)
+            read_key(&actor, ways[way], key);
+    if (run->scenario->system->spaces)
+        read_both(&actor, SIM_LIST, SIM_ANY_KEY, true);
     leave(actor.store);
 }

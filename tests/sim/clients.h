@@ -24,6 +24,7 @@ struct sim_run {
     const struct sim_scenario *scenario;
     struct sim_world *world;
     struct sim_history history;
+    uint64_t calm_seq; /* its place when the faults had stopped and all was healed; 0: not yet */
     char keys[SIM_KEYS_MAX][SIM_KEY_SIZE]; /* without the namespace, sorted */
     uint32_t last_id;
     unsigned ops_left;

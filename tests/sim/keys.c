@@ -11,6 +11,7 @@
 
 #include "tests/sim/clients.h"
 #include "tests/sim/lies.h"
+#include "tests/sim/settle.h"
 
 #include <stdlib.h>
 
@@ -426,4 +427,9 @@ int sim_immutable_heal(struct sim_world *w, unsigned client, struct ms_store *s,
     if (!code && left)
         code = ms_sleep(w->clock, 21 * SIM_MINUTE, err);
     return code || !left ? code : heal_immutable(s, &left, err);
+}
+
+int sim_keys_settle(struct sim_world *w, struct ms_store *s, struct ms_error *err)
+{
+    return sim_settle(w, NULL, self_of(s)->roster, err);
 }

@@ -31,5 +31,6 @@ int sim_unstaged_open(struct sim_world *w, unsigned client, struct ms_store **ou
 /* All that upkeep does, of a whole store. */
 int sim_immutable_heal(struct sim_world *w, unsigned client, struct ms_store *s,
                        struct ms_error *err);
+int sim_keys_settle(struct sim_world *w, struct ms_store *s, struct ms_error *err);
 
 #endif

@@ -11,6 +11,8 @@ bool sim_lie_tells(const struct sim_world *w, bool store, char *name)
 {
     if (w->lies & SIM_LIE_NO_INTENT && store && strstr(name, "/intent/"))
         return true;
+    if (w->lies & SIM_LIE_KEPT && !store && strstr(name, "/tomb/"))
+        return true;
     char *staged = w->lies & SIM_LIE_UNSTAGED ? strstr(name, "!+") : NULL;
     if (!staged || strlen(staged + 2) < ID_SIZE)
         return false;

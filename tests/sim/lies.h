@@ -9,6 +9,7 @@ enum sim_lie {
     SIM_LIE_UNSTAGED = 1 << 0,  /* repairs put their copies where they are read, at once */
     SIM_LIE_NO_LOOK = 1 << 2,   /* what is put aside to be buried never comes back */
     SIM_LIE_NO_INTENT = 1 << 1, /* what takes several steps leaves no intent */
+    SIM_LIE_KEPT = 1 << 3,      /* tombstones never go */
 };
 /* A move's new name, which may become another. */
 void sim_lie_moves(const struct sim_world *w, char *to);

@@ -30,12 +30,6 @@ int sim_moves_open(struct sim_world *w, unsigned client, enum sim_moves_kind kin
     return sim_whole_open(w, client, confs[kind], NULL, out, err);
 }
 
-int sim_moves_heal(struct sim_world *w, unsigned client, struct ms_store *s, struct ms_error *err)
-{
-    ms_clock_init_wrong(&w->clients[client].clock, w->clock, 0);
-    return sim_whole_heal(w, client, s, err);
-}
-
 /* ---- places: a bit for which key, a bit for whether it is soft-deleted ---- */
 
 #define HIDDEN 1u

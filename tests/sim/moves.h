@@ -18,9 +18,6 @@ int sim_moves_create(struct sim_world *w, unsigned client, enum sim_moves_kind k
                      struct ms_error *err);
 int sim_moves_open(struct sim_world *w, unsigned client, enum sim_moves_kind kind,
                    struct ms_store **out, struct ms_error *err);
-/* By a client whose clock is right: an intent that looks young to it would stay (docs/mstore.md).
- */
-int sim_moves_heal(struct sim_world *w, unsigned client, struct ms_store *s, struct ms_error *err);
 void sim_moves_act(const struct sim_actor *a, unsigned slot);
 void sim_moves_look(const struct sim_actor *a);
 

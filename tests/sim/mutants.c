@@ -290,13 +290,13 @@ static int create_one(struct sim_world *w, unsigned client, struct ms_error *err
     {                                                                                              \
         return open_behind(w, client, NAME##_lie, out, err);                                       \
     }                                                                                              \
-    const struct sim_system sim_mutant_##NAME = {.name = #NAME,                                    \
-                                                 .members = 1,                                     \
-                                                 .ns = "",                                         \
-                                                 .linearizable = true,                             \
-                                                 .verbs = (1u << SIM_VERB_COUNT) - 1,              \
-                                                 .create = create_one,                             \
-                                                 .open = NAME##_open}
+    const struct sim_system sim_mutant_##NAME = {                                                  \
+        .name = #NAME,                                                                             \
+        .members = 1,                                                                              \
+        .space = {{.ns = "", .linearizable = true, .verbs = (1u << SIM_VERB_COUNT) - 1}},          \
+        .create = create_one,                                                                      \
+        .open = NAME##_open,                                                                       \
+    }
 
 MUTANT(stale, ops->store = stale_store, ops->load = stale_load);
 MUTANT(undead, ops->remove = undead_delete, ops->load = undead_load);
@@ -320,10 +320,10 @@ static int split_open(struct sim_world *w, unsigned client, struct ms_store **ou
     return sim_single_open(w, client, client % 2, out, err);
 }
 
-const struct sim_system sim_mutant_split = {.name = "split",
-                                            .members = 2,
-                                            .ns = "",
-                                            .linearizable = true,
-                                            .verbs = (1u << SIM_VERB_COUNT) - 1,
-                                            .create = split_create,
-                                            .open = split_open};
+const struct sim_system sim_mutant_split = {
+    .name = "split",
+    .members = 2,
+    .space = {{.ns = "", .linearizable = true, .verbs = (1u << SIM_VERB_COUNT) - 1}},
+    .create = split_create,
+    .open = split_open,
+};

@@ -7,6 +7,7 @@
 #include "tests/sim/values.h"
 
 #include "base/cleanup.h"
+#include "base/text.h"
 #include "base/sim.h"
 
 #include <stdio.h>
@@ -69,7 +70,7 @@ void sim_op_end(const struct sim_actor *a, size_t index, int code, const struct 
 /* The key with its namespace, in `text`. */
 struct ms_view sim_op_key(const struct sim_actor *a, unsigned key, char *text, size_t size)
 {
-    const char *ns = a->run->scenario->system->ns;
+    const char *ns = sim_space_of(a->run->scenario, key)->ns;
     snprintf(text, size, "%s%s%s", ns, *ns ? "/" : "", a->run->keys[key]);
     return ms_str(text);
 }
@@ -107,7 +108,8 @@ static void remember_tag(const struct sim_actor *a, unsigned key, uint32_t id, i
 static void do_store(const struct sim_actor *a, unsigned key)
 {
     const struct sim_scenario *sc = a->run->scenario;
-    uint32_t id = sc->system->one_value_per_key ? key + 1 : ++a->run->last_id;
+    const struct sim_space *space = sim_space_of(sc, key);
+    uint32_t id = space->one_value_per_key ? key + 1 : ++a->run->last_id;
     MS_AUTO_BUF struct ms_buf *value = sim_value_make(key, id, sc->value_max);
     if (!value)
         return;
@@ -118,7 +120,7 @@ static void do_store(const struct sim_actor *a, unsigned key)
                                                     .id = id,
                                                     .size = ms_buf_size(value)});
     struct ms_tag tag = {""};
-    int code = sc->system->no_streams || sim_below(a->run->world, 4)
+    int code = space->no_streams || sim_below(a->run->world, 4)
                    ? ms_store_store(a->store, SIM_KEY(a, key), value, NULL, &tag, &err)
                    : store_in_pieces(a, SIM_KEY(a, key), ms_buf_view(value), &err);
     remember_tag(a, key, id, code, &tag);
@@ -224,7 +226,7 @@ static void do_load(const struct sim_actor *a, unsigned key, bool deleted)
                                                     .verb = SIM_LOAD,
                                                     .deleted = deleted,
                                                     .size = UINT64_MAX});
-    bool whole = !range && !a->run->scenario->system->no_streams && sim_below(w, 4) == 0;
+    bool whole = !range && !sim_space_of(a->run->scenario, key)->no_streams && sim_below(w, 4) == 0;
     int code = whole ? read_through(a, SIM_KEY(a, key), deleted, &value, &err) : MS_ERR_CONFLICT;
     /* A reader may say that its version is gone; a load may not. */
     if (code == MS_ERR_CONFLICT)
@@ -252,20 +254,30 @@ static void do_info(const struct sim_actor *a, unsigned key, bool deleted)
 /* ---- listing ---- */
 
 struct listing {
+    const char *ns;      /* what is listed; "" may be all */
+    unsigned first, end; /* keys that may be in it */
     bool seen[SIM_KEYS_MAX];
     uint64_t size[SIM_KEYS_MAX];
     int last; /* number of the last key; -1: none yet */
 };
 
+/* As the listing shows it: from the root it comes with its namespace. */
+static bool is_shown_as(const struct sim_actor *a, const struct listing *l, unsigned key,
+                        struct ms_view shown)
+{
+    struct ms_view name = SIM_KEY(a, key);
+    size_t skip = *l->ns ? strlen(l->ns) + 1 : 0;
+    return ms_equal(ms_view(name.data + skip, name.size - skip), shown);
+}
+
 /* Keys are numbered in their order, so each must have a higher number than the one before. */
 static void take_item(const struct sim_actor *a, const struct ms_item *item, struct listing *l)
 {
     const struct sim_run *run = a->run;
-    unsigned i = 0;
-    while (i < run->scenario->keys && (strlen(run->keys[i]) != item->key.size ||
-                                       memcmp(run->keys[i], item->key.data, item->key.size) != 0))
+    unsigned i = l->first;
+    while (i < l->end && !is_shown_as(a, l, i, item->key))
         i++;
-    if (i == run->scenario->keys) {
+    if (i == l->end) {
         sim_broken(run->world, "a listing of client %u shows %.*s, which nobody stored", a->client,
                    (int)item->key.size, (const char *)item->key.data);
         return;
@@ -283,7 +295,7 @@ static int list(const struct sim_actor *a, bool deleted, struct listing *l, stru
     struct ms_list_options options = MS_LIST_OPTIONS_INIT;
     options.deleted = deleted ? MS_LIST_DELETED : MS_LIST_LIVE;
     struct ms_store_lister *lister;
-    int code = ms_store_list(a->store, a->run->scenario->system->ns, &options, &lister, err);
+    int code = ms_store_list(a->store, l->ns, &options, &lister, err);
     if (code)
         return code;
     const struct ms_item *item = NULL;
@@ -293,10 +305,22 @@ static int list(const struct sim_actor *a, bool deleted, struct listing *l, stru
     return code;
 }
 
-static void do_list(const struct sim_actor *a, bool deleted)
+/* Of the key's namespace, or of all. */
+static struct listing listing_of(const struct sim_scenario *sc, unsigned key)
+{
+    unsigned keys = sim_keys_per_space(sc);
+    if (key == SIM_ANY_KEY)
+        return (struct listing){.ns = "", .end = sc->keys, .last = -1};
+    return (struct listing){.ns = sim_space_of(sc, key)->ns,
+                            .first = key / keys * keys,
+                            .end = key / keys * keys + keys,
+                            .last = -1};
+}
+
+static void do_list(const struct sim_actor *a, unsigned key, bool deleted)
 {
     struct sim_run *run = a->run;
-    struct listing l = {.last = -1};
+    struct listing l = listing_of(run->scenario, key);
     struct ms_error err = {0};
     struct sim_op op = {.client = a->client,
                         .verb = SIM_LIST,
@@ -314,7 +338,7 @@ static void do_list(const struct sim_actor *a, bool deleted)
         judge_failure(a, &op, &err);
         return;
     }
-    for (op.key = 0; op.key < run->scenario->keys; op.key++) {
+    for (op.key = l.first; op.key < l.end; op.key++) {
         op.answer = l.seen[op.key] ? SIM_DONE : SIM_NOT_FOUND;
         op.code = l.seen[op.key] ? 0 : MS_ERR_NOT_FOUND;
         op.size = l.seen[op.key] ? l.size[op.key] : UINT64_MAX;
@@ -355,7 +379,7 @@ void sim_operate(const struct sim_actor *a, enum sim_verb verb, unsigned key, bo
         do_info(a, key, deleted);
         break;
     case SIM_LIST:
-        do_list(a, deleted);
+        do_list(a, key, deleted);
         break;
     case SIM_DELETE:
     case SIM_SOFT_DELETE:

@@ -11,7 +11,8 @@ struct sim_actor {
     bool must_succeed; /* a failure breaks a promise */
 };
 
-/* deleted: the soft-deleted value (load, info, list, delete). A listing is of all keys. */
+/* deleted: the soft-deleted value (load, info, list, delete). A listing is of the key's namespace,
+ * of SIM_ANY_KEY: of the root. */
 void sim_operate(const struct sim_actor *a, enum sim_verb verb, unsigned key, bool deleted);
 
 /* For operations that are not among these: noted as begun and ended (returns the index of the

@@ -12,6 +12,7 @@
 
 #define REST       (2 * SIM_MINUTE)
 #define STEPS_MAX  20000000
+#define SETTLES    4 /* one run in so many */
 #define LAST_OPS   24
 #define WALL_START INT64_C(1800000000000000000) /* some day in 2027 */
 
@@ -88,7 +89,28 @@ static int disaster(struct sim_run *run, struct ms_error *err)
     return code;
 }
 
-static void aftermath(struct sim_run *run)
+/* As a client of its own. */
+static int settle(struct sim_run *run, struct ms_error *err)
+{
+    unsigned client = 0;
+    struct ms_store *s = NULL;
+    int code = sim_client_new(run->world, false, &client, err);
+    if (!code)
+        code = run->scenario->system->open(run->world, client, &s, err);
+    if (!code)
+        code = run->scenario->system->settle(run->world, s, err);
+    ms_store_free(s);
+    return code;
+}
+
+/* Weeks take as long as all that was before: not in each run, where there are many. */
+static bool may_settle(const struct sim_run *run, uint64_t seed)
+{
+    return run->scenario->system->settle && !run->world->broken[0] &&
+           (run->scenario->large || seed % SETTLES == 0);
+}
+
+static void aftermath(struct sim_run *run, uint64_t seed)
 {
     const struct sim_system *system = run->scenario->system;
     struct ms_error err = {0};
@@ -96,9 +118,15 @@ static void aftermath(struct sim_run *run)
     if (system->heal && heal(run->world, run, &err))
         sim_broken(run->world, "when the faults had stopped the store could not be healed: %s",
                    err.text);
+    run->calm_seq = sim_history_now(&run->history);
     sim_clients_read_all(run);
     if (system->check && system->check(run->world, &err))
         sim_broken(run->world, "when the faults had stopped and all was healed: %s", err.text);
+    if (!may_settle(run, seed))
+        return;
+    if (settle(run, &err))
+        sim_broken(run->world, "weeks after the faults had stopped: %s", err.text);
+    sim_clients_read_all(run);
 }
 
 struct inside {
@@ -128,7 +156,7 @@ static int inside_main(void *arg)
     if (!code)
         code = disaster(run, &in->err);
     if (!code)
-        aftermath(run);
+        aftermath(run, in->seed);
     sim_world_fini(run->world);
     return code;
 }
@@ -150,10 +178,11 @@ static void check_key(const struct sim_run *run, unsigned key, struct sim_result
 {
     uint64_t at = 0;
     enum sim_verdict verdict = sim_check_values(&run->history, key, out->why, sizeof out->why, &at);
-    const struct sim_system *system = run->scenario->system;
+    const struct sim_space *space = sim_space_of(run->scenario, key);
     struct sim_model model = {.max_steps = SIM_LINEAR_STEPS,
-                              .blind_changes = system->blind_changes};
-    if (verdict == SIM_HOLDS && system->linearizable)
+                              .blind_changes = space->blind_changes,
+                              .lists_from = space->lists_apart ? run->calm_seq : 0};
+    if (verdict == SIM_HOLDS && space->linearizable)
         verdict = sim_check_linear(&run->history, key, &model, out->why, sizeof out->why, &at);
     out->undecided += verdict == SIM_UNDECIDED;
     if (verdict != SIM_BROKEN)

@@ -72,6 +72,11 @@
                    .disturbances = SIM_VANISH},                                                    \
         __VA_ARGS__                                                                                \
     }
+#define MIXED(NAME, WHAT, AVAILABLE, ...)                                                          \
+    {                                                                                              \
+        .name = NAME, .what = WHAT, .system = &sim_mixed, .clients = 3, .ops = 180, .keys = 12,    \
+        .value_max = 600, .faults = {__VA_ARGS__}, .available = AVAILABLE, .large = true,          \
+    }
 #define HARM (SIM_OLD | SIM_EMPTY | SIM_LOSE | SIM_FLIP)
 #define ROUGH                                                                                      \
     .before = 15, .after = 15, .delayed = 15, .dies = 3, .delay_max_ns = 15 * SIM_MINUTE,          \
@@ -180,6 +185,16 @@ static const struct sim_scenario scenarios[] = {
     MOVES("moves-plain-away", "likewise, one of three vanishes, is slow, is full", sim_moves_plain,
           false, .tolerates = 1, .disturbances = SIM_HARMLESS, .dies = 5),
 
+    MIXED("mixed-calm", "namespaces of each kind in one store, nothing goes wrong", true, TIME,
+          .wrong_clocks = true),
+    MIXED("mixed-away", "likewise, one of five members vanishes, is slow, is full", false, TIME,
+          .tolerates = 1, .disturbances = SIM_HARMLESS),
+    MIXED("mixed-deaths", "likewise, and clients die at any call", false, TIME, .dies = 5,
+          .wrong_clocks = true, .tolerates = 1, .disturbances = SIM_HARMLESS),
+    MIXED("mixed-long", "likewise, for five hours, so that members are believed again", false,
+          .latency_ns = 5 * SIM_MS, .until_ns = 300 * SIM_MINUTE, .dies = 3, .tolerates = 1,
+          .disturbances = SIM_HARMLESS),
+
     LARGE("layout-some", "members come and go, few calls are lost or late", sim_layout, .before = 2,
           .after = 3, .delayed = 5, .dies = 2, .delay_max_ns = 15 * SIM_MINUTE),
     LARGE("layout-away", "members come and go, and one of them is away", sim_layout, .after = 2,
@@ -277,6 +292,7 @@ static const struct sim_scenario scenarios[] = {
     UNINTENDED(intent, "a move of an immutable key leaves no intent"),
     UNINTENDED(intent_plain, "a move of a plain key leaves no intent"),
     BURIAL("flawed-bury", "what is buried is not looked at again", sim_flawed_bury, .broken = true),
+    BURIAL("flawed-kept", "tombstones never go", sim_flawed_kept, .broken = true),
     FLAWED(unready, "a layout is final before all know that it is proposed", .before = 4),
     FLAWED(alone, "who hears of a proposed layout does not ask the old majority", ROUGH),
     FLAWED(news, "a client keeps to the layout that it began with", ROUGH),

@@ -12,24 +12,32 @@
 
 #include <mstore/store.h>
 
-#define SIM_KEYS_MAX 32
+#define SIM_KEYS_MAX   32
+#define SIM_SPACES_MAX 4
 
 struct sim_actor; /* operations.h */
+
+/* A namespace, and what is promised of each key in it. */
+struct sim_space {
+    const char *ns;     /* "": the root */
+    bool linearizable;  /* promised for each key */
+    bool blind_changes; /* see check_linear.h */
+    bool lists_apart;   /* see check_linear.h: no listing but those at the end is part of that */
+    bool no_streams;    /* values are stored and loaded whole */
+    bool one_value_per_key;  /* the key determines the value */
+    bool one_writer_per_key; /* no two clients change the same key */
+    unsigned verbs;          /* 1 << SIM_STORE and so on: what clients do */
+};
 
 struct sim_system {
     const char *name;
     unsigned members;
-    const char *ns;          /* namespace of all keys; "": the root */
-    bool linearizable;       /* promised for each key */
-    bool blind_changes;      /* see check_linear.h */
-    bool no_streams;         /* values are stored and loaded whole */
-    bool one_value_per_key;  /* the key determines the value */
-    bool one_writer_per_key; /* no two clients change the same key */
-    const char *spares;      /* names on disks that are never lost or flipped end so; NULL: none */
-    const char *harms;       /* only names with this in them are; NULL: all */
-    unsigned verbs;          /* 1 << SIM_STORE and so on: what clients do */
-    /* What clients do instead of `verbs` (slot: who of those at once), and what a new one finds at
-     * the end: keys are judged by them alone. NULL: by the history. */
+    struct sim_space space[SIM_SPACES_MAX]; /* by name; each has as many of the scenario's keys */
+    unsigned spaces;                        /* 0: one */
+    const char *spares; /* names on disks that are never lost or flipped end so; NULL: none */
+    const char *harms;  /* only names with this in them are; NULL: all */
+    /* What clients do instead of their verbs (slot: who of those at once), and what a new one finds
+     * at the end: keys are judged by them alone. NULL: by the history. */
     void (*act)(const struct sim_actor *a, unsigned slot);
     void (*look)(const struct sim_actor *a);
     /* Before any fault: lays out the members for this client. */
@@ -44,6 +52,9 @@ struct sim_system {
      * every key has its full redundancy and nothing else is left. Fails with the sentence that
      * says what is wrong. NULL: nothing is promised about disks. */
     int (*check)(struct sim_world *w, struct ms_error *err);
+    /* Weeks later: repairs, and looks at the disks again, on which nothing may be left but what is
+     * kept for ever (settle.h). NULL: nothing is promised. */
+    int (*settle)(struct sim_world *w, struct ms_store *s, struct ms_error *err);
 };
 
 struct sim_scenario {
@@ -57,6 +68,15 @@ struct sim_scenario {
     bool large;  /* takes ten times as long as others: where all are run, a tenth of the runs */
     bool broken; /* it must be found to break its promise: kept out of "all" */
 };
+
+static inline unsigned sim_keys_per_space(const struct sim_scenario *sc)
+{
+    return sc->system->spaces ? sc->keys / sc->system->spaces : sc->keys;
+}
+static inline const struct sim_space *sim_space_of(const struct sim_scenario *sc, unsigned key)
+{
+    return &sc->system->space[key / sim_keys_per_space(sc)];
+}
 
 /* By name; NULL: there is none. NULL after the last. */
 const struct sim_scenario *sim_scenario_named(const char *name);
@@ -85,8 +105,11 @@ extern const struct sim_system sim_layout, sim_layout_conditional, sim_flawed_un
 /* Values that are moved (moves.h), and without intents. */
 extern const struct sim_system sim_moves_copies, sim_moves_coded, sim_moves_plain,
     sim_flawed_intent, sim_flawed_intent_plain;
-/* Immutable keys of a whole MStore, two copies and a witness, and what buries without a look. */
-extern const struct sim_system sim_buried, sim_flawed_bury;
+/* Namespaces of each kind in one MStore (mixed.h). */
+extern const struct sim_system sim_mixed;
+/* Immutable keys of a whole MStore, two copies and a witness; what buries without a look, what
+ * keeps tombstones for ever. */
+extern const struct sim_system sim_buried, sim_flawed_bury, sim_flawed_kept;
 /* The plain Store behind a small lie, for proof that lies are found: mutants.c. */
 extern const struct sim_system sim_mutant_stale, sim_mutant_undead, sim_mutant_blind,
     sim_mutant_mixed, sim_mutant_forgetful, sim_mutant_shifted, sim_mutant_hasty, sim_mutant_split;

@@ -7,12 +7,15 @@
 #include "tests/sim/keys.h"
 #include "tests/sim/layout.h"
 #include "tests/sim/lies.h"
+#include "tests/sim/mixed.h"
 #include "tests/sim/moves.h"
 #include "tests/sim/plain.h"
 #include "tests/sim/system.h"
 #include "tests/sim/whole.h"
 
-#define ALL_VERBS ((1u << SIM_STORE_IF) - 1) /* conditions are for those who decide them */
+#define ALL_VERBS              ((1u << SIM_STORE_IF) - 1) /* conditions are for those who decide them */
+#define KEY_VERBS              (1u << SIM_STORE | 1u << SIM_LOAD | 1u << SIM_INFO | 1u << SIM_DELETE)
+#define CHANGES_WITHOUT_HIDING (KEY_VERBS | 1u << SIM_LIST)
 
 static int single_new(struct sim_world *w, unsigned client, unsigned member, struct ms_store **out,
                       struct ms_error *err)
@@ -76,22 +79,15 @@ static int single_open(struct sim_world *w, unsigned client, struct ms_store **o
 const struct sim_system sim_single = {
     .name = "single",
     .members = 1,
-    .ns = "",
-    .linearizable = true,
-    .verbs = ALL_VERBS,
+    .space = {{.ns = "", .linearizable = true, .verbs = ALL_VERBS}},
     .create = single_create,
     .open = single_open,
 };
 
-#define CHANGES_WITHOUT_HIDING                                                                     \
-    (1u << SIM_STORE | 1u << SIM_LOAD | 1u << SIM_INFO | 1u << SIM_LIST | 1u << SIM_DELETE)
-
 const struct sim_system sim_single_immutable = {
     .name = "single-immutable",
     .members = 1,
-    .ns = "",
-    .one_value_per_key = true,
-    .verbs = CHANGES_WITHOUT_HIDING,
+    .space = {{.ns = "", .one_value_per_key = true, .verbs = CHANGES_WITHOUT_HIDING}},
     .create = single_create,
     .open = single_open,
 };
@@ -99,9 +95,7 @@ const struct sim_system sim_single_immutable = {
 const struct sim_system sim_single_plain = {
     .name = "single-plain",
     .members = 1,
-    .ns = "",
-    .one_writer_per_key = true,
-    .verbs = ALL_VERBS,
+    .space = {{.ns = "", .one_writer_per_key = true, .verbs = ALL_VERBS}},
     .create = single_create,
     .open = single_open,
 };
@@ -114,17 +108,19 @@ const struct sim_system sim_single_plain = {
     {                                                                                              \
         return sim_majority_open(w, client, FLAWS, out, err);                                      \
     }                                                                                              \
-    const struct sim_system sim_##NAME = {.name = #NAME,                                           \
-                                          .members = MEMBERS,                                      \
-                                          .ns = "",                                                \
-                                          .linearizable = true,                                    \
-                                          .blind_changes = true,                                   \
-                                          .no_streams = true,                                      \
-                                          .verbs = CHANGES_WITHOUT_HIDING,                         \
-                                          .create = sim_majority_create,                           \
-                                          .open = NAME##_open,                                     \
-                                          .heal = sim_majority_heal,                               \
-                                          .check = sim_majority_check}
+    const struct sim_system sim_##NAME = {                                                         \
+        .name = #NAME,                                                                             \
+        .members = MEMBERS,                                                                        \
+        .space = {{.ns = "",                                                                       \
+                   .linearizable = true,                                                           \
+                   .blind_changes = true,                                                          \
+                   .no_streams = true,                                                             \
+                   .verbs = CHANGES_WITHOUT_HIDING}},                                              \
+        .create = sim_majority_create,                                                             \
+        .open = NAME##_open,                                                                       \
+        .heal = sim_majority_heal,                                                                 \
+        .check = sim_majority_check,                                                               \
+    }
 
 MAJORITY(majority3, 3, 0);
 MAJORITY(majority5, 5, 0);
@@ -144,31 +140,32 @@ MAJORITY(flawed_listing, 3, SIM_FLAW_LISTING);
 const struct sim_system sim_mutable = {
     .name = "mutable",
     .members = 3,
-    .ns = "config",
+    .space = {{.ns = "config",
+               .linearizable = true,
+               .blind_changes = true,
+               .no_streams = true,
+               .verbs = KEY_VERBS}},
     .spares = "/member", /* without its mark a disk is not this member's, and is replaced */
-    .linearizable = true,
-    .blind_changes = true,
-    .no_streams = true,
-    .verbs = 1u << SIM_STORE | 1u << SIM_LOAD | 1u << SIM_INFO | 1u << SIM_DELETE,
     .create = sim_keys_create,
     .open = sim_mutable_open,
     .heal = sim_mutable_heal,
+    .settle = sim_keys_settle,
 };
 
 #define CONDITIONAL(NAME, OPEN)                                                                    \
     const struct sim_system sim_##NAME = {                                                         \
         .name = #NAME,                                                                             \
         .members = 3,                                                                              \
-        .ns = "config",                                                                            \
+        .space = {{.ns = "config",                                                                 \
+                   .linearizable = true,                                                           \
+                   .blind_changes = true,                                                          \
+                   .no_streams = true,                                                             \
+                   .verbs = KEY_VERBS | 1u << SIM_STORE_IF}},                                      \
         .spares = "/member",                                                                       \
-        .linearizable = true,                                                                      \
-        .blind_changes = true,                                                                     \
-        .no_streams = true,                                                                        \
-        .verbs = 1u << SIM_STORE | 1u << SIM_LOAD | 1u << SIM_INFO | 1u << SIM_DELETE |            \
-                 1u << SIM_STORE_IF,                                                               \
         .create = sim_keys_create,                                                                 \
         .open = OPEN,                                                                              \
         .heal = sim_mutable_heal,                                                                  \
+        .settle = sim_keys_settle,                                                                 \
     }
 
 CONDITIONAL(conditional, sim_mutable_open);
@@ -179,13 +176,12 @@ CONDITIONAL(flawed_winner, sim_left_winner_open);
     const struct sim_system sim_##NAME = {                                                         \
         .name = #NAME,                                                                             \
         .members = 3,                                                                              \
-        .ns = "data",                                                                              \
+        .space =                                                                                   \
+            {{.ns = "data", .one_value_per_key = true, .no_streams = true, .verbs = KEY_VERBS}},   \
         .spares = "/member",                                                                       \
-        .one_value_per_key = true,                                                                 \
-        .no_streams = true,                                                                        \
-        .verbs = 1u << SIM_STORE | 1u << SIM_LOAD | 1u << SIM_INFO | 1u << SIM_DELETE,             \
         .create = sim_keys_create,                                                                 \
         .open = OPEN,                                                                              \
+        .settle = sim_keys_settle,                                                                 \
     }
 
 IMMUTABLE(immutable, sim_immutable_open);
@@ -198,16 +194,16 @@ IMMUTABLE(flawed_marks, sim_one_mark_open);
     const struct sim_system sim_##NAME = {                                                         \
         .name = #NAME,                                                                             \
         .members = 3,                                                                              \
-        .ns = "data",                                                                              \
+        .space = {{.ns = "data",                                                                   \
+                   .one_value_per_key = true,                                                      \
+                   .no_streams = true,                                                             \
+                   .verbs = KEY_VERBS | 1u << SIM_SOFT_DELETE | 1u << SIM_UNDELETE}},              \
         .spares = "/member",                                                                       \
         .harms = HARMS,                                                                            \
-        .one_value_per_key = true,                                                                 \
-        .no_streams = true,                                                                        \
-        .verbs = 1u << SIM_STORE | 1u << SIM_LOAD | 1u << SIM_INFO | 1u << SIM_DELETE |            \
-                 1u << SIM_SOFT_DELETE | 1u << SIM_UNDELETE,                                       \
         .create = sim_keys_create,                                                                 \
         .open = OPEN,                                                                              \
         .heal = sim_immutable_heal,                                                                \
+        .settle = sim_keys_settle,                                                                 \
     }
 
 SOFT(immutable_soft, sim_immutable_open, NULL);
@@ -222,16 +218,17 @@ SOFT(flawed_unstaged, sim_unstaged_open, "/val/");
     {                                                                                              \
         return sim_plain_open(w, client, FORGOTTEN, out, err);                                     \
     }                                                                                              \
-    const struct sim_system sim_##NAME = {.name = #NAME,                                           \
-                                          .members = SIM_PLAIN_MEMBERS,                            \
-                                          .ns = "files",                                           \
-                                          .spares = "/member",                                     \
-                                          .one_writer_per_key = true,                              \
-                                          .verbs = ALL_VERBS,                                      \
-                                          .create = sim_plain_create,                              \
-                                          .open = NAME##_open,                                     \
-                                          .heal = sim_whole_heal,                                  \
-                                          .check = sim_whole_check}
+    const struct sim_system sim_##NAME = {                                                         \
+        .name = #NAME,                                                                             \
+        .members = SIM_PLAIN_MEMBERS,                                                              \
+        .space = {{.ns = "files", .one_writer_per_key = true, .verbs = ALL_VERBS}},                \
+        .spares = "/member",                                                                       \
+        .create = sim_plain_create,                                                                \
+        .open = NAME##_open,                                                                       \
+        .heal = sim_whole_heal,                                                                    \
+        .check = sim_whole_check,                                                                  \
+        .settle = sim_whole_settle,                                                                \
+    }
 
 PLAIN(plain, NULL);
 PLAIN(flawed_note, "/hint/");
@@ -257,19 +254,45 @@ static int buried_create(struct sim_world *w, unsigned client, struct ms_error *
         w->lies = LIES;                                                                            \
         return sim_whole_open(w, client, buried_conf, NULL, out, err);                             \
     }                                                                                              \
-    const struct sim_system sim_##NAME = {.name = #NAME,                                           \
-                                          .members = 3,                                            \
-                                          .ns = "data",                                            \
-                                          .spares = "/member",                                     \
-                                          .one_value_per_key = true,                               \
-                                          .no_streams = true,                                      \
-                                          .verbs = CHANGES_WITHOUT_HIDING,                         \
-                                          .create = buried_create,                                 \
-                                          .open = NAME##_open,                                     \
-                                          .heal = sim_whole_heal}
+    const struct sim_system sim_##NAME = {                                                         \
+        .name = #NAME,                                                                             \
+        .members = 3,                                                                              \
+        .space = {{.ns = "data",                                                                   \
+                   .one_value_per_key = true,                                                      \
+                   .no_streams = true,                                                             \
+                   .verbs = CHANGES_WITHOUT_HIDING}},                                              \
+        .spares = "/member",                                                                       \
+        .create = buried_create,                                                                   \
+        .open = NAME##_open,                                                                       \
+        .heal = sim_whole_heal,                                                                    \
+        .settle = sim_whole_settle,                                                                \
+    }
 
 BURIED(buried, 0);
 BURIED(flawed_bury, SIM_LIE_NO_LOOK);
+BURIED(flawed_kept, SIM_LIE_KEPT);
+
+/* ---- namespaces of each kind in one store ---- */
+
+const struct sim_system sim_mixed = {
+    .name = "mixed",
+    .members = SIM_MIXED_MEMBERS,
+    .spaces = SIM_MIXED_SPACES,
+    .space = {{.ns = "coded", .one_value_per_key = true, .verbs = ALL_VERBS},
+              {.ns = "config",
+               .linearizable = true,
+               .blind_changes = true,
+               .lists_apart = true, /* docs/mstore.md, Listing, "What is an item" */
+               .verbs = CHANGES_WITHOUT_HIDING | 1u << SIM_STORE_IF},
+              {.ns = "data", .one_value_per_key = true, .verbs = ALL_VERBS},
+              {.ns = "files", .one_writer_per_key = true, .verbs = ALL_VERBS}},
+    .spares = "/member",
+    .create = sim_mixed_create,
+    .open = sim_mixed_open,
+    .meanwhile = sim_mixed_meanwhile,
+    .heal = sim_whole_heal_rightly,
+    .settle = sim_whole_settle,
+};
 
 /* ---- values that are moved ---- */
 
@@ -284,16 +307,19 @@ BURIED(flawed_bury, SIM_LIE_NO_LOOK);
         w->lies = LIES;                                                                            \
         return sim_moves_open(w, client, KIND, out, err);                                          \
     }                                                                                              \
-    const struct sim_system sim_##NAME = {.name = #NAME,                                           \
-                                          .members = SIM_MOVES_MEMBERS,                            \
-                                          .ns = "moved",                                           \
-                                          .spares = "/member",                                     \
-                                          .act = sim_moves_act,                                    \
-                                          .look = sim_moves_look,                                  \
-                                          .create = NAME##_create,                                 \
-                                          .open = NAME##_open,                                     \
-                                          .heal = sim_moves_heal,                                  \
-                                          .check = CHECK}
+    const struct sim_system sim_##NAME = {                                                         \
+        .name = #NAME,                                                                             \
+        .members = SIM_MOVES_MEMBERS,                                                              \
+        .space = {{.ns = "moved"}},                                                                \
+        .spares = "/member",                                                                       \
+        .act = sim_moves_act,                                                                      \
+        .look = sim_moves_look,                                                                    \
+        .create = NAME##_create,                                                                   \
+        .open = NAME##_open,                                                                       \
+        .heal = sim_whole_heal_rightly,                                                            \
+        .check = CHECK,                                                                            \
+        .settle = sim_whole_settle,                                                                \
+    }
 
 MOVES(moves_copies, SIM_MOVES_COPIES, 0, sim_whole_check);
 MOVES(moves_coded, SIM_MOVES_CODED, 0, NULL);
@@ -313,19 +339,20 @@ MOVES(flawed_intent_plain, SIM_MOVES_PLAIN, SIM_LIE_NO_INTENT, NULL);
     {                                                                                              \
         return sim_layout_change(w, FLAWS, err);                                                   \
     }                                                                                              \
-    const struct sim_system sim_##NAME = {.name = #NAME,                                           \
-                                          .members = SIM_LAYOUT_MEMBERS,                           \
-                                          .ns = "config",                                          \
-                                          .spares = "/member",                                     \
-                                          .linearizable = true,                                    \
-                                          .blind_changes = true,                                   \
-                                          .no_streams = true,                                      \
-                                          .verbs = 1u << SIM_STORE | 1u << SIM_LOAD |              \
-                                                   1u << SIM_INFO | 1u << SIM_DELETE | MORE_VERBS, \
-                                          .create = sim_layout_create,                             \
-                                          .open = NAME##_open,                                     \
-                                          .meanwhile = NAME##_change,                              \
-                                          .heal = sim_layout_heal}
+    const struct sim_system sim_##NAME = {                                                         \
+        .name = #NAME,                                                                             \
+        .members = SIM_LAYOUT_MEMBERS,                                                             \
+        .space = {{.ns = "config",                                                                 \
+                   .linearizable = true,                                                           \
+                   .blind_changes = true,                                                          \
+                   .no_streams = true,                                                             \
+                   .verbs = KEY_VERBS | MORE_VERBS}},                                              \
+        .spares = "/member",                                                                       \
+        .create = sim_layout_create,                                                               \
+        .open = NAME##_open,                                                                       \
+        .meanwhile = NAME##_change,                                                                \
+        .heal = sim_layout_heal,                                                                   \
+    }
 
 LAYOUT(layout, 0, 0);
 LAYOUT(layout_conditional, 0, 1u << SIM_STORE_IF);

@@ -1,5 +1,6 @@
 /* A whole MStore: see whole.h. */
 #include "tests/sim/whole.h"
+#include "tests/sim/settle.h"
 
 #include "mstore/self.h"
 #include "mstore/upkeep.h"
@@ -92,6 +93,20 @@ int sim_whole_heal(struct sim_world *w, unsigned client, struct ms_store *s, str
             code = sim_whole_heal_once(s, &left, err);
     }
     return code;
+}
+
+int sim_whole_heal_rightly(struct sim_world *w, unsigned client, struct ms_store *s,
+                           struct ms_error *err)
+{
+    ms_clock_init_wrong(&w->clients[client].clock, w->clock, 0);
+    return sim_whole_heal(w, client, s, err);
+}
+
+int sim_whole_settle(struct sim_world *w, struct ms_store *s, struct ms_error *err)
+{
+    MS_AUTO_ROSTER struct ms_roster *roster = ms_self_roster(ms_self_of(s));
+    s->ops = &ms_self_ops;
+    return sim_settle(w, ms_self_of(s), roster, err);
 }
 
 /* ---- the disks ---- */

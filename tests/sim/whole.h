@@ -16,9 +16,14 @@ int sim_whole_heal_once(struct ms_store *s, uint64_t *left, struct ms_error *err
 /* Once; when the faults are over four times, so far apart that each looks at all that one before
  * had to leave alone. */
 int sim_whole_heal(struct sim_world *w, unsigned client, struct ms_store *s, struct ms_error *err);
+/* Likewise, by a client whose clock is right: what is young to it (an intent, a deletion) it would
+ * leave alone (docs/mstore.md, The end of tombstones and of the trash). */
+int sim_whole_heal_rightly(struct sim_world *w, unsigned client, struct ms_store *s,
+                           struct ms_error *err);
 /* Of values with a copy on every member: all members have the same (byte for byte where the
  * values are plain), and nothing is noted, begun, on its way or marked. Tombstones and trash may be
  * there for their time. */
 int sim_whole_check(struct sim_world *w, struct ms_error *err);
+int sim_whole_settle(struct sim_world *w, struct ms_store *s, struct ms_error *err);
 
 #endif

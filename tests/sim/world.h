@@ -21,7 +21,7 @@
 #include "base/sync.h"
 
 #define SIM_MEMBERS_MAX 16
-#define SIM_CLIENTS_MAX 64
+#define SIM_CLIENTS_MAX 256
 #define SIM_MS          UINT64_C(1000000)
 #define SIM_SECOND      (1000 * SIM_MS)
 #define SIM_MINUTE      (60 * SIM_SECOND)
@@ -89,7 +89,10 @@ struct sim_world {
     unsigned later_count;
     unsigned handles; /* that clients have not yet freed */
     bool calm;        /* faults have stopped */
-    unsigned lies;    /* of a mutant: see lies.h */
+    /* Heals beside clients, and changes of keys that heal would be a second writer of, under way:
+     * never both. */
+    unsigned healing, writing;
+    unsigned lies; /* of a mutant: see lies.h */
     uint64_t calls, faults_struck, delayed_effects, disturbances_done, deaths;
     char broken[1024]; /* the first broken promise, a sentence; "": none */
     /* Asked after a disturbance that did harm; NULL: nobody heals during the run. */
