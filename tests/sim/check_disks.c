@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "mstore/layout_copies.h"
 #include "mstore/names.h"
 #include "mstore/voters.h"
 
@@ -82,13 +83,24 @@ static int take_framed(struct gathering *g, const struct ms_own_name *own, struc
     return keep(g, &o, err);
 }
 
+/* The layout in force, what decided on it, and what was begun about the next: docs/mstore.md,
+ * Changing the layout, "What is left". */
+static bool is_of_layout(const struct gathering *g, const struct ms_own_name *own)
+{
+    uint64_t epoch = g->layout->epoch;
+    return own->kind == MS_OWN_LAYOUT
+               ? own->epoch == epoch
+               : own->kind == MS_OWN_BLOCK && ms_equal(own->space, ms_str(MS_LAYOUT_REGISTER)) &&
+                     (ms_equal(own->key, ms_str(ms_layout_register_of(epoch).key)) ||
+                      ms_equal(own->key, ms_str(ms_layout_register_of(epoch + 1).key)));
+}
+
 static int take_own(struct gathering *g, const struct ms_own_name *own, struct ms_view name,
                     struct ms_error *err)
 {
     bool stays = own->kind == MS_OWN_MEMBER || own->kind == MS_OWN_VALUE ||
                  (own->kind == MS_OWN_OBJECT && own->mark != MS_OWN_DELETED) ||
-                 (own->kind == MS_OWN_BLOCK && own->of_version) ||
-                 (own->kind == MS_OWN_LAYOUT && own->epoch == g->layout->epoch);
+                 (own->kind == MS_OWN_BLOCK && own->of_version) || is_of_layout(g, own);
     if (!stays)
         return ms_error_set(err, MS_ERR_CONFLICT, "member %u has kept %.*s", g->member,
                             (int)name.size, (const char *)name.data);
@@ -226,7 +238,8 @@ int sim_check_disks(struct sim_world *w, struct ms_roster *roster, struct ms_err
     int code = 0;
     for (size_t i = 0; i < roster->layout->member_count && !code; i++) {
         g.member = (unsigned)i;
-        code = sim_disk_walk(w->members[i].disk, take, &g, err);
+        if (roster->layout->members[i].state != MS_GONE)
+            code = sim_disk_walk(w->members[i].disk, take, &g, err);
     }
     if (!code && g.count)
         qsort(g.objects, g.count, sizeof *g.objects, by_item);

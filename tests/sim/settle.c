@@ -8,7 +8,7 @@
 
 #include <stdio.h>
 
-#define ROUNDS 2
+#define ROUNDS 3
 #define DAY    (24 * 60 * SIM_MINUTE)
 /* Longer than anything is kept, and than a clock is wrong: of what is kept for 7 days two clients
  * may have ideas that differ by 4; what is to rest for minutes looks young to one that is behind.

@@ -1,8 +1,9 @@
 /* tests/sim/settle.h - an MStore weeks after the last fault: all that is kept for a while only
  * (tombstones, the trash, blocks of agreements, ends of deletions) must have gone by then.
  *
- * Twice heal and rebalance run so long after what was before that everything is old, by clocks that
- * are days wrong too: what one time has put aside goes the next. */
+ * Three times heal and rebalance run so long after what was before that everything is old, by
+ * clocks that are days wrong too: what lies elsewhere since the layout was changed comes home the
+ * first time, then deletions end, then goes what was agreed on them. */
 #ifndef TESTS_SIM_SETTLE_H
 #define TESTS_SIM_SETTLE_H
 

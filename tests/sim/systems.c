@@ -352,6 +352,7 @@ MOVES(flawed_intent_plain, SIM_MOVES_PLAIN, SIM_LIE_NO_INTENT, NULL);
         .open = NAME##_open,                                                                       \
         .meanwhile = NAME##_change,                                                                \
         .heal = sim_layout_heal,                                                                   \
+        .settle = sim_whole_settle,                                                                \
     }
 
 LAYOUT(layout, 0, 0);
