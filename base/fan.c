@@ -85,11 +85,9 @@ static void give_back(struct ms_fan *f)
 static void ended(struct leg *leg)
 {
     struct ms_fan *f = leg->fan;
-    {
-        MS_HOLD(&f->mutex);
-        f->order[f->ended++] = (unsigned)(leg - f->legs);
-        ms_cond_broadcast(&f->changed);
-    }
+    ms_mutex_lock(&f->mutex);
+    f->order[f->ended++] = (unsigned)(leg - f->legs);
+    ms_cond_broadcast_unlock(&f->changed, &f->mutex); /* the leg's reference keeps the fan */
     give_back(f);
 }
 

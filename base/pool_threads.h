@@ -5,6 +5,8 @@
 #include "base/pool.h"
 #include "base/sync.h"
 
+#include <stdatomic.h>
+
 struct ms_task {
     struct ms_group *group;
     int (*fn)(void *arg);
@@ -19,7 +21,7 @@ struct ms_group {
     struct ms_cancel *cancel;
     size_t succeeded, failed, running; /* guarded by mutex */
     size_t refs;                       /* guarded by mutex: the handle and each task */
-    size_t queued;                     /* guarded by the pool: tasks no thread has taken */
+    atomic_size_t queued; /* tasks no thread has taken; changed under the pool's mutex */
 };
 
 /* Puts t where a thread will find it. */

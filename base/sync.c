@@ -107,6 +107,18 @@ void ms_cond_broadcast(struct ms_cond *c)
         pthread_cond_broadcast(&c->thread);
 }
 
+void ms_cond_broadcast_unlock(struct ms_cond *c, struct ms_mutex *m)
+{
+    ms_assert(c->simulated == m->simulated);
+    if (c->simulated) {
+        ms_cond_broadcast(c);
+        ms_mutex_unlock(m);
+    } else {
+        ms_mutex_unlock(m);
+        ms_cond_broadcast(c);
+    }
+}
+
 void ms_yield(void)
 {
     if (ms_sim_active())

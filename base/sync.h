@@ -48,6 +48,9 @@ bool ms_cond_wait_until(struct ms_cond *c, struct ms_mutex *m, struct ms_clock *
                         uint64_t deadline_ns);
 void ms_cond_signal(struct ms_cond *c);
 void ms_cond_broadcast(struct ms_cond *c);
+/* Broadcasts and gives back the mutex; a thread that wakes does not find it taken. Something other
+ * than what the mutex guards keeps both alive meanwhile. */
+void ms_cond_broadcast_unlock(struct ms_cond *c, struct ms_mutex *m);
 
 /* Sleeps on the clock; MS_ERR_CANCELLED as soon as the current token fires. */
 int ms_sleep(struct ms_clock *clock, uint64_t duration_ns, struct ms_error *err) MS_MUST_CHECK;
