@@ -378,6 +378,20 @@ int ms_immutable_revive(const struct ms_site *site, struct ms_error *err)
     return code || !doubt ? code : ms_tombs_supersede(site, err);
 }
 
+/* How much of the write is there under the item's own mark: copies, or different shards. What is
+ * there under the other mark (ms_value_find) helps to read the item, and does not vouch for it. */
+static unsigned count_own(const struct ms_value_write *w)
+{
+    unsigned count = 0;
+    for (size_t i = 0; i < w->count; i++) {
+        size_t same = 0;
+        while (same < i && (w->places[same].other || w->places[same].shard != w->places[i].shard))
+            same++;
+        count += !w->places[i].other && (same == i || ms_value_is_copy(&w->shape));
+    }
+    return count;
+}
+
 /* There is a tombstone, and all that was found is at members that were away: as much as an
  * acknowledged store leaves was stored after the deletion; less is a leftover, unless those who are
  * silent could make it more. */
@@ -386,9 +400,8 @@ static int judge_leftover(const struct ms_site *site, const struct ms_value_find
 {
     char shown[MS_VALUE_SHOWN];
     unsigned most = 0, silent = site->order.data - f->answered, needs = ms_immutable_needs(site);
-    bool copies = site->space->redundancy != MS_REDUNDANCY_EC;
     for (size_t i = 0; i < f->count; i++) {
-        unsigned there = copies ? (unsigned)f->writes[i].count : f->writes[i].distinct;
+        unsigned there = count_own(&f->writes[i]);
         most = there > most ? there : most;
     }
     if (most >= needs)
@@ -407,7 +420,8 @@ int ms_immutable_alive(const struct ms_site *site, const struct ms_value_finding
     struct ms_tomb tomb = {0};
     for (size_t i = 0; i < f->count; i++)
         for (size_t p = 0; p < f->writes[i].count; p++)
-            if (!ms_immutable_is_returning(site, f->writes[i].places[p].member))
+            if (!f->writes[i].places[p].other &&
+                !ms_immutable_is_returning(site, f->writes[i].places[p].member))
                 return 0;
     int code = ms_tombs_look(site, &tomb, err);
     return code || !tomb.there ? code : judge_leftover(site, f, err);
@@ -420,7 +434,7 @@ int ms_immutable_believe(const struct ms_site *site, const struct ms_immutable_w
     struct ms_tomb tomb = {0};
     bool any = false;
     for (size_t i = 0; i < w->count; i++) {
-        if (w->places[i].state != MS_PLACE_GOOD)
+        if (w->places[i].state != MS_PLACE_GOOD || w->places[i].other)
             continue;
         if (!ms_immutable_is_returning(site, w->places[i].member))
             return 0;

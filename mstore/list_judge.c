@@ -159,8 +159,9 @@ static void judge_values(const struct ms_inventory_entry *e, const enum grave gr
     const struct ms_object *best[2];
     for (unsigned soft = 0; soft < 2; soft++)
         best[soft] = grave[soft] == NOT_BURIED ? best_write(e, soft, missing) : NULL;
-    if (!best[0] && !best[1] && grave[0] == NOT_BURIED && grave[1] == NOT_BURIED)
-        best[0] = best[1] = shared_write(e, missing);
+    const struct ms_object *shared = best[0] || best[1] ? NULL : shared_write(e, missing);
+    for (unsigned soft = 0; soft < 2 && shared; soft++)
+        best[soft] = grave[soft] == NOT_BURIED ? shared : NULL;
     for (size_t i = 0; i < e->count; i++)
         for (unsigned soft = 0; soft < 2; soft++)
             if (best[soft] && e->objects[i].name.kind == MS_OWN_VALUE &&

@@ -158,6 +158,16 @@ static int clear_leftovers(struct ms_upkeep_key *k)
     return 0;
 }
 
+/* The other item cannot do without what this one has left: it lacks shards, which come first. */
+static bool is_lent(const struct ms_value_finding *f)
+{
+    for (size_t i = 0; i < f->count; i++)
+        for (size_t p = 0; p < f->writes[i].count; p++)
+            if (f->writes[i].places[p].other)
+                return true;
+    return false;
+}
+
 /* True: the key was deleted, or nobody can tell; there is nothing more to do for it now. */
 static int bury(struct ms_upkeep_key *k, bool *buried, struct ms_error *err)
 {
@@ -171,10 +181,13 @@ static int bury(struct ms_upkeep_key *k, bool *buried, struct ms_error *err)
         code = ms_immutable_alive(&k->at.site, &f, &why);
     else if (!code)
         code = MS_ERR_NOT_FOUND;
+    bool lent = is_lent(&f);
     ms_value_finding_fini(&f);
     *buried = code != 0;
-    if (code == MS_ERR_NOT_FOUND)
+    if (code == MS_ERR_NOT_FOUND && !lent)
         return clear_leftovers(k);
+    if (code == MS_ERR_NOT_FOUND)
+        (void)!ms_error_set(&why, code, "it was deleted, and what is left of it is needed yet");
     if (ms_upkeep_fatal(code))
         return ms_error_set(err, code, "%s", why.text);
     if (code) {

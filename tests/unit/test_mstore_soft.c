@@ -252,6 +252,35 @@ static void a_returning_member_shows_nothing_old(void **state)
     }
 }
 
+/* Of 2+1 shards one stayed live at a member that was away, one is soft-deleted, the third cannot be
+ * had: together they make the soft-deleted value, and never the live one. */
+static void what_stayed_behind_is_not_alive(void **state)
+{
+    (void)state;
+    for (unsigned i = 2; i < 4; i++) {
+        struct fleet f;
+        struct ms_error err = {0};
+        make(&f, &policies[i]);
+        struct ms_site site = site_of(&f, false);
+        put(&f, false);
+        ms_pool_shutdown();
+        fleet_gone(&f, site.order.member[0], true);
+        check_ok(soft_delete(&f, &err), err);
+        ms_pool_shutdown();
+        wait_for_return(&f, site.order.member[0]);
+        fleet_gone(&f, site.order.member[1], true);
+        check_ok(load(&f, true, &err), err);
+        assert_int_not_equal(load(&f, false, &err), 0);
+        check_text(err, "whether it was deleted cannot be told while 1 members are silent");
+        fleet_wipe(&f, site.order.member[1], "val"); /* it comes back, without it */
+        fleet_gone(&f, site.order.member[1], false);
+        ms_member_forgive(f.roster->members[site.order.member[1]]);
+        check_there(&f, false, true);
+        ms_pool_shutdown();
+        fleet_free(&f);
+    }
+}
+
 static void too_few_members(void **state)
 {
     (void)state;
@@ -476,6 +505,7 @@ int main(void)
         cmocka_unit_test(two_items_of_one_key),
         cmocka_unit_test(never_neither),
         cmocka_unit_test(a_returning_member_shows_nothing_old),
+        cmocka_unit_test(what_stayed_behind_is_not_alive),
         cmocka_unit_test(too_few_members),
         cmocka_unit_test(heal_finishes_or_takes_back),
         cmocka_unit_test(what_a_whole_soft_delete_left_goes),
