@@ -27,6 +27,10 @@ struct ms_upkeep_key {
 int ms_upkeep_fix(struct ms_upkeep_key *k, struct ms_upkeep_write *w,
                   struct ms_error *err) MS_MUST_CHECK;
 
+/* An object of it does not verify. */
+void ms_upkeep_tell_damaged(struct ms_upkeep_key *k, const struct ms_value_shape *shape,
+                            unsigned member, unsigned shard, bool fixed);
+
 /* All that stays of it, and all that was written, is read and verified: then others may go. */
 int ms_upkeep_kept_is_whole(struct ms_upkeep_key *k, struct ms_upkeep_write *w, bool *whole,
                             struct ms_error *err) MS_MUST_CHECK;

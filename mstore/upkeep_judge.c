@@ -81,15 +81,12 @@ static bool sizes_fit(const struct ms_upkeep_write *w)
     return true;
 }
 
+/* Of a write that cannot be put right; of others ms_upkeep_fix tells what became of it. */
 static void tell_damaged(struct ms_upkeep_key *k, const struct ms_upkeep_write *w)
 {
-    for (size_t i = 0; i < w->count; i++) {
-        const struct ms_upkeep_place *p = &w->places[i];
-        if (p->state == MS_PLACE_DAMAGED)
-            ms_upkeep_found(k->u, MS_FIND_DAMAGED, p->member, k->item->path, k->item->key,
-                            ms_upkeep_may_write(k->u), "%s %u does not verify",
-                            ms_value_is_copy(&w->shape) ? "copy" : "shard", p->shard);
-    }
+    for (size_t i = 0; i < w->count; i++)
+        if (w->places[i].state == MS_PLACE_DAMAGED)
+            ms_upkeep_tell_damaged(k, &w->shape, w->places[i].member, w->places[i].shard, false);
 }
 
 /* Shards that verify one by one, but do not make one value: when most are out of step nobody can
@@ -105,6 +102,8 @@ static int check_shards(struct ms_upkeep_key *k, struct ms_upkeep_write *w, stru
     bool wrong = !code && k->sha256[0] && strcmp(is, k->sha256) != 0;
     k->conflict = !code && (wrong || 2 * (before - w->good) >= before);
     k->failed |= code != 0;
+    if (code)
+        ms_upkeep_not_compared(k->u, k->item, code, &why);
     if (k->conflict)
         ms_upkeep_found(k->u, MS_FIND_CONFLICT, MS_UPKEEP_NOBODY, k->item->path, k->item->key,
                         false,
@@ -174,7 +173,6 @@ static int check_write(struct ms_upkeep_key *k, struct ms_upkeep_write *w, struc
             code = check_copies(k, w);
         else if (!code && w->distinct >= w->shape.k)
             code = check_shards(k, w, err);
-        tell_damaged(k, w);
     }
     return code;
 }
@@ -382,11 +380,14 @@ int ms_upkeep_judge(struct ms_upkeep_key *k, struct ms_upkeep_verdict *out, stru
         out->stays = newest(k);
     if (!code && out->stays)
         code = check_write(k, out->stays, err);
+    bool hopeless = !code && out->stays && (k->conflict || !is_whole(out->stays));
+    if (hopeless)
+        tell_damaged(k, out->stays);
     if (code || !out->stays || k->conflict) {
         out->stays = NULL;
         return code;
     }
-    if (!is_whole(out->stays)) {
+    if (hopeless) {
         too_little(k, out->stays->distinct, out->stays->shape.k);
         out->stays = NULL;
         return 0;

@@ -176,12 +176,13 @@ static int mend(struct key *k, struct ms_upkeep_write *w, struct ms_error *err)
         const struct ms_upkeep_place *p = &w->places[i];
         if (p->state != MS_PLACE_DAMAGED)
             continue;
-        ms_upkeep_found(k->u, MS_FIND_DAMAGED, p->member, k->item->path, k->item->key,
-                        ms_upkeep_may_write(k->u), "the newest version does not verify");
         puts[count++] = (struct ms_upkeep_put){.member = p->member, .shard = p->shard};
     }
     bool may = ms_upkeep_may_write(k->u);
     int code = count && may ? put_objects(k, w, puts, count, err) : 0;
+    for (size_t i = 0; i < count; i++)
+        ms_upkeep_found(k->u, MS_FIND_DAMAGED, puts[i].member, k->item->path, k->item->key,
+                        may && !code && !puts[i].code, "the newest version does not verify");
     k->repaired |= count && may;
     k->wanting |= count && !may;
     free(puts);
@@ -199,9 +200,12 @@ static int check_data(struct key *k, struct ms_error *err)
         code = ms_upkeep_verify(k->u, &k->at.site, &w.shape, &w.places[i], err);
     ms_upkeep_count(&w);
     if (!code && w.shape.m && w.distinct >= w.shape.k) {
-        int one = ms_upkeep_consistent(k->u, &k->at.site, &w, digest, err);
-        code = ms_upkeep_fatal(one) ? one : 0;
+        struct ms_error why = {0};
+        int one = ms_upkeep_consistent(k->u, &k->at.site, &w, digest, &why);
+        code = ms_upkeep_fatal(one) ? ms_error_set(err, one, "%s", why.text) : 0;
         k->failed |= one != 0;
+        if (one && !code)
+            ms_upkeep_not_compared(k->u, k->item, one, &why);
     }
     if (!code)
         code = mend(k, &w, err);

@@ -96,6 +96,10 @@ int ms_upkeep_verify(struct ms_upkeep *u, const struct ms_site *site,
 int ms_upkeep_consistent(struct ms_upkeep *u, const struct ms_site *site, struct ms_upkeep_write *w,
                          char value[65], struct ms_error *err) MS_MUST_CHECK;
 
+/* They could not be compared: what is told of the key. */
+void ms_upkeep_not_compared(struct ms_upkeep *u, const struct ms_upkeep_item *item, int code,
+                            const struct ms_error *why);
+
 /* A write's value, read from its good places and coded once more into `sink`; the digest is the
  * value's. */
 struct ms_upkeep_source;

@@ -188,17 +188,28 @@ static int settle_puts(struct ms_upkeep_key *k, const struct ms_upkeep_write *w)
     return code;
 }
 
-static void tell_puts(struct ms_upkeep_key *k, const struct ms_upkeep_write *w, bool tried)
+void ms_upkeep_tell_damaged(struct ms_upkeep_key *k, const struct ms_value_shape *shape,
+                            unsigned member, unsigned shard, bool fixed)
+{
+    ms_upkeep_found(k->u, MS_FIND_DAMAGED, member, k->item->path, k->item->key, fixed,
+                    "%s %u does not verify", ms_value_is_copy(shape) ? "copy" : "shard", shard);
+}
+
+/* tried: writing them; done: the value could be read, and the key is still there. */
+static void tell_puts(struct ms_upkeep_key *k, const struct ms_upkeep_write *w, bool tried,
+                      bool done)
 {
     for (size_t i = 0; i < k->put_count; i++) {
         const struct ms_upkeep_put *put = &k->puts[i];
-        bool fixed = tried && !put->code;
+        bool fixed = done && !put->code;
         const char *what = ms_value_is_copy(&w->shape) ? "copy" : "shard";
-        if (!put->absent) /* has been told as damaged */
-            continue;
         if (tried && put->code)
             ms_upkeep_found(k->u, MS_FIND_FAILED, put->member, k->item->path, k->item->key, false,
                             "%s %u could not be written: %s", what, put->shard, put->why.text);
+        if (!put->absent) {
+            ms_upkeep_tell_damaged(k, &w->shape, put->member, put->shard, fixed);
+            continue;
+        }
         ms_upkeep_found(k->u, put->moved ? MS_FIND_SURPLUS : MS_FIND_WANTING, put->member,
                         k->item->path, k->item->key, fixed,
                         put->moved ? "%s %u is elsewhere" : "%s %u is missing", what, put->shard);
@@ -217,7 +228,7 @@ static int write_missing(struct ms_upkeep_key *k, struct ms_upkeep_write *w, str
         k->moved |= k->puts[i].moved;
         k->repaired |= !k->puts[i].moved;
     }
-    tell_puts(k, w, true);
+    tell_puts(k, w, true, !code);
     if (code && !ms_upkeep_fatal(code))
         ms_upkeep_found(k->u, MS_FIND_FAILED, MS_UPKEEP_NOBODY, k->item->path, k->item->key, false,
                         "it could not be put right: %s",
@@ -287,7 +298,9 @@ static int remove_surplus(struct ms_upkeep_key *k, struct ms_upkeep_write *w, st
         k->moved |= may && !one;
         k->failed |= one || (bad && !may);
         k->misplaced |= !bad && !(may && !one);
-        if (!bad)
+        if (bad)
+            ms_upkeep_tell_damaged(k, &w->shape, p->member, p->shard, may && !one);
+        else
             ms_upkeep_found(k->u, MS_FIND_SURPLUS, p->member, k->item->path, k->item->key,
                             may && !one, "%s %u need not be here",
                             ms_value_is_copy(&w->shape) ? "copy" : "shard", p->shard);
@@ -303,7 +316,7 @@ int ms_upkeep_fix(struct ms_upkeep_key *k, struct ms_upkeep_write *w, struct ms_
     if (k->put_count && ms_upkeep_may_write(k->u))
         code = write_missing(k, w, err);
     else
-        tell_puts(k, w, false);
+        tell_puts(k, w, false, false);
     for (size_t i = 0; i < k->put_count && !ms_upkeep_may_write(k->u); i++)
         k->wanting = true;
     return code ? code : remove_surplus(k, w, err);

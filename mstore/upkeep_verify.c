@@ -191,3 +191,11 @@ int ms_upkeep_consistent(struct ms_upkeep *u, const struct ms_site *site, struct
     ms_upkeep_count(w);
     return code;
 }
+
+void ms_upkeep_not_compared(struct ms_upkeep *u, const struct ms_upkeep_item *item, int code,
+                            const struct ms_error *why)
+{
+    bool never = code == MS_ERR_UNSUPPORTED; /* by this build */
+    ms_upkeep_found(u, never ? MS_FIND_UNJUDGED : MS_FIND_FAILED, MS_UPKEEP_NOBODY, item->path,
+                    item->key, false, "its shards could not be compared: %s", why->text);
+}

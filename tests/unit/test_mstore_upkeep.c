@@ -1,5 +1,6 @@
 /* mstore/upkeep*.c over immutable keys: what scrub tells apart, what heal and rebalance leave
  * behind, byte by byte. */
+#include "mstore/erasure.h"
 #include "mstore/immutable.h"
 #include "mstore/tombs.h"
 #include "mstore/upkeep.h"
@@ -141,6 +142,84 @@ static void damage_is_found_and_mended(void **state)
         assert_int_equal(fleet_all(&f, "val"), all);
         assert_clean(&f, true);
         assert_values(&f);
+        fleet_free(&f);
+    }
+}
+
+/* ---- without an erasure code, and without hope ------------------------------------------------
+ */
+
+static bool no_erasure; /* as in a build without ISA-L */
+int __real_ms_erasure_new(unsigned k, unsigned m, struct ms_erasure **out, struct ms_error *err);
+int __wrap_ms_erasure_new(unsigned k, unsigned m, struct ms_erasure **out, struct ms_error *err);
+int __wrap_ms_erasure_new(unsigned k, unsigned m, struct ms_erasure **out, struct ms_error *err)
+{
+    return no_erasure ? ms_error_set(err, MS_ERR_UNSUPPORTED, "built without ISA-L")
+                      : __real_ms_erasure_new(k, m, out, err);
+}
+
+struct told { /* of one run */
+    unsigned unjudged, fixed, not_fixed;
+    char sentence[400];
+};
+
+static void take_told(void *ctx, const struct ms_upkeep_finding *f)
+{
+    struct told *t = ctx;
+    if (f->find == MS_FIND_UNJUDGED) {
+        t->unjudged++;
+        snprintf(t->sentence, sizeof t->sentence, "%s", f->sentence);
+    }
+    if (f->find == MS_FIND_DAMAGED)
+        ++*(f->fixed ? &t->fixed : &t->not_fixed);
+}
+
+static struct told run_told(struct fleet *f, enum ms_upkeep_task task, bool clean)
+{
+    struct told told = {0};
+    struct ms_upkeep_options o = MS_UPKEEP_OPTIONS_INIT;
+    struct ms_upkeep_report *r = NULL;
+    struct ms_error err = {0};
+    o.deep = true;
+    o.found = take_told;
+    o.ctx = &told;
+    check_ok(ms_upkeep_run(NULL, f->roster, task, &o, &r, &err), err);
+    assert_int_equal(ms_upkeep_report_clean(r), clean);
+    ms_upkeep_report_free(r);
+    return told;
+}
+
+static void shards_are_not_judged_without_erasure_code(void **state)
+{
+    (void)state;
+    struct fleet f;
+    fill(&f, "redundancy = ec 2+1\n", 3);
+    no_erasure = true;
+    struct told told = run_told(&f, MS_UPKEEP_SCRUB, false);
+    no_erasure = false;
+    assert_int_equal(told.unjudged, KEYS);
+    assert_non_null(strstr(told.sentence, "could not be compared"));
+    assert_non_null(strstr(told.sentence, "built without ISA-L"));
+    assert_clean(&f, true);
+    fleet_free(&f);
+}
+
+/* What is told as put right is whole afterwards. */
+static void what_is_lost_is_not_put_right(void **state)
+{
+    (void)state;
+    for (size_t p = 0; p < POLICIES; p++) {
+        struct fleet f;
+        fill(&f, policies[p], 4);
+        fleet_flip(&f, 2, "val", 12345);
+        struct told told = run_told(&f, MS_UPKEEP_HEAL, true);
+        assert_int_equal(told.fixed, fleet_objects(&f, 2, "val"));
+        assert_int_equal(told.not_fixed, 0);
+        for (unsigned m = 0; m < 4; m++)
+            fleet_flip(&f, m, "val", 12345);
+        told = run_told(&f, MS_UPKEEP_HEAL, false);
+        assert_int_equal(told.fixed, 0);
+        assert_int_equal(told.not_fixed, fleet_all(&f, "val"));
         fleet_free(&f);
     }
 }
@@ -485,6 +564,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lost_member_is_filled_again),
         cmocka_unit_test(damage_is_found_and_mended),
+        cmocka_unit_test(shards_are_not_judged_without_erasure_code),
+        cmocka_unit_test(what_is_lost_is_not_put_right),
         cmocka_unit_test(cut_objects_are_found_by_a_shallow_scrub),
         cmocka_unit_test(lost_values_are_told),
         cmocka_unit_test(moved_objects_come_home),
