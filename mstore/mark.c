@@ -23,15 +23,18 @@ int ms_mark_make(const struct ms_uuid *store, const struct ms_uuid *member,
     return ms_sealed_make(ms_view(text, BODY_SIZE), PURPOSE, key, out, err);
 }
 
-/* Whom a mark names, when it looks like one. */
-static bool named(struct ms_view found, struct ms_uuid *out)
+/* Whom a mark names, when it is one. */
+static bool named(struct ms_view found, const struct ms_uuid *store, const struct ms_seal_key *key,
+                  struct ms_uuid *out)
 {
+    MS_AUTO_BUF struct ms_buf *right = NULL;
     char text[MS_UUID_TEXT];
     if (found.size <= BODY_SIZE || memcmp(found.data, head, STORE_AT) != 0)
         return false;
     memcpy(text, found.data + UUID_AT, sizeof text - 1);
     text[sizeof text - 1] = 0;
-    return ms_uuid_parse(text, "", out, NULL) == 0;
+    return ms_uuid_parse(text, "", out, NULL) == 0 &&
+           ms_mark_make(store, out, key, &right, NULL) == 0 && ms_equal(ms_buf_view(right), found);
 }
 
 int ms_mark_check(struct ms_view found, const struct ms_uuid *store, const struct ms_uuid *member,
@@ -42,11 +45,12 @@ int ms_mark_check(struct ms_view found, const struct ms_uuid *store, const struc
     int code = ms_mark_make(store, member, key, &right, err);
     if (code || ms_equal(ms_buf_view(right), found))
         return code;
-    if (named(found, &other) && !ms_uuid_equal(&other, member))
+    if (named(found, store, key, &other))
         return ms_error_set(err, MS_ERR_UNTRUSTED,
                             "the storage is that of member %s, not of this one, %s",
                             MS_UUID_SHOW(&other), MS_UUID_SHOW(member));
     return ms_error_set(err, MS_ERR_UNTRUSTED,
                         "the storage's mark is damaged, or the key in the configuration is "
-                        "another store's");
+                        "another store's: put the right key, or the file mstore-…/member as it "
+                        "was, in place, or replace the member");
 }
