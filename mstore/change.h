@@ -31,8 +31,8 @@ struct ms_change {
 
 /* Until the layout in force has the change (NULL: none), nothing is proposed, and all clients have
  * heard of it; which is waited for also when it had it already, since whoever made it may have been
- * broken off. MS_ERR_CONFIG: it cannot be. MS_ERR_CONFLICT: another has changed the
- * same otherwise. Any other failure: run it again. */
+ * broken off. MS_ERR_CONFIG: it cannot be. MS_ERR_INVALID: no such member. MS_ERR_CONFLICT: another
+ * has changed the same otherwise. Any other failure: run it again. */
 int ms_change_run(struct ms_self *self, const struct ms_change *change,
                   struct ms_error *err) MS_MUST_CHECK;
 

@@ -36,7 +36,7 @@ static int set_state(struct ms_layout *l, const char *name, enum ms_member_state
             m->state = state;
         return 0;
     }
-    return ms_error_set(err, MS_ERR_CONFIG, "the store has no member %s", name);
+    return ms_error_set(err, MS_ERR_INVALID, "the store has no member %s", name);
 }
 
 static int apply(struct ms_layout *l, const struct ms_change *c, bool *same, struct ms_error *err)

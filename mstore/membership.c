@@ -294,7 +294,7 @@ static int inherit(struct ms_self *self, const char *name, struct ms_membership_
     MS_AUTO_ROSTER struct ms_roster *r = ms_self_roster(self);
     const struct ms_layout_member *m = ms_layout_member(r->layout, name);
     if (!m)
-        return ms_error_set(err, MS_ERR_CONFIG, "the store has no member %s", name);
+        return ms_error_set(err, MS_ERR_INVALID, "the store has no member %s", name);
     *old = *m;
     o->weight = o->weight ? o->weight : m->weight;
     if (!o->zone && strcmp(m->zone, m->name) != 0)

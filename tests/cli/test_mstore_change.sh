@@ -36,7 +36,7 @@ done
 cp -p home.conf other.conf # another client's, which nobody tells
 
 # ---- what cannot be
-expect 1 drain home.conf nobody
+expect 2 drain home.conf nobody
 says "the store has no member nobody"
 one_line
 expect 1 drain home.conf one # three copies on two members

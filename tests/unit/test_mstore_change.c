@@ -131,7 +131,7 @@ static int run_refusals(void *arg)
     struct ms_error err = {0};
     changing_begin(w, 3, CONFIG3);
     struct changing_client *c = &w->client[0];
-    check_code(changing_set_state(c, "nobody", MS_DRAINING, &err), MS_ERR_CONFIG, err);
+    check_code(changing_set_state(c, "nobody", MS_DRAINING, &err), MS_ERR_INVALID, err);
     check_text(err, "the store has no member nobody");
     check_code(changing_set_state(c, "m0", MS_DRAINING, &err), MS_ERR_CONFIG,
                err); /* two for three copies */
