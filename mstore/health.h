@@ -55,15 +55,15 @@ void ms_health_free(struct ms_health *h);
 int ms_health_admit(struct ms_health *h, const char *member, uint64_t now_ns, bool *probe,
                     struct ms_error *err) MS_MUST_CHECK;
 
-/* For a caller that cannot do without the member (its majority needs it): a pause does not keep it
- * out. 0: call it, or, with *probe, see first whether it lives, and note that. MS_ERR_BUSY:
- * somebody else is just looking, ask again soon. MS_ERR_CONNECTION as above: that was tried in vain
- * a moment ago. After a try in vain the next one waits as long as it took, then twice as long, at
- * most 30 s: a dead member costs few time-outs even where everybody needs it. */
+/* For a caller that cannot do without the member (its majority needs it; `status`): a pause does
+ * not keep it out. 0: call it, or, with *probe, see first whether it lives, and note that.
+ * MS_ERR_BUSY: somebody else is just looking, ask again soon. MS_ERR_CONNECTION as above: that was
+ * tried in vain a moment ago. After a try in vain the next one waits as long as it took, then twice
+ * as long, at most 30 s: a dead member costs few time-outs even where everybody needs it. */
 int ms_health_demand(struct ms_health *h, const char *member, uint64_t now_ns, bool *probe,
                      struct ms_error *err) MS_MUST_CHECK;
 
-/* Ends a pause: somebody who waits for the answer wants to know now (`heal`, `status`). */
+/* Ends a pause: somebody who waits for the answer wants to know now (`scrub`, `heal`). */
 void ms_health_try_now(struct ms_health *h, uint64_t now_ns);
 
 #define MS_HEALTH_UNMEASURED UINT64_MAX

@@ -69,20 +69,17 @@ static int note_latest(void *ctx, const struct ms_entry *entry, struct ms_error 
     return 0;
 }
 
-static int load_one(const struct ms_inquiry *q, struct ms_member *m, uint64_t epoch, bool final,
-                    struct ms_layout **out, struct ms_error *err)
+int ms_inquiry_load(struct ms_member *m, const struct ms_uuid *store, const struct ms_seal_key *key,
+                    uint64_t epoch, bool final, struct ms_layout **out, struct ms_error *err)
 {
     MS_AUTO_BUF struct ms_buf *sealed = NULL;
     struct ms_layout *l = NULL;
     struct ms_name name;
-    if (!epoch)
-        return 0;
-    int code = layout_name(&q->store, epoch, final, &name, err);
+    int code = layout_name(store, epoch, final, &name, err);
     if (!code)
         code = ms_member_load(m, ms_name_view(&name), 0, LAYOUT_MAX, &sealed, NULL, err);
     if (!code)
-        code =
-            ms_layout_open(ms_buf_view(sealed), ms_member_name(m), &q->key, &q->store, 0, &l, err);
+        code = ms_layout_open(ms_buf_view(sealed), ms_member_name(m), key, store, 0, &l, err);
     if (!code && (l->epoch != epoch || (l->phase == MS_LAYOUT_FINAL) != final)) {
         ms_layout_free(l);
         code = ms_error_set(err, MS_ERR_UNTRUSTED,
@@ -120,10 +117,10 @@ static int find_leg(void *shared, unsigned leg, struct ms_error *err)
     if (!code && !final && !proposed)
         return ms_error_set(err, MS_ERR_NOT_FOUND, "member %s has no layout of this store",
                             ms_member_name(m));
-    if (!code)
-        code = load_one(q, m, final, true, &out->final, err);
+    if (!code && final)
+        code = ms_inquiry_load(m, &q->store, &q->key, final, true, &out->final, err);
     if (!code && proposed > final)
-        code = load_one(q, m, proposed, false, &out->proposed, err);
+        code = ms_inquiry_load(m, &q->store, &q->key, proposed, false, &out->proposed, err);
     return code;
 }
 

@@ -67,6 +67,33 @@ int ms_layout_bring(struct ms_roster *r, unsigned member, bool may_write, bool *
     return *lacked && may_write ? put_layout(r, m, err) : code;
 }
 
+/* ---- mending ---- */
+
+int ms_layout_mend(struct ms_roster *r, unsigned member, bool may_write,
+                   struct ms_layout_damage *out, struct ms_error *err)
+{
+    struct ms_member *m = r->members[member];
+    struct ms_layout *l = NULL;
+    struct ms_error why = {0};
+    uint64_t final = 0, proposed = 0;
+    *out = (struct ms_layout_damage){0};
+    if (r->next || r->layout->phase != MS_LAYOUT_FINAL)
+        return 0;
+    int code = ms_inquiry_latest(m, &r->layout->uuid, &final, &proposed, err);
+    if (code || final < r->layout->epoch)
+        return code;
+    code = ms_inquiry_load(m, &r->layout->uuid, &r->key, final, true, &l, &why);
+    ms_layout_free(l);
+    if (code != MS_ERR_UNTRUSTED && code != MS_ERR_CORRUPT)
+        return code ? ms_error_set(err, code, "%s", why.text) : 0;
+    out->epoch = final;
+    if (!may_write || final != r->layout->epoch)
+        return 0;
+    code = put_layout(r, m, err);
+    out->mended = !code;
+    return code;
+}
+
 /* ---- taking away ---- */
 
 struct copies { /* of one folder of a member: names that end in a layout's or a register's epoch */

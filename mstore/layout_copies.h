@@ -20,6 +20,16 @@
 int ms_layout_bring(struct ms_roster *r, unsigned member, bool may_write, bool *lacked,
                     struct ms_error *err) MS_MUST_CHECK;
 
+/* Reads the newest layout in force that lies on a member, unless it has none as new as the one in
+ * force (ms_layout_bring). One that is damaged is of no use to anybody; where it should be the one
+ * in force its text is known and put there once more, which whoever does it may do twice. */
+struct ms_layout_damage {
+    uint64_t epoch; /* 0: none */
+    bool mended;
+};
+int ms_layout_mend(struct ms_roster *r, unsigned member, bool may_write,
+                   struct ms_layout_damage *out, struct ms_error *err) MS_MUST_CHECK;
+
 /* Takes away older layouts and what decided on them, once the member has had its newest for so
  * long, by its own clock. age_ns 0: whatever it says. */
 int ms_layout_tidy(struct ms_roster *r, unsigned member, struct ms_ages *ages, int64_t age_ns,

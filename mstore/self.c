@@ -197,7 +197,7 @@ static int self_quota(struct ms_store *s, struct ms_quota *out, struct ms_error 
     return 0;
 }
 
-/* Of all members together; unknown when one of them is. */
+/* Of all members together; unknown when one of them is, or does not say. */
 static int self_usage(struct ms_store *s, uint64_t *total_bytes, uint64_t *free_bytes,
                       struct ms_error *err)
 {
@@ -208,9 +208,9 @@ static int self_usage(struct ms_store *s, uint64_t *total_bytes, uint64_t *free_
         if (!r->mirrors[i])
             continue;
         int code = ms_member_usage(r->members[i], &t, &f, err);
-        if (code)
+        if (code == MS_ERR_CANCELLED || code == MS_ERR_NO_MEMORY)
             return code;
-        if (t == UINT64_MAX || f == UINT64_MAX || !ms_add_size(total, t, &total)) {
+        if (code || t == UINT64_MAX || f == UINT64_MAX || !ms_add_size(total, t, &total)) {
             total = left = UINT64_MAX;
             break;
         }

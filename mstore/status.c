@@ -155,25 +155,49 @@ static void judge_marks(struct status *s, size_t member)
             from + (int64_t)(MS_AWAY_GRACE_NS + ms_lease_wait_ns(s->roster->lease));
 }
 
+/* The newest layout on it; whether anybody could read it. */
+static int ask_layout(struct status *s, struct ms_member *m, struct ms_mstore_member *out,
+                      struct ms_error *err)
+{
+    const struct ms_uuid *store = &s->roster->layout->uuid;
+    struct ms_layout *l = NULL;
+    uint64_t proposed;
+    int code = ms_inquiry_latest(m, store, &out->layout, &proposed, err);
+    int damage = code || !out->layout
+                     ? 0
+                     : ms_inquiry_load(m, store, &s->roster->key, out->layout, true, &l, NULL);
+    out->damaged = damage == MS_ERR_UNTRUSTED || damage == MS_ERR_CORRUPT;
+    ms_layout_free(l);
+    return code;
+}
+
+/* How full it is need not be known. */
+static void ask_usage(struct ms_member *m, struct ms_mstore_member *out)
+{
+    if (ms_member_usage(m, &out->total_bytes, &out->free_bytes, NULL))
+        out->total_bytes = out->free_bytes = UINT64_MAX;
+}
+
+/* In earnest, also if it did not answer a moment ago: who asks wants to know how it is now. */
 static int ask_one(void *arg, size_t i)
 {
     struct status *s = arg;
     struct ms_member *m = s->roster->members[i];
     struct ms_mstore_member *out = &s->members[i];
     struct ms_health_view health;
-    uint64_t proposed;
     if (!m)
         return 0;
-    out->code = ms_member_open(m, &s->troubles[i]);
+    out->code = ms_member_insist(m, &s->troubles[i]);
     if (!out->code)
-        out->code = ms_member_usage(m, &out->total_bytes, &out->free_bytes, &s->troubles[i]);
+        out->code = ms_member_open(m, &s->troubles[i]);
     if (!out->code)
-        out->code = ms_inquiry_latest(m, &s->roster->layout->uuid, &out->layout, &proposed,
-                                      &s->troubles[i]);
-    if (!out->code)
+        out->code = ask_layout(s, m, out, &s->troubles[i]);
+    if (!out->code) {
+        s->troubles[i] = (struct ms_error){0};
+        ask_usage(m, out);
         ask_notes(s, m);
-    if (!out->code)
         ask_marks(s, m);
+    }
     ms_health_view(ms_member_health(m), ms_clock_now(s->roster->clock),
                    ms_clock_wall(s->roster->clock), &health);
     out->latency_ns = health.expected_ns;

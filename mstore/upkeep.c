@@ -69,7 +69,7 @@ static struct ms_upkeep_report *report_new(struct ms_roster *roster)
 
 bool ms_upkeep_report_clean(const struct ms_upkeep_report *report)
 {
-    bool clean = report->failed == 0;
+    bool clean = report->failed == 0 && report->layouts == 0;
     for (size_t i = 0; i < report->member_count; i++)
         clean = clean && report->members[i].code == 0;
     return clean;
@@ -132,6 +132,12 @@ void ms_upkeep_key_ended(struct ms_upkeep *u, enum ms_upkeep_end end)
     r->lost += end == MS_KEY_LOST;
     r->failed += end == MS_KEY_WANTING || end == MS_KEY_FAILED || end == MS_KEY_CONFLICT ||
                  end == MS_KEY_LOST;
+}
+
+void ms_upkeep_layout_ended(struct ms_upkeep *u, bool fixed)
+{
+    MS_HOLD(&u->mutex);
+    u->report->layouts += !fixed;
 }
 
 void ms_upkeep_changed(struct ms_upkeep *u, size_t member, uint64_t written, uint64_t removed)
@@ -201,7 +207,7 @@ static int find_paths(struct ms_upkeep *u, struct ms_paths *out, struct ms_error
     out->count = kept;
     if (kept || !u->options.space)
         return 0;
-    return ms_error_set(err, MS_ERR_CONFIG, "there is no namespace \"%s\"", u->options.space);
+    return ms_error_set(err, MS_ERR_INVALID, "there is no namespace \"%s\"", u->options.space);
 }
 
 /* ---- the run ---- */

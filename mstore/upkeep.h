@@ -114,6 +114,8 @@ enum ms_upkeep_end {
     MS_KEY_LOST,
 };
 void ms_upkeep_key_ended(struct ms_upkeep *u, enum ms_upkeep_end end);
+/* A member's layout was missing or damaged; fixed: it is there now. */
+void ms_upkeep_layout_ended(struct ms_upkeep *u, bool fixed);
 /* Objects written or removed on a member. */
 void ms_upkeep_changed(struct ms_upkeep *u, size_t member, uint64_t written, uint64_t removed);
 /* Bytes read and written: waits so that the limit is kept. CANCELLED. */

@@ -51,7 +51,7 @@ static void plan_next(struct server_background *b, enum server_work work, int co
     }
     if (work == SERVER_WORK_HEAL) {
         b->heal_after_ns = now + longer(&b->heal_pause_ns);
-        if (!code && r && !r->failed)
+        if (!code && r && !r->failed && !r->layouts)
             b->heal_found = false;
         return;
     }
@@ -60,7 +60,7 @@ static void plan_next(struct server_background *b, enum server_work work, int co
         return;
     }
     b->scrub_pause_ns = b->scrub_after_ns = 0;
-    b->heal_found = r->wanting > 0;
+    b->heal_found = r->wanting > 0 || r->layouts > 0;
     b->scrubbed_wall_ns = ms_clock_wall(b->clock);
     server_scrubbed_write(b, b->uuid, b->scrubbed_wall_ns);
 }

@@ -68,6 +68,7 @@ struct ms_mstore_member {
     int64_t believed_from_ns;
     uint64_t layout;                  /* the newest one in force that lies on it; 0: none */
     uint64_t total_bytes, free_bytes; /* UINT64_MAX: unknown */
+    bool damaged;                     /* that layout cannot be read: run heal */
 };
 struct ms_mstore_space {
     const char *name, *kind, *redundancy; /* "data", "immutable", "ec 4+2" */
@@ -85,7 +86,8 @@ struct ms_mstore_status {
     const struct ms_mstore_space *spaces;
     size_t space_count;
 };
-/* Asks every member of an open MStore. MS_ERR_INVALID for another kind of Store. */
+/* Asks every member of an open MStore, all at once, also those that did not answer a moment ago: a
+ * dead one costs one time-out. MS_ERR_INVALID for another kind of Store. */
 MS_API int ms_mstore_status(struct ms_store *s, struct ms_mstore_status **out,
                             struct ms_error *err) MS_MUST_CHECK;
 MS_API void ms_mstore_status_free(struct ms_mstore_status *status);
@@ -101,7 +103,8 @@ enum ms_upkeep_find {                   /* what can be found out */
                       MS_FIND_CONFLICT, /* different values under a key: somebody has to decide */
                       MS_FIND_STRANGER, /* a name that is none of ours */
                       MS_FIND_LOST,     /* a value of which too little is left to be read */
-                      MS_FIND_UNJUDGED, /* members that are away could change the picture */
+                      MS_FIND_UNJUDGED, /* members that are away could change the picture, or this
+                                           build has no erasure code to compare shards with */
                       MS_FIND_FAILED,   /* it could not be looked at or put right */
                       MS_FINDS,
 };
@@ -138,6 +141,7 @@ struct ms_upkeep_report {
     bool resumed;             /* it went on where an earlier run was interrupted */
     struct ms_upkeep_member *members;
     size_t member_count;
+    uint64_t layouts; /* members on which the layout is still missing or damaged */
 };
 
 /* Zero it, set struct_size (or MS_UPKEEP_OPTIONS_INIT), fill in what is wanted. */

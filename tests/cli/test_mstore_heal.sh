@@ -196,6 +196,6 @@ for member in one two three; do same "kept" "$(cat mirror.$member/data/ab/ab09)"
 
 # ---- what makes no sense
 expect 2 scrub home.conf --sample 0%
-expect 1 scrub home.conf --namespace nothing/there
+expect 2 scrub home.conf --namespace nothing/there
 expect 2 heal "file://$T/home.one"
 finish

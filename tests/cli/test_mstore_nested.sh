@@ -85,6 +85,20 @@ expect 5 get outer.conf data/0123abcd
 mv i1.away i1 && mv i2.away i2 && mv o2.away o2
 rm -rf "$MSTORE_STATE_DIR"
 
+# ---- a member of it away: it is usable, only how full it is nobody knows
+expect 0 heal sub/inner.conf
+expect 0 heal outer.conf
+mv i1 i1.away
+expect 0 status outer.conf
+ok "fill unknown" grep -qE '^in +active +1 +[0-9.]+ .?s +- +ok' out
+expect 0 status outer.conf --json
+same "usable" "$(json '[(m["answers"], m["total_bytes"] is None, m["breaker"]) for m in d["members"]][0]')" \
+    "(True, True, 'closed')"
+mv i1.away i1
+rm -rf "$MSTORE_STATE_DIR"
+expect 0 status outer.conf
+ok "fill known" grep -qE '^in +active +1 +[0-9.]+ .?s +[0-9.]+ .*of .*ok' out
+
 # ---- and the inner one is a store as any
 expect 0 heal sub/inner.conf
 rm -rf "$MSTORE_STATE_DIR"

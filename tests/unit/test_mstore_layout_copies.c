@@ -5,6 +5,7 @@
 
 #include "base/cleanup.h"
 #include "base/sim.h"
+#include "base/text.h"
 #include "mstore/change.h"
 #include "mstore/paxos.h"
 #include "support/changing.h"
@@ -37,15 +38,22 @@ static void heal(struct changing_client *c, bool clean)
     ms_upkeep_report_free(r);
 }
 
-/* Scrub's word about a member. */
-static uint64_t wanting(struct changing_client *c, unsigned member)
+/* Scrub's word about a member; what it finds is not clean. */
+static uint64_t found(struct changing_client *c, unsigned member, enum ms_upkeep_find find)
 {
     struct ms_upkeep_report *r = NULL;
     struct ms_error err = {0};
     check_ok(ms_mstore_scrub(c->store, NULL, &r, &err), err);
-    uint64_t found = r->members[member].found[MS_FIND_WANTING];
+    uint64_t count = r->members[member].found[find];
+    assert_int_equal(ms_upkeep_report_clean(r), count == 0);
+    assert_int_equal(r->layouts, count);
     ms_upkeep_report_free(r);
-    return found;
+    return count;
+}
+
+static uint64_t wanting(struct changing_client *c, unsigned member)
+{
+    return found(c, member, MS_FIND_WANTING);
 }
 
 static void has_layout(struct changing_client *c, unsigned member, uint64_t epoch)
@@ -130,6 +138,131 @@ static void who_missed_it_gets_the_layout(void **state)
     changing_run_seeds(run_missed, 5);
 }
 
+/* ---- mending ---- */
+
+static void layout_name(struct changing_client *c, uint64_t epoch, struct ms_name *out)
+{
+    const struct ms_own_name own = {
+        .kind = MS_OWN_LAYOUT, .store = ms_self_of(c->store)->uuid, .epoch = epoch, .final = true};
+    struct ms_error err = {0};
+    check_ok(ms_own_format(&own, 0, out, &err), err);
+}
+
+static struct ms_buf *read_layout(struct changing_client *c, unsigned member, uint64_t epoch)
+{
+    struct ms_buf *text = NULL;
+    struct ms_name name;
+    struct ms_error err = {0};
+    layout_name(c, epoch, &name);
+    check_ok(ms_member_load(member_of(c, member), ms_name_view(&name), 0, MS_SIZE_TO_END, &text,
+                            NULL, &err),
+             err);
+    return text;
+}
+
+static void put_layout(struct changing_client *c, unsigned member, uint64_t epoch,
+                       struct ms_view text)
+{
+    MS_AUTO_BUF struct ms_buf *value = ms_buf_copy(text);
+    struct ms_name name;
+    struct ms_error err = {0};
+    layout_name(c, epoch, &name);
+    check_ok(ms_member_store(member_of(c, member), ms_name_view(&name), value, NULL, NULL, &err),
+             err);
+}
+
+static bool status_damaged(struct changing_client *c, unsigned member)
+{
+    struct ms_mstore_status *s = NULL;
+    struct ms_error err = {0};
+    check_ok(ms_mstore_status(c->store, &s, &err), err);
+    bool damaged = s->members[member].damaged;
+    assert_int_equal(s->members[member].code, 0);
+    assert_string_equal(s->members[member].trouble, "");
+    ms_mstore_status_free(s);
+    return damaged;
+}
+
+static void damage_and_heal(struct changing_client *c, struct ms_view broken)
+{
+    MS_AUTO_BUF struct ms_buf *right = read_layout(c, 0, 2);
+    put_layout(c, 1, 2, broken);
+    assert_true(status_damaged(c, 1));
+    assert_int_equal(found(c, 1, MS_FIND_DAMAGED), 1);
+    MS_AUTO_BUF struct ms_buf *still = read_layout(c, 1, 2); /* scrub changes nothing */
+    assert_true(ms_equal(ms_buf_view(still), broken));
+    heal(c, true);
+    MS_AUTO_BUF struct ms_buf *now = read_layout(c, 1, 2);
+    assert_true(ms_equal(ms_buf_view(now), ms_buf_view(right)));
+    assert_int_equal(found(c, 1, MS_FIND_DAMAGED), 0);
+    assert_false(status_damaged(c, 1));
+}
+
+static int run_damaged(void *arg)
+{
+    struct changing *w = arg;
+    struct ms_error err = {0};
+    changing_begin(w, 3, CONFIG3);
+    struct changing_client *c = &w->client[0];
+    check_ok(changing_add(c, "m3", &err), err);
+    MS_AUTO_BUF struct ms_buf *right = read_layout(c, 1, 2), *older = read_layout(c, 1, 1);
+    MS_AUTO_BUF struct ms_buf *flipped = ms_buf_copy(ms_buf_view(right));
+    ms_buf_data(flipped)[ms_buf_size(flipped) / 2] ^= 1;
+    damage_and_heal(c, ms_buf_view(flipped));
+    damage_and_heal(c, ms_str(""));
+    damage_and_heal(c, ms_buf_view(older)); /* sealed, but not what its name says */
+    return changing_end_all(w, 1);
+}
+
+static void a_damaged_layout_is_found_and_put_right(void **state)
+{
+    (void)state;
+    changing_run_seeds(run_damaged, 5);
+}
+
+/* One above what is in force is nobody's to replace: it is told, and stays. */
+static int run_unknown(void *arg)
+{
+    struct changing *w = arg;
+    changing_begin(w, 3, CONFIG3);
+    struct changing_client *c = &w->client[0];
+    put_layout(c, 1, 7, ms_str("what is this"));
+    assert_int_equal(found(c, 1, MS_FIND_DAMAGED), 1);
+    heal(c, false);
+    MS_AUTO_BUF struct ms_buf *still = read_layout(c, 1, 7);
+    assert_true(ms_equal(ms_buf_view(still), ms_str("what is this")));
+    return changing_end_all(w, 1);
+}
+
+static void an_unknown_layout_stays(void **state)
+{
+    (void)state;
+    changing_run_seeds(run_unknown, 3);
+}
+
+/* A member of which all layouts were taken away: it answers, and there is no trouble to be told. */
+static int run_none(void *arg)
+{
+    struct changing *w = arg;
+    struct ms_error err = {0};
+    struct ms_name name;
+    changing_begin(w, 3, CONFIG3);
+    struct changing_client *c = &w->client[0];
+    layout_name(c, 1, &name);
+    check_ok(ms_member_delete(member_of(c, 1), ms_name_view(&name), &err), err);
+    assert_false(status_damaged(c, 1));
+    assert_int_equal(wanting(c, 1), 1);
+    heal(c, true);
+    has_layout(c, 1, 1);
+    return changing_end_all(w, 1);
+}
+
+static void a_member_without_layouts_gets_one(void **state)
+{
+    (void)state;
+    changing_run_seeds(run_none, 3);
+}
+
 /* ---- taking away ---- */
 
 static void change_often(struct changing_client *c)
@@ -207,6 +340,7 @@ static int run_late(void *arg)
     /* A change finds out by itself: m3 is there, that was layout 2. */
     check_ok(changing_add(&w->client[1], "m3", &err), err);
     changing_in_force(&w->client[1], 4, false);
+    wait_minutes(21);          /* the change may have put layout 4 there once more */
     heal(&w->client[0], true); /* what the late one put goes, too */
     assert_int_equal(blocks_on(&w->client[0], 0, 2), 0);
     return changing_end_all(w, 2);
@@ -222,6 +356,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(who_missed_it_gets_the_layout),
+        cmocka_unit_test(a_damaged_layout_is_found_and_put_right),
+        cmocka_unit_test(an_unknown_layout_stays),
+        cmocka_unit_test(a_member_without_layouts_gets_one),
         cmocka_unit_test(what_nobody_needs_goes),
         cmocka_unit_test(who_comes_late_decides_nothing),
     };

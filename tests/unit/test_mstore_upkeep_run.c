@@ -133,7 +133,7 @@ static void samples_are_drawn(void **state)
     assert_int_equal(r->keys, 200);
     ms_upkeep_report_free(r);
     o.space = "dat";
-    check_code(ms_upkeep_run(NULL, f.roster, MS_UPKEEP_SCRUB, &o, &r, &err), MS_ERR_CONFIG, err);
+    check_code(ms_upkeep_run(NULL, f.roster, MS_UPKEEP_SCRUB, &o, &r, &err), MS_ERR_INVALID, err);
     check_text(err, "there is no namespace \"dat\"");
     ms_upkeep_report_free(r);
     fleet_free(&f);

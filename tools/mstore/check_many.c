@@ -130,6 +130,10 @@ static void tell_member(struct many *m, const struct ms_mstore_member *member)
         member->layout < m->status->epoch
             ? snprintf(note, sizeof note, "%s, lacks layout %" PRIu64 ", which is on enough others",
                        member->state, m->status->epoch)
+        : member->damaged
+            ? snprintf(note, sizeof note,
+                       "%s, its copy of layout %" PRIu64 " is damaged: run mstore heal",
+                       member->state, member->layout)
             : snprintf(note, sizeof note, "%s, has its mark and the layout", member->state);
     if (member->behind && used > 0 && (size_t)used < sizeof note)
         snprintf(note + used, sizeof note - (size_t)used,

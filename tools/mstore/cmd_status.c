@@ -20,6 +20,11 @@ const char *ms_status_advice(const struct ms_mstore_member *m, uint64_t epoch, c
         snprintf(buf, 80, "ok, but it lacks layout %" PRIu64 ": run mstore heal", epoch);
         return buf;
     }
+    if (m->damaged) {
+        snprintf(buf, 80, "ok, but its copy of layout %" PRIu64 " is damaged: run mstore heal",
+                 m->layout);
+        return buf;
+    }
     if (!from && (m->behind || m->marked))
         return "ok, but it has missed something: run mstore heal";
     if (!m->marked)
@@ -87,6 +92,7 @@ static void json_member(struct ms_json *j, const struct ms_mstore_member *m)
     ms_json_put_text(j, "error", m->code ? ms_code_name(m->code) : NULL);
     ms_json_put_text(j, "trouble", m->code ? m->trouble : NULL);
     ms_json_put_size(j, "layout", m->layout);
+    ms_json_put_bool(j, "layout_damaged", m->damaged);
     ms_json_put_size(j, "latency_ns", m->latency_ns);
     ms_json_put_size(j, "total_bytes", m->total_bytes);
     ms_json_put_size(j, "free_bytes", m->free_bytes);

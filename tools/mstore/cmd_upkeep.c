@@ -116,6 +116,7 @@ void ms_upkeep_json(struct ms_json *j, const struct ms_upkeep_report *r)
     ms_json_put_u64(j, "keys_left", r->failed);
     ms_json_put_u64(j, "keys_in_conflict", r->conflicts);
     ms_json_put_u64(j, "keys_lost", r->lost);
+    ms_json_put_u64(j, "layouts_left", r->layouts);
     ms_json_put_u64(j, "bytes_read", r->bytes_read);
     ms_json_put_u64(j, "bytes_written", r->bytes_written);
     ms_json_key(j, "found");
@@ -147,9 +148,14 @@ static int judge(const struct ms_upkeep_report *r, struct ms_error *err)
                             "%zu of %zu members did not answer all the time, run it again when "
                             "they do",
                             silent, r->member_count);
-    return r->failed ? ms_error_set(err, MS_CLI_FOUND, "%" PRIu64 " keys are not as they should be",
-                                    r->failed)
-                     : 0;
+    if (r->failed)
+        return ms_error_set(err, MS_CLI_FOUND, "%" PRIu64 " keys are not as they should be",
+                            r->failed);
+    return r->layouts ? ms_error_set(err, MS_CLI_FOUND,
+                                     "the layout is missing or damaged on %" PRIu64 " of %zu "
+                                     "members: run mstore heal",
+                                     r->layouts, r->member_count)
+                      : 0;
 }
 
 /* ---- the command ---- */
