@@ -257,6 +257,7 @@ static int start_member(struct ms_inventory *inv, const struct ms_inventory_opti
         .where = {.store = inv->roster->layout->uuid, .space = o->space, .member = o->hints_about},
         .start_after = o->start_after,
         .prefix = o->prefix,
+        .whole_key = o->whole_key,
         .names_only = o->names_only,
         .levels = levels};
     enum ms_member_state state = inv->roster->layout->members[member].state;

@@ -27,6 +27,7 @@ struct ms_inventory_options {
     struct ms_uuid hints_about; /* with MS_OWN_HINT: this member */
     bool witnesses;             /* ask them too */
     struct ms_view start_after, prefix; /* of keys */
+    bool whole_key;                     /* the prefix is the one key that is asked for */
     bool names_only;                    /* sizes and times of objects are not wanted */
 };
 

@@ -23,6 +23,8 @@ static int copy_options(struct ms_tree *t, const struct ms_tree_options *o, stru
     if (!ms_text_set(&t->space, o->where.space, none))
         return ms_source_no_memory(err);
     t->where.space = ms_text_view(t->space);
+    if (o->whole_key && !ms_text_set(&t->only, o->prefix, none))
+        return ms_source_no_memory(err);
     for (unsigned i = 0; i <= MS_OWN_LEVELS_MAX; i++)
         t->levels[i] = i == o->where.level || (o->levels && o->levels[i]);
     return ms_tree_bounds_set(&t->bounds, o->start_after, o->prefix, err);
@@ -52,6 +54,7 @@ void ms_tree_free(struct ms_tree *t)
         ms_folder_free(t->stack[--t->deep]);
     ms_tree_bounds_fini(&t->bounds);
     free(t->space.bytes);
+    free(t->only.bytes);
     ms_member_unref(t->member);
     free(t);
 }
@@ -147,7 +150,7 @@ static int make_folder(struct ms_tree *t, const struct ms_folder_options *o, str
     return ms_folder_new(t->member, &with, out, err);
 }
 
-static int open_root(struct ms_tree *t, struct ms_error *err)
+static int open_space(struct ms_tree *t, struct ms_error *err)
 {
     struct ms_name path;
     struct ms_own_name any = t->where; /* the folder does not depend on these */
@@ -158,10 +161,41 @@ static int open_root(struct ms_tree *t, struct ms_error *err)
                                   .parent = ms_name_view(&path),
                                   .before = ms_str(""),
                                   .text = ms_str("")};
-    if (!code)
-        code = make_folder(t, &o, &t->stack[0], err);
-    if (!code)
-        t->deep = 1;
+    return code ? code : make_folder(t, &o, &t->stack[0], err);
+}
+
+/* The folder in which the objects of one key lie: its own, or of values the one that they share
+ * with others, which is that of a chunk, or of the key's last piece when it has several. */
+static int open_key(struct ms_tree *t, struct ms_error *err)
+{
+    struct ms_name path;
+    char begin[MS_OWN_BEGIN_MAX];
+    size_t used = 0;
+    struct ms_own_name own = t->where;
+    struct ms_view text = ms_text_view(t->bounds.prefix);
+    own.key = ms_text_view(t->only);
+    own.k = own.kind == MS_OWN_VALUE;
+    int code = ms_own_folder(&own, MS_OWN_OF_KEY, 0, &path, err);
+    if (!code && own.kind == MS_OWN_VALUE)
+        code = ms_own_begin(&own, begin, &used, err);
+    if (code)
+        return code;
+    size_t pieces = used ? text.size - (used - strlen("k.!")) : 0;
+    struct ms_folder_options o = {.place = !used    ? MS_TREE_OBJECTS
+                                           : pieces ? MS_TREE_PIECES
+                                                    : MS_TREE_CHUNKS,
+                                  .depth = t->where.level,
+                                  .parent = ms_name_view(&path),
+                                  .before = ms_str(""),
+                                  .text = used ? ms_view(text.data, pieces) : text,
+                                  .only = ms_view(begin, used)};
+    return make_folder(t, &o, &t->stack[0], err);
+}
+
+static int open_root(struct ms_tree *t, struct ms_error *err)
+{
+    int code = t->only.size ? open_key(t, err) : open_space(t, err);
+    t->deep = code ? 0 : 1;
     return code;
 }
 

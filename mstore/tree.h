@@ -20,6 +20,7 @@
 struct ms_tree_options {
     struct ms_own_name where;           /* kind, store, space, level; of hints also the member */
     struct ms_view start_after, prefix; /* of keys */
+    bool whole_key;                     /* the prefix is one: no other folder is listed */
     bool names_only;                    /* sizes and times are not wanted */
     /* [MS_OWN_LEVELS_MAX + 1]: all levels that are configured, each a tree of its own: what is
      * theirs is no stranger here, and a stranger is counted by one of them. */

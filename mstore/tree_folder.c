@@ -6,9 +6,12 @@
 
 #include <stdlib.h>
 
+#define ONLY_LIMIT 8 /* objects of one key, as a rule */
+
 static int open_listing(struct ms_folder *f, struct ms_error *err)
 {
     const struct ms_list_request request = {.start_after = ms_view(f->after, f->after_size),
+                                            .limit = f->only_size ? ONLY_LIMIT : 0,
                                             .names_only = f->names_only};
     int code = ms_member_list_open(f->member, ms_folder_path(f), &request, &f->lister, err);
     f->opened = code == 0;
@@ -27,6 +30,8 @@ static int read_entry(struct ms_folder *f, const struct ms_entry **out, struct m
     if (!code && !*out && !f->listed)
         code = ms_member_is_there(f->member, err);
     f->listed = true;
+    if (!code && *out && !ms_starts_with((*out)->name, ms_view(f->only, f->only_size)))
+        *out = NULL;
     return code;
 }
 
@@ -66,7 +71,8 @@ static const char *put(char **at, struct ms_view a, const char *between, struct 
 static struct ms_folder *folder_of(const struct ms_folder_options *o)
 {
     static const struct ms_view none;
-    size_t all = o->parent.size + 1 + o->name.size + o->before.size + o->text.size + o->after.size;
+    size_t all = o->parent.size + 1 + o->name.size + o->before.size + o->text.size + o->after.size +
+                 o->only.size;
     struct ms_folder *f = calloc(1, sizeof *f + all);
     if (!f)
         return NULL;
@@ -77,6 +83,8 @@ static struct ms_folder *folder_of(const struct ms_folder_options *o)
     f->text_size = (size_t)(at - f->text);
     f->after = put(&at, o->after, "", none);
     f->after_size = o->after.size;
+    f->only = put(&at, o->only, "", none);
+    f->only_size = o->only.size;
     f->place = o->place;
     f->depth = o->depth;
     f->names_only = o->names_only;

@@ -36,10 +36,11 @@ struct ms_folder {
     enum ms_tree_place place;
     unsigned depth; /* chunks above */
     bool names_only;
-    size_t path_size, text_size, after_size;
+    size_t path_size, text_size, after_size, only_size;
     const char *path;  /* "mstore-UUID/obj/n.data!/k.01," */
     const char *text;  /* the beginning of the escaped keys in it: "01" */
     const char *after; /* its listing begins behind this */
+    const char *only;  /* and ends with the last name that begins so */
     char bytes[];
 };
 static inline struct ms_view ms_folder_path(const struct ms_folder *f)
@@ -62,6 +63,7 @@ struct ms_tree {
     struct ms_member *member;
     struct ms_own_name where; /* its views are in `space` */
     struct ms_text space;
+    struct ms_text only; /* the key, when one alone is wanted */
     struct ms_tree_bounds bounds;
     bool levels[MS_OWN_LEVELS_MAX + 1];
     bool names_only;
@@ -103,7 +105,7 @@ struct ms_folder_options {
     unsigned depth;
     struct ms_view parent, name; /* its path: joined by '/'; name empty: the parent's alone */
     struct ms_view before, text; /* its text: joined */
-    struct ms_view after;
+    struct ms_view after, only;
     bool names_only;
 };
 int ms_folder_new(struct ms_member *member, const struct ms_folder_options *options,

@@ -182,29 +182,21 @@ static void count_strangers(struct ms_upkeep *u, const struct ms_inventory *inv,
     }
 }
 
-static int open_inventory(struct ms_upkeep *u, const struct ms_layout_space *space,
-                          struct ms_view path, struct ms_view after, struct ms_view prefix,
-                          unsigned kinds, struct ms_inventory **out, struct ms_error *err)
+int ms_upkeep_keys(struct ms_upkeep *u, const struct ms_layout_space *space, struct ms_view path,
+                   struct ms_view after, unsigned kinds, ms_upkeep_fn fn, struct ms_error *err)
 {
     struct ms_inventory_options o = {.space = path,
                                      .levels = space->levels,
                                      .level_count = space->level_count,
                                      .kinds = kinds,
                                      .witnesses = true,
-                                     .start_after = after,
-                                     .prefix = prefix};
-    return ms_inventory_open(u->roster, &o, out, err);
-}
-
-int ms_upkeep_keys(struct ms_upkeep *u, const struct ms_layout_space *space, struct ms_view path,
-                   struct ms_view after, unsigned kinds, ms_upkeep_fn fn, struct ms_error *err)
-{
+                                     .start_after = after};
     struct ms_inventory *inv = NULL;
     struct batch *b = NULL;
     int code = batch_new(u, space, path, fn, &b, err);
     if (code)
         return code;
-    code = open_inventory(u, space, path, after, ms_view(NULL, 0), kinds, &inv, err);
+    code = ms_inventory_open(u->roster, &o, &inv, err);
     if (!code)
         code = run_batches(b, inv, err);
     if (!code)
@@ -245,13 +237,20 @@ int ms_upkeep_one_key(struct ms_upkeep *u, const struct ms_layout_space *space, 
                       struct ms_view key, unsigned kinds, ms_upkeep_fn fn, enum ms_upkeep_end *end,
                       struct ms_error *err)
 {
+    struct ms_inventory_options o = {.space = path,
+                                     .levels = space->levels,
+                                     .level_count = space->level_count,
+                                     .kinds = kinds,
+                                     .witnesses = true,
+                                     .prefix = key,
+                                     .whole_key = true};
     const struct ms_inventory_entry *entry = NULL;
     struct ms_inventory *inv = NULL;
     struct batch *b = NULL;
     int code = batch_new(u, space, path, fn, &b, err);
     if (code)
         return code;
-    code = open_inventory(u, space, path, ms_view(NULL, 0), key, kinds, &inv, err);
+    code = ms_inventory_open(u->roster, &o, &inv, err);
     if (!code)
         code = ms_inventory_next(inv, &entry, err);
     if (!code && entry && ms_equal(entry->key, key))

@@ -178,6 +178,38 @@ static void check_range(struct members *m, enum ms_own_kind kind, struct ms_view
     ms_inventory_close(inv);
 }
 
+static unsigned listings(const struct members *m)
+{
+    unsigned sum = 0;
+    for (unsigned i = 0; i < m->count; i++)
+        sum += atomic_load(&m->script[i].lists);
+    return sum;
+}
+
+/* By itself: only what lies under it, for one listing a member and level. */
+static void check_whole_key(struct members *m, enum ms_own_kind kind, struct ms_view key)
+{
+    struct ms_inventory *inv = NULL;
+    const struct ms_inventory_entry *e;
+    struct ms_inventory_options o = options_of(MS_INVENTORY_KIND(kind));
+    unsigned before = listings(m);
+    o.levels = two_levels;
+    o.level_count = 2;
+    o.prefix = key;
+    o.whole_key = true;
+    check_ok(ms_inventory_open(m->roster, &o, &inv, &err), err);
+    check_ok(ms_inventory_next(inv, &e, &err), err);
+    if (!e || !ms_equal(e->key, key) || e->count != 1)
+        fail_msg("not \"%s\" alone", MS_SHOW(key));
+    check_ok(ms_inventory_next(inv, &e, &err), err);
+    assert_null(e);
+    for (unsigned i = 0; i < m->count; i++)
+        assert_int_equal(ms_inventory_strangers(inv, i, NULL), 0);
+    assert_int_equal(ms_inventory_missing(inv), 0);
+    ms_inventory_close(inv);
+    assert_int_equal(listings(m) - before, 2 * m->count);
+}
+
 static void any_keys_any_levels_any_bounds(void **state)
 {
     static const enum ms_own_kind kinds[] = {MS_OWN_OBJECT, MS_OWN_VALUE};
@@ -198,6 +230,7 @@ static void any_keys_any_levels_any_bounds(void **state)
         check_range(&m, kinds[k], none, none);
         for (unsigned i = 0; i < MANY; i++) {
             struct ms_view key = keys[i].view;
+            check_whole_key(&m, kinds[k], key);
             check_range(&m, kinds[k], key, none);
             check_range(&m, kinds[k], none, key);
             check_range(&m, kinds[k], none, ms_view(key.data, (key.size + 1) / 2));
