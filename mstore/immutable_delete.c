@@ -188,15 +188,40 @@ static int check_leftovers(const struct ms_site *site, const bool answered[],
                         ms_value_shown(site, shown), left, why->text);
 }
 
+/* How much of the write is there under the item's own mark: copies, or different shards. What is
+ * there under the other mark (ms_value_find) helps to read the item, and does not vouch for it. */
+static unsigned count_own(const struct ms_value_write *w)
+{
+    unsigned count = 0;
+    for (size_t i = 0; i < w->count; i++) {
+        size_t same = 0;
+        while (same < i && (w->places[same].other || w->places[same].shard != w->places[i].shard))
+            same++;
+        count += !w->places[i].other && (same == i || ms_value_is_copy(&w->shape));
+    }
+    return count;
+}
+
+static unsigned count_most(const struct ms_value_finding *f)
+{
+    unsigned most = 0;
+    for (size_t i = 0; i < f->count; i++) {
+        unsigned own = count_own(&f->writes[i]);
+        most = own > most ? own : most;
+    }
+    return most;
+}
+
 struct removed {
     bool answered[MS_MEMBERS_MAX];
-    unsigned turned;
+    unsigned found, turned; /* of one write */
     struct ms_error why;
 };
 
 /* What became the other item's must be as much as a store leaves, whoever has turned it. When every
- * member has turned what it had, has answered, and it is less, somebody has turned it back in the
- * same moment, after this, or deleted it, before: NOT_FOUND. */
+ * member has turned what it had, has answered, and it is less, there was less before, or somebody
+ * has turned it back in the same moment, or deleted it: then it does not count, and what is left of
+ * it is for heal; nothing is left: NOT_FOUND. */
 static int check_turned(const struct ms_site *site, const struct removed *done,
                         struct ms_error *err)
 {
@@ -210,8 +235,7 @@ static int check_turned(const struct ms_site *site, const struct removed *done,
     int code = ms_value_find(&other, 0, true, &f, err);
     if (code)
         return code;
-    for (size_t i = 0; i < f.count; i++)
-        most = f.writes[i].count > most ? (unsigned)f.writes[i].count : most;
+    most = count_most(&f);
     for (unsigned i = 0; i < site->order.data; i++)
         gave += done->answered[i] && f.has_answered[i];
     const struct ms_error *why = f.why.code ? &f.why : &done->why;
@@ -220,8 +244,14 @@ static int check_turned(const struct ms_site *site, const struct removed *done,
             err, why->code ? why->code : MS_ERR_CONNECTION,
             "%s is %s on %u members, %u are needed for it to count", ms_value_shown(site, shown),
             site->deleted ? "undeleted" : "soft-deleted", most, ms_immutable_needs(site));
-    if (!code && !most)
+    else if (!most)
         code = ms_immutable_nothing(site, err);
+    else if (most < ms_immutable_needs(site) && done->found >= ms_immutable_needs(site))
+        code =
+            ms_error_set(err, MS_ERR_BUSY,
+                         "%s was deleted or moved by somebody else in the same moment: look what "
+                         "is there, and try again",
+                         ms_value_shown(site, shown));
     ms_value_finding_fini(&f);
     return code;
 }
@@ -233,7 +263,7 @@ static int remove_from_all(const struct ms_site *site, const struct ms_value_fin
     struct removal *r = NULL;
     struct ms_fan *fan = NULL;
     unsigned leg;
-    *out = (struct removed){.why = f->why};
+    *out = (struct removed){.found = count_most(f), .why = f->why};
     int code = removal_new(site, f, what, &r, err);
     if (code)
         return code;
@@ -378,20 +408,6 @@ int ms_immutable_revive(const struct ms_site *site, struct ms_error *err)
     return code || !doubt ? code : ms_tombs_supersede(site, err);
 }
 
-/* How much of the write is there under the item's own mark: copies, or different shards. What is
- * there under the other mark (ms_value_find) helps to read the item, and does not vouch for it. */
-static unsigned count_own(const struct ms_value_write *w)
-{
-    unsigned count = 0;
-    for (size_t i = 0; i < w->count; i++) {
-        size_t same = 0;
-        while (same < i && (w->places[same].other || w->places[same].shard != w->places[i].shard))
-            same++;
-        count += !w->places[i].other && (same == i || ms_value_is_copy(&w->shape));
-    }
-    return count;
-}
-
 /* There is a tombstone, and all that was found is at members that were away: as much as an
  * acknowledged store leaves was stored after the deletion; less is a leftover, unless those who are
  * silent could make it more. */
@@ -399,11 +415,8 @@ static int judge_leftover(const struct ms_site *site, const struct ms_value_find
                           struct ms_error *err)
 {
     char shown[MS_VALUE_SHOWN];
-    unsigned most = 0, silent = site->order.data - f->answered, needs = ms_immutable_needs(site);
-    for (size_t i = 0; i < f->count; i++) {
-        unsigned there = count_own(&f->writes[i]);
-        most = there > most ? there : most;
-    }
+    unsigned most = count_most(f), silent = site->order.data - f->answered;
+    unsigned needs = ms_immutable_needs(site);
     if (most >= needs)
         return 0;
     if (most + silent < needs)

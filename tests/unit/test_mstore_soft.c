@@ -413,6 +413,59 @@ static void what_a_whole_soft_delete_left_goes(void **state)
     check_ok(ms_sim_run(&options, sweep_one, NULL, NULL, &err), err);
 }
 
+/* ---- two at once ---- */
+
+static int purge_task(void *arg)
+{
+    return purge(arg, false, NULL);
+}
+
+static void count_soft(void *ctx, struct ms_backend *storage, struct ms_view name)
+{
+    char text[512];
+    unsigned *count = ctx;
+    (void)storage;
+    snprintf(text, sizeof text, "%.*s", (int)name.size, (const char *)name.data);
+    *count += strstr(text, ".s.") != NULL;
+}
+
+static int collide(void *arg)
+{
+    struct fleet f;
+    struct ms_error err = {0};
+    struct ms_group *group = NULL;
+    unsigned soft = 0, *collisions = arg;
+    fleet_make(&f, &(struct fleet_options){
+                       .members = 3, .policy = "redundancy = copies 3\n", .clock = ms_sim_clock()});
+    put(&f, false);
+    check_ok(ms_group_new(&group, &err), err);
+    check_ok(ms_group_fork(group, purge_task, NULL, &f, &err), err);
+    int code = soft_delete(&f, &err);
+    ms_group_join_all(group, NULL);
+    ms_group_release(group);
+    check_ok(ms_sleep(f.clock, MINUTE, &err), err);
+    for (unsigned i = 0; i < 3; i++)
+        fleet_each(&f, i, "val", count_soft, &soft);
+    if (code == 0)
+        assert_true(soft >= 2);
+    *collisions += code == MS_ERR_BUSY && soft == 1;
+    fleet_free(&f);
+    return 0;
+}
+
+/* What a deletion in the same moment has left of it is not called soft-deleted. */
+static void deleted_while_it_moves(void **state)
+{
+    unsigned collisions = 0;
+    (void)state;
+    for (uint64_t seed = 0; seed < 200; seed++) {
+        struct ms_sim_options options = {.seed = seed};
+        struct ms_error err = {0};
+        check_ok(ms_sim_run(&options, collide, &collisions, NULL, &err), err);
+    }
+    assert_true(collisions > 0);
+}
+
 /* On one voter of three: it was never begun, or is done. */
 static int drop_one(void *arg)
 {
@@ -509,6 +562,7 @@ int main(void)
         cmocka_unit_test(too_few_members),
         cmocka_unit_test(heal_finishes_or_takes_back),
         cmocka_unit_test(what_a_whole_soft_delete_left_goes),
+        cmocka_unit_test(deleted_while_it_moves),
         cmocka_unit_test(an_intent_of_few_only_goes),
         cmocka_unit_test(intent_bytes),
     };
