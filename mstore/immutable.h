@@ -47,8 +47,8 @@ int ms_immutable_soft_delete(const struct ms_site *site, struct ms_ids *ids,
                              struct ms_error *err) MS_MUST_CHECK;
 int ms_immutable_undelete(const struct ms_site *site, struct ms_ids *ids,
                           struct ms_error *err) MS_MUST_CHECK;
-/* In a stream, in bounded memory. Nothing is visible before the commit. */
-int ms_immutable_write(const struct ms_site *site, struct ms_ids *ids,
+/* In a stream, in bounded memory. Nothing is visible before the commit. size_hint 0: unknown. */
+int ms_immutable_write(const struct ms_site *site, struct ms_ids *ids, uint64_t size_hint,
                        const struct ms_precondition *pre, struct ms_store_writer **out,
                        struct ms_error *err) MS_MUST_CHECK;
 int ms_immutable_read(const struct ms_site *site, struct ms_store_reader **out,

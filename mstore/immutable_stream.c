@@ -67,7 +67,7 @@ static void abandon(struct ms_store_writer *base)
 static const struct ms_store_writer_ops writer_ops = {
     .append = append, .commit = commit, .abort = abandon};
 
-int ms_immutable_write(const struct ms_site *site, struct ms_ids *ids,
+int ms_immutable_write(const struct ms_site *site, struct ms_ids *ids, uint64_t size_hint,
                        const struct ms_precondition *pre, struct ms_store_writer **out,
                        struct ms_error *err)
 {
@@ -91,7 +91,8 @@ int ms_immutable_write(const struct ms_site *site, struct ms_ids *ids,
     if (!code)
         code = ms_immutable_revive(site, err);
     if (!code)
-        code = ms_value_writer_new(site, &shape, &rule, MS_FRAME_LENGTH_LATER, &w->values, err);
+        code = ms_value_writer_new(site, &shape, &rule, MS_FRAME_LENGTH_LATER, size_hint,
+                                   &w->values, err);
     if (code) {
         writer_free(w);
         return code;

@@ -59,8 +59,8 @@ static int immutable_write(struct ms_self *self, const struct ms_site *site,
                            const struct ms_precondition *pre, struct ms_store_writer **out,
                            struct ms_error *err)
 {
-    (void)item, (void)size_hint;
-    return ms_immutable_write(site, self->ids, pre, out, err);
+    (void)item;
+    return ms_immutable_write(site, self->ids, size_hint, pre, out, err);
 }
 
 static int immutable_read(struct ms_self *self, const struct ms_site *site, struct ms_item_ref item,

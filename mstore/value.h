@@ -68,12 +68,14 @@ int ms_value_store(const struct ms_site *site, const struct ms_value_shape *shap
                    const struct ms_value_rule *rule, struct ms_buf *value,
                    struct ms_value_result *result, struct ms_error *err) MS_MUST_CHECK;
 
-/* The same in a stream, in bounded memory: a row of blocks, and a window for each member. A member
- * that falls a window behind is given up, once there are enough others. `length`: of the value if
- * it is known (then it is checked), else MS_FRAME_LENGTH_LATER. */
+/* The same in a stream, in bounded memory: a row of blocks, a window for each member, and the first
+ * 8 MiB of all objects together, with which a failed member is replaced by another while they are
+ * all. A member that falls a window behind is given up, once there are enough others. `length`: of
+ * the value if it is known (then it is checked), else MS_FRAME_LENGTH_LATER; then size_hint says
+ * how many bytes are expected, 0: any number. */
 struct ms_value_writer;
 int ms_value_writer_new(const struct ms_site *site, const struct ms_value_shape *shape,
-                        const struct ms_value_rule *rule, uint64_t length,
+                        const struct ms_value_rule *rule, uint64_t length, uint64_t size_hint,
                         struct ms_value_writer **out, struct ms_error *err) MS_MUST_CHECK;
 int ms_value_writer_append(struct ms_value_writer *w, struct ms_view bytes,
                            struct ms_error *err) MS_MUST_CHECK;

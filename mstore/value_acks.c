@@ -4,6 +4,26 @@
 #include "base/assert.h"
 #include "base/text.h"
 
+bool ms_value_full(const struct ms_site *site, unsigned leg)
+{
+    struct ms_member *m = ms_site_member(site, leg);
+    return m && ms_health_full(ms_member_health(m), ms_clock_now(site->roster->clock));
+}
+
+bool ms_value_substitute(const struct ms_site *site, const bool taken[], unsigned *leg)
+{
+    const struct ms_order *order = &site->order;
+    const struct ms_layout_member *members = site->roster->layout->members;
+    for (unsigned full = 0; full < 2; full++)
+        for (unsigned i = 0; i < order->data; i++)
+            if (!taken[i] && members[order->member[i]].state == MS_ACTIVE &&
+                ms_site_member(site, i) && ms_value_full(site, i) == (full == 1)) {
+                *leg = i;
+                return true;
+            }
+    return false;
+}
+
 void ms_value_acks_init(struct ms_value_acks *a, const struct ms_site *site,
                         const struct ms_value_shape *shape, const struct ms_value_rule *rule)
 {
@@ -22,27 +42,12 @@ static void start(struct ms_value_acks *a, unsigned leg, unsigned slot)
     a->start(a, leg, slot == a->slots ? MS_VALUE_MARK : ms_value_is_copy(a->shape) ? 0 : slot);
 }
 
-static bool is_full(const struct ms_value_acks *a, unsigned leg)
-{
-    struct ms_member *m = ms_site_member(a->site, leg);
-    return m && ms_health_full(ms_member_health(m), ms_clock_now(a->clock));
-}
-
-/* The next member that may take a failed one's object. Full ones only when there is no other. */
 static bool next_substitute(const struct ms_value_acks *a, unsigned *leg)
 {
-    const struct ms_order *order = &a->site->order;
-    const struct ms_layout_member *members = a->site->roster->layout->members;
-    if (!a->rule->substitutes)
-        return false;
-    for (unsigned full = 0; full < 2; full++)
-        for (unsigned i = 0; i < order->data; i++)
-            if (a->state[i] == MS_LEG_IDLE && members[order->member[i]].state == MS_ACTIVE &&
-                ms_site_member(a->site, i) && is_full(a, i) == (full == 1)) {
-                *leg = i;
-                return true;
-            }
-    return false;
+    bool taken[MS_MEMBERS_MAX];
+    for (unsigned i = 0; i < a->site->order.data; i++)
+        taken[i] = a->state[i] != MS_LEG_IDLE;
+    return a->rule->substitutes && ms_value_substitute(a->site, taken, leg);
 }
 
 static void substitute(struct ms_value_acks *a, unsigned slot)
@@ -84,7 +89,7 @@ void ms_value_acks_start(struct ms_value_acks *a)
     if (a->rule->hints)
         note_early(a, targets);
     for (unsigned i = 0; i < targets; i++)
-        if (a->rule->substitutes && is_full(a, i))
+        if (a->rule->substitutes && ms_value_full(a->site, i))
             waiting[i] = true; /* it may still be the best that is left */
         else
             start(a, i, i);

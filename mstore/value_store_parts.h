@@ -6,6 +6,12 @@
 
 #include "mstore/value_parts.h"
 
+/* The member is known to be full. leg: place in the site's order. */
+bool ms_value_full(const struct ms_site *site, unsigned leg);
+/* The next member that may take a failed one's object, of those not `taken` (by leg). Full ones
+ * only when there is no other. False: there is none. */
+bool ms_value_substitute(const struct ms_site *site, const bool taken[], unsigned *leg);
+
 enum ms_leg_state { MS_LEG_IDLE, MS_LEG_RUNNING, MS_LEG_DONE, MS_LEG_FAILED };
 
 struct ms_value_acks {

@@ -5,11 +5,15 @@
  * a batch behind at most: one that is still busy with the last when the next is due, and for longer
  * than is normal, is given up where enough others keep up.
  *
- *     batch 0     opens the members' writers; one that fails is replaced by the next in the order
+ *     batch 0     opens the members' writers; those known to be full are passed over
  *     the last    commits; nothing is visible before
  *
+ * What was sent is kept for a while (HELD): as long as that is all, a member that fails is replaced
+ * by the next in the order, which gets everything from the beginning. So a value of that size is
+ * stored as if it were in memory, and is under way before it is complete.
+ *
  * A member's lane belongs to its call while that runs, else to the writer's thread. */
-#include "mstore/value_parts.h"
+#include "mstore/value_store_parts.h"
 
 #include "base/assert.h"
 #include "base/cleanup.h"
@@ -20,13 +24,16 @@
 #include <stdlib.h>
 
 #define BATCH (256u * 1024)
+#define HELD  32 /* buffers of all shards together: 8 MiB */
 
 struct lane {            /* one object under way */
     unsigned shard, leg; /* leg: place in the order */
     struct ms_member_writer writer;
     bool open, finish; /* finish: this call commits */
     struct ms_buf *out;
-    bool dead, busy, done; /* the writer's thread's */
+    unsigned before_count;
+    struct ms_buf *before[HELD]; /* of a member that took over: what it has to get first */
+    bool dead, busy, done;       /* the writer's thread's */
 };
 
 struct stream { /* shared with the calls */
@@ -48,11 +55,20 @@ struct ms_value_writer {
     struct ms_clock *clock;
     struct ms_fan *fan; /* of the batch under way; NULL: none */
     uint64_t deadline_ns, batches;
+    unsigned hold;             /* batches */
+    struct ms_buf *held[HELD]; /* all of batch 0, of batch 1, … */
     struct ms_buf *fill[255];
     size_t used[255];
     bool taken[MS_MEMBERS_MAX]; /* legs that somebody had */
     struct ms_error blame;
 };
+
+static void forget_before(struct lane *lane)
+{
+    for (unsigned i = 0; i < lane->before_count; i++)
+        ms_buf_unref(lane->before[i]);
+    lane->before_count = 0;
+}
 
 static void stream_unref(void *shared)
 {
@@ -63,6 +79,7 @@ static void stream_unref(void *shared)
         if (s->lanes[i].open)
             ms_member_abort(&s->lanes[i].writer);
         ms_buf_unref(s->lanes[i].out);
+        forget_before(&s->lanes[i]);
     }
     ms_value_home_fini(&s->home);
     free(s->lanes);
@@ -108,6 +125,9 @@ static int send_leg(void *shared, unsigned leg, struct ms_error *err)
     struct stream *s = shared;
     struct lane *lane = &s->lanes[s->lane_of[leg]];
     int code = lane->open ? 0 : open_lane(s, lane, err);
+    for (unsigned i = 0; i < lane->before_count && !code; i++)
+        code = ms_member_append(&lane->writer, ms_buf_view(lane->before[i]), err);
+    forget_before(lane);
     if (!code)
         code = ms_member_append(&lane->writer, ms_buf_view(lane->out), err);
     if (!code && lane->finish)
@@ -133,19 +153,31 @@ static void begin_lane(struct ms_value_writer *w, unsigned index, unsigned leg)
     ms_fan_start(w->fan, leg);
 }
 
-/* Of batch 0: another member for the lane. */
+/* Another member for the lane, as long as all that it must get is there. */
 static bool replace(struct ms_value_writer *w, unsigned index)
 {
-    const struct ms_site *site = &w->stream->home.site;
-    if (!w->rule.substitutes || w->batches != 1 || ms_check_cancelled(NULL))
+    struct lane *lane = &w->stream->lanes[index];
+    unsigned shards = ms_value_shards(&w->stream->home.shape), leg;
+    if (!w->rule.substitutes || w->batches - 1 > w->hold || ms_check_cancelled(NULL) ||
+        !ms_value_substitute(&w->stream->home.site, w->taken, &leg))
         return false;
-    for (unsigned i = 0; i < site->order.data; i++)
-        if (!w->taken[i] && ms_site_member(site, i) &&
-            site->roster->layout->members[site->order.member[i]].state == MS_ACTIVE) {
-            begin_lane(w, index, i);
-            return true;
-        }
-    return false;
+    forget_before(lane);
+    for (unsigned i = 0; i + 1 < w->batches; i++)
+        lane->before[lane->before_count++] = ms_buf_ref(w->held[i * shards + lane->shard]);
+    begin_lane(w, index, leg);
+    return true;
+}
+
+static uint64_t grace_end(const struct ms_value_writer *w, uint64_t bytes)
+{
+    const struct stream *s = w->stream;
+    uint64_t longest = 0;
+    for (unsigned i = 0; i < s->lane_count; i++) {
+        struct ms_member *m = ms_site_member(&s->home.site, s->lanes[i].leg);
+        uint64_t grace = m ? ms_health_grace_ns(ms_member_health(m), bytes) : 0;
+        longest = grace > longest ? grace : longest;
+    }
+    return ms_clock_now(w->clock) + longest;
 }
 
 static void take_leg(struct ms_value_writer *w, unsigned leg)
@@ -159,9 +191,10 @@ static void take_leg(struct ms_value_writer *w, unsigned leg)
         lane->done = w->stream->finish;
         return;
     }
-    lane->dead = true;
     ms_value_blame(&w->blame, ms_fan_error(w->fan, leg));
-    (void)replace(w, index);
+    lane->dead = !replace(w, index);
+    if (!lane->dead)
+        w->deadline_ns = grace_end(w, w->batches * BATCH);
 }
 
 /* Lanes that have kept up so far; `idle`: and have no call under way. */
@@ -213,16 +246,15 @@ static int end_batch(struct ms_value_writer *w, struct ms_error *err)
                         w->rule.need, w->blame.text[0] ? ": " : "", w->blame.text);
 }
 
-static uint64_t grace_end(const struct ms_value_writer *w)
+/* Keeps the buffers that are handed over now, or no more of them. */
+static void hold(struct ms_value_writer *w, unsigned shards)
 {
-    const struct ms_site *site = &w->stream->home.site;
-    uint64_t longest = 0;
-    for (unsigned i = 0; i < w->stream->lane_count; i++) {
-        struct ms_member *m = ms_site_member(site, w->stream->lanes[i].leg);
-        uint64_t grace = m ? ms_health_grace_ns(ms_member_health(m), BATCH) : 0;
-        longest = grace > longest ? grace : longest;
+    for (unsigned i = 0; i < shards && w->batches < w->hold; i++)
+        w->held[w->batches * shards + i] = ms_buf_ref(w->fill[i]);
+    for (unsigned i = 0; i < HELD && w->batches > w->hold; i++) {
+        ms_buf_unref(w->held[i]);
+        w->held[i] = NULL;
     }
-    return ms_clock_now(w->clock) + longest;
 }
 
 /* Hands the buffers over to the lanes. */
@@ -239,6 +271,7 @@ static int hand_over(struct ms_value_writer *w, struct ms_error *err)
         ms_buf_unref(lane->out);
         lane->out = ms_buf_ref(w->fill[lane->shard]);
     }
+    hold(w, shards);
     for (unsigned i = 0; i < shards; i++) {
         ms_buf_unref(w->fill[i]);
         w->used[i] = 0;
@@ -249,10 +282,21 @@ static int hand_over(struct ms_value_writer *w, struct ms_error *err)
     return 0;
 }
 
+/* Batch 0. Targets known to be full come last: they may still be the best that is left. */
+static void begin_lanes(struct ms_value_writer *w)
+{
+    const struct ms_site *site = &w->stream->home.site;
+    for (unsigned i = 0; i < w->stream->lane_count; i++)
+        if (!w->rule.substitutes || !ms_value_full(site, i))
+            begin_lane(w, i, i);
+    for (unsigned i = 0; i < w->stream->lane_count; i++)
+        if (!w->stream->lanes[i].busy)
+            w->stream->lanes[i].dead = !replace(w, i);
+}
+
 static int begin_batch(struct ms_value_writer *w, struct ms_error *err)
 {
     struct stream *s = w->stream;
-    unsigned first = w->batches == 0;
     int code = end_batch(w, err);
     if (!code)
         code = hand_over(w, err);
@@ -261,11 +305,13 @@ static int begin_batch(struct ms_value_writer *w, struct ms_error *err)
     if (code)
         return code;
     atomic_fetch_add(&s->refs, 1);
-    w->batches++;
-    for (unsigned i = 0; i < s->lane_count; i++)
-        if (!s->lanes[i].dead)
-            begin_lane(w, i, first ? i : s->lanes[i].leg);
-    w->deadline_ns = grace_end(w);
+    if (w->batches++ == 0)
+        begin_lanes(w);
+    else
+        for (unsigned i = 0; i < s->lane_count; i++)
+            if (!s->lanes[i].dead)
+                begin_lane(w, i, s->lanes[i].leg);
+    w->deadline_ns = grace_end(w, BATCH);
     return 0;
 }
 
@@ -288,6 +334,7 @@ static int sink(void *ctx, unsigned shard, struct ms_view piece, struct ms_error
 
 /* ---- the writer ----------------------------------------------------------------------------- */
 
+/* length 0: not known */
 static int stream_new(const struct ms_site *site, const struct ms_value_shape *shape,
                       uint64_t length, struct stream **out, struct ms_error *err)
 {
@@ -310,14 +357,14 @@ static int stream_new(const struct ms_site *site, const struct ms_value_shape *s
         s->lanes[i].shard = ms_value_is_copy(shape) ? 0 : i;
     struct ms_stripe stripe = {shape->k, MS_FRAME_BLOCK_DEFAULT, length};
     struct ms_frame_header header = {.block_size = MS_FRAME_BLOCK_DEFAULT};
-    if (length != MS_FRAME_LENGTH_LATER && !shape->zstd)
+    if (length && !shape->zstd)
         s->size_hint = ms_frame_plain_size(&header, ms_stripe_shard_length(stripe, 0));
     *out = s;
     return 0;
 }
 
 int ms_value_writer_new(const struct ms_site *site, const struct ms_value_shape *shape,
-                        const struct ms_value_rule *rule, uint64_t length,
+                        const struct ms_value_rule *rule, uint64_t length, uint64_t size_hint,
                         struct ms_value_writer **out, struct ms_error *err)
 {
     struct ms_value_writer *w = calloc(1, sizeof *w);
@@ -326,7 +373,9 @@ int ms_value_writer_new(const struct ms_site *site, const struct ms_value_shape 
         return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for writing a value");
     w->rule = *rule;
     w->clock = site->roster->clock;
-    int code = stream_new(site, shape, length, &w->stream, err);
+    w->hold = HELD / ms_value_shards(shape);
+    int code = stream_new(site, shape, length == MS_FRAME_LENGTH_LATER ? size_hint : length,
+                          &w->stream, err);
     for (unsigned i = 0; i < ms_value_shards(shape) && !code; i++)
         if (!(w->fill[i] = ms_buf_new(BATCH)))
             code = ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for writing a value");
@@ -356,6 +405,8 @@ void ms_value_writer_abort(struct ms_value_writer *w)
     ms_value_coder_free(w->coder);
     for (unsigned i = 0; i < 255; i++)
         ms_buf_unref(w->fill[i]);
+    for (unsigned i = 0; i < HELD; i++)
+        ms_buf_unref(w->held[i]);
     if (w->stream)
         stream_unref(w->stream);
     free(w);

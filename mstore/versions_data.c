@@ -134,7 +134,7 @@ int ms_versions_writer(const struct ms_versions *v, const struct ms_version *ver
         majority = v->count / 2;
     *needed = enough > majority ? enough : majority;
     struct ms_value_rule rule = {.need = *needed};
-    return ms_value_writer_new(v->site, &shape, &rule, version->size, out, err);
+    return ms_value_writer_new(v->site, &shape, &rule, version->size, 0, out, err);
 }
 
 bool ms_versions_witness(const struct ms_versions *v, const struct ms_version *version)

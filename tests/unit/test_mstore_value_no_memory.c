@@ -57,7 +57,7 @@ static int do_info(struct fleet *f, struct ms_site *site, struct ms_error *err)
 static int do_write(struct fleet *f, struct ms_site *site, struct ms_error *err)
 {
     struct ms_store_writer *w = NULL;
-    int code = ms_immutable_write(site, f->ids, NULL, &w, err);
+    int code = ms_immutable_write(site, f->ids, 0, NULL, &w, err);
     if (code)
         return code;
     code = w->ops->append(w, ms_buf_view(value), err);

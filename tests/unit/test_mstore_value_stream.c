@@ -1,5 +1,5 @@
 /* mstore/value_writer.c, value_reader.c, immutable_stream.c: values in streams: bytes, members that
- * fail before, in the midst, hang, and how much is loaded for what is read. */
+ * fail before, in the midst, at the end, hang, and how much is loaded for what is read. */
 #include "mstore/immutable.h"
 
 #include "base/hash.h"
@@ -22,7 +22,7 @@ static int write_value(struct fleet *f, const char *key, struct ms_buf *value, s
     struct ms_site site = fleet_site(f, key);
     struct ms_store_writer *w = NULL;
     size_t size = ms_buf_size(value), at = 0, step = 1;
-    int code = ms_immutable_write(&site, f->ids, NULL, &w, err);
+    int code = ms_immutable_write(&site, f->ids, 0, NULL, &w, err);
     if (code)
         return code;
     while (at < size && !code) {
@@ -115,17 +115,17 @@ static void members_may_fail_before_and_amid(void **state)
 {
     (void)state;
     static const char *const policies[] = {"redundancy = copies 3\n", "redundancy = ec 2+2\n"};
-    struct ms_buf *value = fleet_value(3 * MIB, 4);
-    for (unsigned i = 0; i < 4; i++) {
+    static const size_t stops[] = {0, 2 * MIB, 10 * MIB};
+    struct ms_buf *value = fleet_value(12 * MIB, 4);
+    for (unsigned i = 0; i < 6; i++) {
         struct fleet f;
         struct ms_error err = {0};
-        unsigned wanted = i / 2 ? 4 : 3;
-        fleet_make(&f, &(struct fleet_options){.members = 5, .policy = policies[i / 2]});
+        unsigned wanted = i / 3 ? 4 : 3;
+        fleet_make(&f, &(struct fleet_options){.members = 5, .policy = policies[i / 3]});
         struct ms_site site = fleet_site(&f, "0123");
-        size_t stop = i % 2 ? 2 * MIB : 0;
-        check_ok(write_value(&f, "0123", value, stop, take_one_away, &err), err);
-        /* before: another member took its place; amid: one less is there */
-        assert_int_equal(fleet_all(&f, "val"), i % 2 ? wanted - 1 : wanted);
+        check_ok(write_value(&f, "0123", value, stops[i % 3], take_one_away, &err), err);
+        /* another member took its place; too late for that: one less is there */
+        assert_int_equal(fleet_all(&f, "val"), i % 3 == 2 ? wanted - 1 : wanted);
         assert_int_equal(fleet_all(&f, "hint"), 2);
         assert_loads(&f, "0123", value);
         fleet_gone(&f, site.order.member[0], true);
@@ -148,6 +148,47 @@ static void too_few_members_leave_nothing(void **state)
     assert_int_equal(fleet_all(&f, "val"), 0);
     ms_buf_unref(value);
     fleet_free(&f);
+}
+
+/* Room for 100 kB is left at the key's first target. */
+static void fill_one(struct fleet *f)
+{
+    struct ms_site site = fleet_site(f, "0123");
+    struct ms_error err = {0};
+    struct ms_buf *filler = ms_buf_new(19900000);
+    assert_non_null(filler);
+    memset(ms_buf_data(filler), 1, ms_buf_size(filler));
+    check_ok(ms_backend_store(f->storage[site.order.member[0]], ms_str("filler"), filler, NULL,
+                              NULL, &err),
+             err);
+    ms_buf_unref(filler);
+}
+
+/* These storages say that they are full when a value is complete. */
+static void a_full_member_is_replaced(void **state)
+{
+    (void)state;
+    static const char *const policies[] = {"redundancy = copies 2\n", "redundancy = ec 2+1\n"};
+    static const size_t sizes[] = {200000, 600000, 4 * MIB, 9 * MIB};
+    for (unsigned i = 0; i < 8; i++) {
+        struct fleet f;
+        struct ms_error err = {0};
+        unsigned objects = i / 4 ? 3 : 2;
+        bool kept = sizes[i % 4] < 9 * MIB; /* until the end */
+        struct ms_buf *value = fleet_value(sizes[i % 4], i);
+        fleet_make(&f, &(struct fleet_options){
+                           .members = objects + 1, .policy = policies[i / 4], .capacity = "20MB"});
+        int code = write_value(&f, "0123", value, 0, fill_one, &err);
+        /* both copies are needed, and two of three shards */
+        check_code(code, kept || i / 4 ? 0 : MS_ERR_NO_SPACE, err);
+        if (code) /* now it is known to be full */
+            check_ok(write_value(&f, "0123", value, 0, NULL, &err), err);
+        assert_int_equal(fleet_all(&f, "val"), kept || code ? objects : objects - 1);
+        fleet_assert_loads(&f, "0123", value);
+        ms_buf_unref(value);
+        ms_pool_shutdown();
+        fleet_free(&f);
+    }
 }
 
 static void a_wrong_digest_leaves_nothing(void **state)
@@ -239,6 +280,7 @@ int main(void)
         cmocka_unit_test(streams_come_back),
         cmocka_unit_test(members_may_fail_before_and_amid),
         cmocka_unit_test(too_few_members_leave_nothing),
+        cmocka_unit_test(a_full_member_is_replaced),
         cmocka_unit_test(a_wrong_digest_leaves_nothing),
         cmocka_unit_test(a_hanging_member_is_given_up),
         cmocka_unit_test(a_reader_loads_each_part_once),
