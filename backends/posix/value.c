@@ -234,7 +234,7 @@ int ms_posix_store(struct ms_backend *b, struct ms_view name, struct ms_buf *val
                    const struct ms_precondition *pre, struct ms_tag *tag, struct ms_error *err)
 {
     struct ms_writer *w;
-    int code = ms_posix_write(b, name, ms_buf_size(value), pre, &w, err);
+    int code = ms_posix_write(b, name, 0, pre, &w, err); /* all comes at once: nothing to reserve */
     if (code)
         return code;
     code = w->ops->append(w, ms_buf_view(value), err);

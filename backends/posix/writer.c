@@ -1,5 +1,6 @@
-/* Streaming writes: a temporary in the value's folder, made durable, then renamed. One thread a
- * writer. */
+/* Streaming writes: a temporary in the value's folder, made durable, then renamed. Where it is
+ * known how long it will be its room is reserved first: a full disk says so before any byte was
+ * sent, and the caller can go elsewhere. One thread a writer. */
 #include "backends/posix/posix.h"
 
 #include "backends/name.h"
@@ -12,12 +13,15 @@
 /* Start writing out what was written, so that the fsync at the end finds little left to do. */
 #define WRITE_OUT_BYTES (8u << 20)
 
+/* Smaller ones find out soon enough. */
+#define RESERVE_BYTES (256u << 10)
+
 struct writer {
     struct ms_writer base;
     struct ms_posix_dir dir;
     int fd;
     bool if_absent;
-    uint64_t written, written_out;
+    uint64_t reserved, written, written_out;
     char temp[24], last[256];
     size_t name_size;
     uint8_t name[];
@@ -58,6 +62,8 @@ static int finish_temp(struct writer *w, enum ms_posix_sync sync, struct ms_tag 
 {
     struct stat st;
     struct ms_info info;
+    if (w->written < w->reserved && ftruncate(w->fd, (off_t)w->written) < 0) /* gives room back */
+        return -1;
     if (sync != MS_SYNC_NONE && fsync(w->fd) < 0)
         return -1;
     if (fstat(w->fd, &st) < 0)
@@ -109,18 +115,33 @@ static int start(struct ms_posix *p, struct writer *w)
     }
 }
 
+/* Room for so many bytes; the file stays as long as what is in it. A file system that cannot
+ * reserve any says while it is written what it would say here. -1 and errno. */
+static int reserve(struct writer *w, uint64_t bytes)
+{
+    int rc;
+    if (bytes <= RESERVE_BYTES || bytes > INT64_MAX)
+        return 0;
+    do
+        rc = fallocate(w->fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)bytes);
+    while (rc < 0 && errno == EINTR);
+    if (rc < 0)
+        return errno == ENOSPC || errno == EDQUOT || errno == EFBIG ? -1 : 0;
+    w->reserved = bytes;
+    return 0;
+}
+
 int ms_posix_write(struct ms_backend *b, struct ms_view name, uint64_t size_hint,
                    const struct ms_precondition *pre, struct ms_writer **out, struct ms_error *err)
 {
     static const struct ms_writer_ops ops = {writer_append, writer_commit, writer_abort};
-    (void)size_hint;
     struct ms_posix *p = ms_posix_self(b);
     struct writer *w = malloc(sizeof *w + name.size);
     if (!w)
         return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory to store %s", MS_SHOW(name));
     w->base = (struct ms_writer){.ops = &ops, .backend = b};
     w->if_absent = pre->kind == MS_IF_ABSENT;
-    w->written = w->written_out = 0;
+    w->reserved = w->written = w->written_out = 0;
     w->name_size = name.size;
     memcpy(w->name, name.data, name.size);
     if (start(p, w) < 0) {
@@ -130,6 +151,11 @@ int ms_posix_write(struct ms_backend *b, struct ms_view name, uint64_t size_hint
             return ms_error_set(err, MS_ERR_EXISTS,
                                 "cannot store %s: a part of its path is a value", MS_SHOW(name));
         return ms_posix_error(err, failed, "store", name);
+    }
+    if (reserve(w, size_hint) < 0) {
+        int code = ms_posix_error(err, errno, "store", name);
+        drop(w, true);
+        return code;
     }
     *out = &w->base;
     return 0;

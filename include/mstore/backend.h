@@ -343,7 +343,8 @@ MS_API int ms_backend_list(struct ms_backend *b, struct ms_view name,
 MS_API int ms_lister_next(struct ms_lister *l, const struct ms_entry **out,
                           struct ms_error *err) MS_MUST_CHECK;
 MS_API void ms_lister_close(struct ms_lister *l);
-/* size_hint 0: unknown. */
+/* size_hint 0: unknown; else MS_ERR_NO_SPACE may come at once where so many bytes have no room.
+ * Fewer or more bytes are no error. */
 MS_API int ms_backend_write(struct ms_backend *b, struct ms_view name, uint64_t size_hint,
                             const struct ms_precondition *pre, struct ms_writer **out,
                             struct ms_error *err) MS_MUST_CHECK;

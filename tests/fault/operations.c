@@ -121,7 +121,7 @@ static int stream_in(struct ms_backend *b, struct ms_error *err)
 {
     struct ms_writer *w;
     struct ms_view bytes = bytes_of('N');
-    int rc = ms_backend_write(b, ms_str("d/n"), 0, NULL, &w, err);
+    int rc = ms_backend_write(b, ms_str("d/n"), 1u << 20, NULL, &w, err); /* more than come */
     if (rc < 0)
         return rc;
     rc = ms_writer_append(w, ms_view(bytes.data, 1234), err);

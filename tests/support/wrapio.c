@@ -76,6 +76,8 @@ PASS(struct dirent64 *, readdir64, (DIR *dir), (dir), NULL)
 PASS(int, mkostemp64, (char *path, int flags), (path, flags), -1)
 PASS(int, sync_file_range, (int fd, off64_t at, off64_t size, unsigned flags),
      (fd, at, size, flags), -1)
+PASS(int, fallocate64, (int fd, int mode, off64_t at, off64_t size), (fd, mode, at, size), -1)
+PASS(int, ftruncate64, (int fd, off64_t size), (fd, size), -1)
 PASS(int, rmdir, (const char *path), (path), -1)
 PASS(int, unlink, (const char *path), (path), -1)
 /* clang-format on */
