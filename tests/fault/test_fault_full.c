@@ -1,6 +1,6 @@
 /* A full disk: a real file system of 1 MiB (and one of few inodes), mounted in a namespace of our
  * own. Running out of space is NO_SPACE, leaves old values and nothing half, and is over once
- * something was removed.
+ * something was removed. As a member of a store of many it is passed over.
  *
  * The program runs itself again inside `unshare -rm`; where that is forbidden it says so and is
  * skipped (see tests/skips.txt). */
@@ -11,15 +11,17 @@
 #include "base/text.h"
 
 #include <mstore/backend.h>
+#include <mstore/multi.h>
 
 #include <errno.h>
 #include <sys/mount.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 
 #define SKIPPED     77
 #define VALUE_BYTES 100000
 
-static char root[128];
+static char root[150], beside[150]; /* where it is mounted; a folder with room */
 static unsigned temporaries;
 
 /* ---- the file system ---- */
@@ -152,6 +154,47 @@ static void test_writer(void **state)
     unmounted(b);
 }
 
+static uint64_t free_bytes(void)
+{
+    struct statvfs fs;
+    assert_int_equal(statvfs(root, &fs), 0);
+    return (uint64_t)fs.f_bavail * fs.f_bsize;
+}
+
+static uint64_t size_of(struct ms_backend *b, const char *name)
+{
+    struct ms_error err = {0};
+    struct ms_info info;
+    check_ok(ms_backend_info(b, ms_str(name), &info, &err), err);
+    return info.size_bytes;
+}
+
+/* Who says how much will come is told at once that it has no room, and keeps no more of it than he
+ * uses. */
+static void test_reserve(void **state)
+{
+    (void)state;
+    struct ms_error err = {0};
+    struct ms_writer *w;
+    struct ms_backend *b = mounted("size=1m");
+    check_ok(put(b, "d/0", 1, &err), err);
+    check_code(ms_backend_write(b, ms_str("d/1"), 1000000, NULL, &w, &err), MS_ERR_NO_SPACE, err);
+    check_no_temporaries();
+    uint64_t before = free_bytes();
+    check_ok(ms_backend_write(b, ms_str("d/1"), 600000, NULL, &w, &err), err);
+    assert_true(free_bytes() <= before - 600000);
+    check_ok(ms_writer_append(w, value_of(2), &err), err);
+    check_ok(ms_writer_commit(w, NULL, &err), err);
+    assert_true(free_bytes() >= before - VALUE_BYTES - 16384);
+    assert_int_equal(fill_of(b, "d/1"), 2);
+    check_ok(ms_backend_write(b, ms_str("d/2"), 300000, NULL, &w, &err), err);
+    for (int i = 0; i < 4; i++) /* more than was said */
+        check_ok(ms_writer_append(w, value_of(3), &err), err);
+    check_ok(ms_writer_commit(w, NULL, &err), err);
+    assert_int_equal(size_of(b, "d/2"), 4 * VALUE_BYTES);
+    unmounted(b);
+}
+
 static void test_batch(void **state)
 {
     (void)state;
@@ -216,6 +259,139 @@ static void test_command_line(void **state)
     unmounted(b);
 }
 
+/* ---- as one of several members ---- */
+
+#define KEYS 6
+
+static unsigned stores;
+
+/* The small file system is one of four members. */
+static void write_conf(const char *path, const char *policy)
+{
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    fprintf(f, "[mstore]\nkey = %064u\n[member small]\nurl = file://%s/store\n", ++stores, root);
+    for (int i = 0; i < 3; i++)
+        fprintf(f, "[member m%d]\nurl = file://%s/m%u-%d?sync=none\n", i, beside, stores, i);
+    fprintf(f, "[namespace data]\nkind = immutable\n%s", policy);
+    assert_int_equal(fchmod(fileno(f), 0600), 0);
+    fclose(f);
+}
+
+static struct ms_store *store_of_many(const char *policy)
+{
+    struct ms_mstore_options o = MS_MSTORE_OPTIONS_INIT;
+    struct ms_error err = {0};
+    struct ms_store *store = NULL;
+    char path[200];
+    snprintf(path, sizeof path, "%s/home.conf", beside);
+    write_conf(path, policy);
+    o.ignore_environment = true;
+    o.state_folder = "";
+    check_ok(ms_mstore_new(path, &o, &store, &err), err);
+    check_ok(ms_store_create(store, &err), err);
+    check_ok(ms_store_open(store, &err), err);
+    return store;
+}
+
+static int stream_to(struct ms_store *store, const char *key, unsigned pieces, bool known,
+                     struct ms_error *err)
+{
+    struct ms_store_writer *w = NULL;
+    uint64_t size = known ? pieces * (uint64_t)VALUE_BYTES : 0;
+    int code = ms_store_write(store, ms_str(key), size, NULL, &w, err);
+    if (code)
+        return code;
+    for (unsigned i = 0; i < pieces && !code; i++)
+        code = ms_store_writer_append(w, value_of((uint8_t)i), err);
+    if (!code)
+        return ms_store_writer_commit(w, NULL, err);
+    ms_store_writer_abort(w);
+    return code;
+}
+
+static void check_value(struct ms_store *store, const char *key, unsigned pieces)
+{
+    struct ms_error err = {0};
+    struct ms_buf *value;
+    check_ok(ms_store_load(store, ms_str(key), NULL, &value, &err), err);
+    assert_int_equal(ms_buf_size(value), pieces * (size_t)VALUE_BYTES);
+    for (unsigned i = 0; i < pieces; i++)
+        assert_memory_equal(ms_buf_view(value).data + (size_t)i * VALUE_BYTES,
+                            value_of((uint8_t)i).data, VALUE_BYTES);
+    ms_buf_unref(value);
+}
+
+/* How many first tries failed. Each is by a new store, which does not know yet who is full. */
+static unsigned count_failed(const char *policy, unsigned pieces, bool known)
+{
+    struct ms_error err = {0};
+    unsigned failed = 0;
+    for (unsigned i = 0; i < KEYS; i++) {
+        struct ms_backend *b = mounted("size=1m");
+        struct ms_store *store = store_of_many(policy);
+        char key[32];
+        snprintf(key, sizeof key, "data/%u", i);
+        fill_up(b, &err);
+        int code = stream_to(store, key, pieces, known, &err);
+        if (code) { /* the second try asks others first */
+            failed++;
+            check_code(code, MS_ERR_NO_SPACE, err);
+            check_ok(stream_to(store, key, pieces, known, &err), err);
+        }
+        check_value(store, key, pieces);
+        ms_store_free(store);
+        ms_pool_shutdown();
+        unmounted(b);
+    }
+    return failed;
+}
+
+/* Nobody notices, but where a long value turns out to be long when the member has much of it. */
+static void test_member(void **state)
+{
+    (void)state;
+    static const char *const policies[] = {"redundancy = copies 2\n", "redundancy = ec 2+1\n"};
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(count_failed(policies[i], 8, true), 0);
+        assert_int_equal(count_failed(policies[i], 8, false), 0);
+        assert_int_equal(count_failed(policies[i], 100, true), 0);
+    }
+}
+
+static void run_tool(const char *tool, const char *arguments)
+{
+    char command[700];
+    snprintf(command, sizeof command, "MSTORE_STATE_DIR= '%s' %s", tool, arguments);
+    int status = system(command);
+    if (!WIFEXITED(status) || WEXITSTATUS(status))
+        fail_msg("%s: %d", command, status);
+}
+
+/* The command line begins again where it has a file: here nobody can say how much will come. */
+static void test_put_again(void **state)
+{
+    (void)state;
+    const char *tool = getenv("MSTORE_TOOL");
+    if (!tool || access(tool, X_OK) < 0) {
+        print_message("no command line was built\n");
+        return;
+    }
+    struct ms_backend *b = mounted("size=12m");
+    char text[500];
+    snprintf(text, sizeof text, "head -c 16000000 /dev/urandom > '%s/value'", beside);
+    assert_int_equal(system(text), 0);
+    ms_store_free(store_of_many("redundancy = copies 2\ncompress = zstd\n"));
+    for (unsigned i = 0; i < KEYS; i++) {
+        snprintf(text, sizeof text, "put '%s/home.conf' data/%u '%s/value'", beside, i, beside);
+        run_tool(tool, text);
+        snprintf(text, sizeof text, "get '%s/home.conf' data/%u - | cmp - '%s/value'", beside, i,
+                 beside);
+        run_tool(tool, text);
+    }
+    unmounted(b);
+}
+
 /* ---- in and out of the namespace ---- */
 
 static int run(char *const command[])
@@ -247,16 +423,20 @@ static int outside(char *self)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_store),        cmocka_unit_test(test_writer),
-        cmocka_unit_test(test_batch),        cmocka_unit_test(test_no_inodes),
-        cmocka_unit_test(test_command_line),
+        cmocka_unit_test(test_store),     cmocka_unit_test(test_writer),
+        cmocka_unit_test(test_reserve),   cmocka_unit_test(test_member),
+        cmocka_unit_test(test_put_again), cmocka_unit_test(test_batch),
+        cmocka_unit_test(test_no_inodes), cmocka_unit_test(test_command_line),
     };
     if (argc < 2)
         return outside(argv[0]);
     struct scratch scratch;
     if (!scratch_make(&scratch))
         return 1;
-    snprintf(root, sizeof root, "%s", scratch.path);
+    snprintf(root, sizeof root, "%s/small", scratch.path);
+    snprintf(beside, sizeof beside, "%s/large", scratch.path);
+    if (mkdir(root, 0700) < 0 || mkdir(beside, 0700) < 0)
+        return 1;
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     ms_pool_shutdown();
     scratch_remove(&scratch);

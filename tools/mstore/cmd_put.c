@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <mstore/multi.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -18,6 +19,7 @@ struct source {
     int fd;
     const char *name; /* for messages */
     uint64_t size_hint;
+    off_t start; /* -1: it can be read once */
 };
 
 static int open_source(const struct ms_cli *cli, struct source *s, struct ms_error *err)
@@ -42,6 +44,7 @@ static int open_source(const struct ms_cli *cli, struct source *s, struct ms_err
         if (S_ISREG(st.st_mode))
             s->size_hint = (uint64_t)st.st_size;
     }
+    s->start = s->size_hint ? lseek(s->fd, 0, SEEK_CUR) : -1;
     return 0;
 }
 
@@ -82,29 +85,48 @@ static int read_condition(const struct ms_cli *cli, struct ms_precondition *pre,
     return 0;
 }
 
-static int put(struct ms_cli *cli, struct ms_store *store, const struct source *s,
-               struct ms_error *err)
+static int put_once(const struct ms_cli *cli, struct ms_store *store, const struct source *s,
+                    const struct ms_store_value_options *options, uint64_t *total,
+                    struct ms_tag *tag, struct ms_error *err)
 {
-    struct ms_store_value_options options = MS_STORE_VALUE_OPTIONS_INIT;
-    int usage = read_condition(cli, &options.precondition, err);
-    if (usage)
-        return usage;
     struct ms_store_writer *w = NULL;
-    int code = ms_store_write(store, ms_cli_key(cli, 1), s->size_hint, &options, &w, err);
+    int code = ms_store_write(store, ms_cli_key(cli, 1), s->size_hint, options, &w, err);
     if (code)
         return code;
     struct ms_progress progress;
     ms_progress_begin(&progress, "put", NULL);
     if (s->size_hint)
         ms_progress_total(&progress, 1, s->size_hint);
-    uint64_t total = 0;
-    code = stream(s, w, &progress, &total, err);
+    code = stream(s, w, &progress, total, err);
     ms_progress_end(&progress);
+    if (!code)
+        return ms_store_writer_commit(w, tag, err);
+    ms_store_writer_abort(w);
+    return code;
+}
+
+/* A member of a store of many turned out to be full when much of the value was there. Now that this
+ * is known others are asked first. */
+static bool try_again(struct ms_store *store, const struct source *s,
+                      const struct ms_store_value_options *options, int code)
+{
+    return (code == MS_ERR_NO_SPACE || code == MS_ERR_QUOTA) && ms_store_is_mstore(store) &&
+           options->precondition.kind == MS_ALWAYS && s->start >= 0 &&
+           lseek(s->fd, s->start, SEEK_SET) == s->start;
+}
+
+static int put(struct ms_cli *cli, struct ms_store *store, const struct source *s,
+               struct ms_error *err)
+{
+    struct ms_store_value_options options = MS_STORE_VALUE_OPTIONS_INIT;
+    uint64_t total = 0;
     struct ms_tag tag = {{0}};
+    int code = read_condition(cli, &options.precondition, err);
     if (code)
-        ms_store_writer_abort(w);
-    else
-        code = ms_store_writer_commit(w, &tag, err);
+        return code;
+    code = put_once(cli, store, s, &options, &total, &tag, err);
+    if (try_again(store, s, &options, code))
+        code = put_once(cli, store, s, &options, &total, &tag, err);
     if (code == MS_ERR_CONFLICT && options.precondition.kind == MS_IF_TAG)
         code = ms_error_set(err, MS_ERR_EXISTS,
                             "%s has not the tag %s any more: look at it again (mstore info)",
