@@ -81,6 +81,9 @@ int ms_layout_parse(struct ms_view text, const char *source, struct ms_layout **
  * NULL: sentences without SOURCE:LINE). */
 int ms_layout_check(const struct ms_layout *layout, const char *source,
                     struct ms_error *err) MS_MUST_CHECK;
+/* MS_ERR_UNSUPPORTED: values of a namespace could not be written by this build, which lacks a
+ * library; the sentence says which. */
+int ms_layout_check_build(const struct ms_layout *layout, struct ms_error *err) MS_MUST_CHECK;
 /* The canonical text: equal layouts have equal bytes, and it parses to an equal layout. */
 int ms_layout_format(const struct ms_layout *layout, struct ms_buf **out,
                      struct ms_error *err) MS_MUST_CHECK;

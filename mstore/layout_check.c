@@ -2,6 +2,8 @@
 #include "mstore/layout_parts.h"
 
 #include "base/text.h"
+#include "mstore/erasure.h"
+#include "mstore/frame.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -257,6 +259,37 @@ int ms_layout_check(const struct ms_layout *l, const char *source, struct ms_err
                                 "there is no [namespace NAME]: add one, [namespace] for all keys");
     for (size_t i = 0; i < l->space_count && !code; i++)
         code = check_space(l, &l->spaces[i], source, err);
+    return code;
+}
+
+/* ---- what this build can do ---- */
+
+static int ignore(void *ctx, struct ms_view piece, struct ms_error *err)
+{
+    (void)ctx, (void)piece, (void)err;
+    return 0;
+}
+
+static int try_space(const struct ms_layout_space *s, struct ms_error *err)
+{
+    struct ms_frame_header header = {.k = 1, .block_size = MS_FRAME_BLOCK_MIN, .zstd = s->compress};
+    struct ms_frame_encoder *encoder = NULL;
+    struct ms_erasure *erasure = NULL;
+    int code = 0;
+    if (s->redundancy == MS_REDUNDANCY_EC)
+        code = ms_erasure_new(s->k, s->m, &erasure, err);
+    if (!code && s->compress)
+        code = ms_frame_encoder_new(&header, 0, ignore, NULL, &encoder, err);
+    ms_frame_encoder_free(encoder);
+    ms_erasure_free(erasure);
+    return code ? ms_error_prefix(err, code, "[namespace %s]", called(s)) : 0;
+}
+
+int ms_layout_check_build(const struct ms_layout *l, struct ms_error *err)
+{
+    int code = 0;
+    for (size_t i = 0; i < l->space_count && !code; i++)
+        code = try_space(&l->spaces[i], err);
     return code;
 }
 

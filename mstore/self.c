@@ -321,8 +321,15 @@ const struct ms_store_ops ms_self_verbs = {
     .list = self_list,
 };
 
+/* Before anything is made: who creates a store means to write to it. */
+static int self_create(struct ms_store *s, struct ms_error *err)
+{
+    int code = ms_layout_check_build(ms_self_of(s)->conf->shared, err);
+    return code ? code : ms_self_create(s, err);
+}
+
 const struct ms_store_ops ms_self_ops = {
-    .create = ms_self_create,
+    .create = self_create,
     .destroy = ms_self_destroy,
     .open = ms_self_open,
     .close = self_close,

@@ -172,7 +172,7 @@ static int show(const struct ms_cli *cli, const struct ms_layout *l,
     return 0;
 }
 
-/* Wrong options are told before anything is printed. */
+/* Wrong options, and what this build cannot write, are told before anything is printed. */
 static int try_out(const struct ms_mconf *conf, const char *path, const struct ms_plan_options *o,
                    struct ms_error *err)
 {
@@ -180,7 +180,8 @@ static int try_out(const struct ms_mconf *conf, const char *path, const struct m
     if (conf->shared->space_count == 0)
         return ms_error_set(err, MS_ERR_CONFIG,
                             "%s has no [namespace NAME] section: there is nothing to plan", path);
-    return ms_plan_space(conf->shared, &conf->shared->spaces[0], o, &plan, err);
+    int code = ms_layout_check_build(conf->shared, err);
+    return code ? code : ms_plan_space(conf->shared, &conf->shared->spaces[0], o, &plan, err);
 }
 
 int ms_cmd_plan(struct ms_cli *cli, struct ms_error *err)
