@@ -1,4 +1,4 @@
-/* mstore/founding.c - create and open: which layout is in force, and who the members are.
+/* mstore/founding.c - create, open and destroy: which layout is in force, and who the members are.
  *
  * Unless the file pins them, the UUIDs of a store and of its members follow from the key (and
  * the member's name): HMAC-SHA256 under a purpose of its own, 16 bytes of it, marked as version 8
@@ -80,6 +80,25 @@ static void warn(void *ctx, const char *sentence)
     ms_log(MS_LOG_WARN, "%s: %s", (const char *)ctx, sentence);
 }
 
+/* The store was seen here, or its destruction has begun. */
+static int known_here(struct ms_self *self, struct ms_error *err)
+{
+    uint64_t seen = ms_state_epoch(self->state);
+    const char *path = ms_state_path(self->state);
+    if (seen == MS_STATE_ENDED)
+        return ms_error_set(err, MS_ERR_NO_STORE,
+                            "the store of %s is being destroyed: run mstore destroy %s --yes again",
+                            self->base.url, self->base.url);
+    if (!seen)
+        return 0;
+    return ms_error_set(err, MS_ERR_CONNECTION,
+                        "no member of %s has the store, layout %llu of which was seen here "
+                        "before: put their storage in place (if it is gone for good and is to be "
+                        "created anew, remove %s first)",
+                        self->base.url, (unsigned long long)seen,
+                        path ? path : "what is known of it");
+}
+
 static int check_new(struct ms_self *self, struct ms_error *err)
 {
     struct ms_layouts found = {0};
@@ -88,42 +107,113 @@ static int check_new(struct ms_self *self, struct ms_error *err)
                             "%s has no [namespace NAME] section: say what is kept how, as in "
                             "[namespace] kind = immutable, redundancy = copies 2",
                             self->base.url);
-    int code = ms_inquiry_layouts(self, &found, err);
+    int code = ms_self_recall(self, err);
+    if (!code && ms_state_epoch(self->state) == MS_STATE_ENDED)
+        return known_here(self, err);
+    if (!code)
+        code = ms_inquiry_layouts(self, &found, err);
     if (!code && found.final)
         code =
             ms_error_set(err, MS_ERR_STORE_EXISTS, "the store of %s exists already (layout %llu)",
                          self->base.url, (unsigned long long)found.final->epoch);
+    else if (!code)
+        code = known_here(self, err);
     ms_layouts_free(&found);
     return code;
+}
+
+/* Who has the mark on a member's storage is known by name. */
+static int explain(const struct ms_inquiry *q, struct ms_member *m, int code, struct ms_error *err)
+{
+    struct ms_uuid owner;
+    if (code != MS_ERR_STORE_EXISTS || ms_member_owner(m, &owner, NULL))
+        return code;
+    for (size_t i = 0; i < q->count; i++)
+        if (q->members[i] != m && ms_uuid_equal(ms_member_uuid(q->members[i]), &owner))
+            return ms_error_set(err, code,
+                                "the storage of member %s, %s, is that of member %s too: give each "
+                                "member one of its own",
+                                ms_member_name(m), ms_member_url(m), ms_member_name(q->members[i]));
+    return code;
+}
+
+static int leg_look(void *shared, unsigned leg, struct ms_error *err)
+{
+    struct ms_inquiry *q = shared;
+    return explain(q, q->members[leg], ms_member_look(q->members[leg], err), err);
 }
 
 static int leg_create(void *shared, unsigned leg, struct ms_error *err)
 {
     struct ms_inquiry *q = shared;
-    return ms_member_create(q->members[leg], err);
+    return explain(q, q->members[leg], ms_member_create(q->members[leg], err), err);
+}
+
+static int leg_prove(void *shared, unsigned leg, struct ms_error *err)
+{
+    struct ms_inquiry *q = shared;
+    return explain(q, q->members[leg], ms_member_prove(q->members[leg], err), err);
+}
+
+static int leg_withdraw(void *shared, unsigned leg, struct ms_error *err)
+{
+    struct ms_inquiry *q = shared;
+    (void)err;
+    ms_member_withdraw(q->members[leg]);
+    return 0;
+}
+
+static int all(struct ms_self *self, ms_fan_fn fn, const struct ms_layout *layout,
+               struct ms_error *err)
+{
+    return ms_inquiry_all(self, self->members, self->member_count, fn, layout, err);
+}
+
+/* All are looked at before the first is touched; and again afterwards, since two of them may be the
+ * same storage under two names. */
+static int make_members(struct ms_self *self, struct ms_error *err)
+{
+    int code = all(self, leg_look, NULL, err);
+    if (code)
+        return code;
+    code = all(self, leg_create, NULL, err);
+    if (!code)
+        code = all(self, leg_prove, NULL, err);
+    if (code == MS_ERR_STORE_EXISTS)
+        (void)!all(self, leg_withdraw, NULL, NULL);
+    return code;
+}
+
+/* What the file says, as the first layout. */
+static int first_layout(struct ms_self *self, struct ms_error *err)
+{
+    struct ms_layout *l = self->conf->shared;
+    l->uuid = self->uuid;
+    l->epoch = 1;
+    l->phase = MS_LAYOUT_FINAL;
+    return name_members(self, err);
+}
+
+static void forgive_all(struct ms_self *self)
+{
+    for (size_t i = 0; i < self->member_count; i++)
+        ms_member_forgive(self->members[i]);
 }
 
 int ms_self_create(struct ms_store *s, struct ms_error *err)
 {
     struct ms_self *self = ms_self_of(s);
-    struct ms_layout *l = self->conf->shared;
     int code = find_uuid(self, err);
-    for (size_t i = 0; i < l->member_count; i++)
-        ms_member_forgive(self->members[i]);
+    forgive_all(self);
     if (!code)
         code = check_new(self, err);
     if (!code)
-        code = name_members(self, err);
+        code = first_layout(self, err);
     if (code)
         return code;
-    ms_layout_notes(l, warn, self->base.url);
-    l->uuid = self->uuid;
-    l->epoch = 1;
-    l->phase = MS_LAYOUT_FINAL;
-    code = ms_inquiry_all(self, self->members, self->member_count, leg_create, NULL, err);
-    return code ? code
-                : ms_inquiry_all(self, self->members, self->member_count, ms_inquiry_leg_store, l,
-                                 err);
+    ms_layout_notes(self->conf->shared, warn, self->base.url);
+    code = make_members(self, err);
+    return code ? code : all(self, ms_inquiry_leg_store, self->conf->shared, err);
 }
 
 /* ---- open ---- */
@@ -131,8 +221,10 @@ int ms_self_create(struct ms_store *s, struct ms_error *err)
 /* That nothing is there is no sickness: a create may follow at once. */
 static int no_store(struct ms_self *self, struct ms_error *err)
 {
-    for (size_t i = 0; i < self->conf->shared->member_count; i++)
-        ms_member_forgive(self->members[i]);
+    forgive_all(self);
+    int code = known_here(self, err);
+    if (code)
+        return code;
     return ms_error_set(err, MS_ERR_NO_STORE,
                         "the store of %s does not exist: run mstore create %s", self->base.url,
                         self->base.url);
@@ -170,6 +262,8 @@ static int check_epoch(struct ms_self *self, const struct ms_layout *l, struct m
     uint64_t seen = ms_state_epoch(self->state);
     if (l->epoch >= seen)
         return 0;
+    if (seen == MS_STATE_ENDED)
+        return known_here(self, err);
     return ms_error_set(err, MS_ERR_UNTRUSTED,
                         "the newest layout that members of %s show is %llu, older than %llu, which "
                         "was seen here before: too few members answer, or they were set back",
@@ -206,27 +300,82 @@ int ms_self_open(struct ms_store *s, struct ms_error *err)
 
 /* ---- destroy ---- */
 
-static int leg_destroy(void *shared, unsigned leg, struct ms_error *err)
+static int leg_may_end(void *shared, unsigned leg, struct ms_error *err)
 {
     struct ms_inquiry *q = shared;
-    return ms_member_destroy(q->members[leg], err);
+    return ms_member_may_end(q->members[leg], q->layout, err);
 }
 
-/* All members must be there, so that none comes back with what was destroyed; but for those that
- * are gone, which may be switched off. */
+static int leg_end(void *shared, unsigned leg, struct ms_error *err)
+{
+    struct ms_inquiry *q = shared;
+    return ms_member_destroy(q->members[leg], q->layout, false, err);
+}
+
+static int leg_end_again(void *shared, unsigned leg, struct ms_error *err)
+{
+    struct ms_inquiry *q = shared;
+    return ms_member_destroy(q->members[leg], q->layout, true, err);
+}
+
+/* All but those that are gone, which may be switched off. */
+static int list_members(struct ms_self *self, const struct ms_layout *l, struct ms_member **list,
+                        struct ms_error *err)
+{
+    int code = ms_self_match(self, l, list, err);
+    for (size_t i = 0; i < l->member_count && !code; i++)
+        if (!list[i] && l->members[i].state != MS_GONE)
+            code = ms_error_set(err, MS_ERR_CONFIG,
+                                "%s has no url of member %s: add a section [member %s] with it",
+                                self->base.url, l->members[i].name, l->members[i].name);
+    return code;
+}
+
+/* Nothing is erased before all members have shown that they are there, so that none comes back with
+ * what was destroyed. The local state keeps that they have, for a run that is broken off: after it
+ * a member without a storage is one that has ended. */
+static int end_members(struct ms_self *self, const struct ms_layout *l, bool again,
+                       struct ms_error *err)
+{
+    MS_AUTO_FREE struct ms_member **list = calloc(l->member_count + 1, sizeof(struct ms_member *));
+    int code = list ? list_members(self, l, list, err)
+                    : ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a store's members");
+    if (!code && !again) {
+        code = ms_inquiry_all(self, list, l->member_count, leg_may_end, l, err);
+        if (code)
+            return code;
+        ms_state_raise_epoch(self->state, MS_STATE_ENDED);
+        code = ms_state_save(self->state, ms_clock_wall(self->base.clock), err);
+    }
+    if (!code)
+        code = ms_inquiry_all(self, list, l->member_count, again ? leg_end_again : leg_end, l, err);
+    return code ? code : ms_state_forget(self->state, err);
+}
+
+/* *again: its destruction was begun before. Its layout may be gone then: *out is empty. */
+static int find_ending(struct ms_self *self, struct ms_layouts *out, bool *again,
+                       struct ms_error *err)
+{
+    int code = find_uuid(self, err);
+    forgive_all(self);
+    if (!code)
+        code = ms_self_recall(self, err);
+    *again = !code && ms_state_epoch(self->state) == MS_STATE_ENDED;
+    if (!code)
+        code = ms_inquiry_layouts(self, out, err);
+    if (code || out->final)
+        return code;
+    return *again ? first_layout(self, err) : no_store(self, err);
+}
+
 int ms_self_destroy(struct ms_store *s, struct ms_error *err)
 {
     struct ms_self *self = ms_self_of(s);
-    MS_AUTO_FREE struct ms_member **list = NULL;
     struct ms_layouts found = {0};
-    size_t count = 0;
-    int code = find_store(self, &found, err);
-    if (!code) {
-        count = found.final->member_count;
-        list = calloc(count + 1, sizeof(struct ms_member *));
-        code = list ? ms_self_match(self, found.final, list, err)
-                    : ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a store's members");
-    }
+    bool again;
+    int code = find_ending(self, &found, &again, err);
+    if (!code)
+        code = end_members(self, found.final ? found.final : self->conf->shared, again, err);
     ms_layouts_free(&found);
-    return code ? code : ms_inquiry_all(self, list, count, leg_destroy, NULL, err);
+    return code;
 }

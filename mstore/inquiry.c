@@ -186,6 +186,7 @@ int ms_inquiry_start(struct ms_inquiry *q, ms_fan_fn fn, struct ms_fan **out, st
 
 static int give_layout(struct ms_inquiry *q, const struct ms_layout *layout, struct ms_error *err)
 {
+    q->layout = layout;
     q->epoch = layout->epoch;
     q->final = layout->phase == MS_LAYOUT_FINAL;
     return ms_layout_seal(layout, &q->key, &q->sealed, err);

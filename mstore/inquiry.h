@@ -23,7 +23,7 @@ struct ms_inquiry { /* shared by the legs; the fan's release frees it */
     size_t count;
     struct ms_member **members;     /* references */
     struct ms_layouts *found;       /* by leg */
-    const struct ms_layout *layout; /* what is to be stored; its seal is made */
+    const struct ms_layout *layout; /* what is to be stored, or what the legs go by; borrowed */
     uint64_t epoch;                 /* of what is to be stored */
     bool final;
     struct ms_buf *sealed;
@@ -37,7 +37,7 @@ int ms_inquiry_start(struct ms_inquiry *q, ms_fan_fn fn, struct ms_fan **out,
                      struct ms_error *err) MS_MUST_CHECK;
 
 /* Of the members given (NULL among them: left out) all must succeed; else the first failure of the
- * first member. layout: to be stored, or NULL. */
+ * first member. layout: to be stored, or what the legs go by, or NULL. */
 int ms_inquiry_all(struct ms_self *self, struct ms_member *const members[], size_t count,
                    ms_fan_fn fn, const struct ms_layout *layout,
                    struct ms_error *err) MS_MUST_CHECK;

@@ -23,9 +23,8 @@ int ms_mark_make(const struct ms_uuid *store, const struct ms_uuid *member,
     return ms_sealed_make(ms_view(text, BODY_SIZE), PURPOSE, key, out, err);
 }
 
-/* Whom a mark names, when it is one. */
-static bool named(struct ms_view found, const struct ms_uuid *store, const struct ms_seal_key *key,
-                  struct ms_uuid *out)
+bool ms_mark_named(struct ms_view found, const struct ms_uuid *store, const struct ms_seal_key *key,
+                   struct ms_uuid *out)
 {
     MS_AUTO_BUF struct ms_buf *right = NULL;
     char text[MS_UUID_TEXT];
@@ -45,7 +44,7 @@ int ms_mark_check(struct ms_view found, const struct ms_uuid *store, const struc
     int code = ms_mark_make(store, member, key, &right, err);
     if (code || ms_equal(ms_buf_view(right), found))
         return code;
-    if (named(found, store, key, &other))
+    if (ms_mark_named(found, store, key, &other))
         return ms_error_set(err, MS_ERR_UNTRUSTED,
                             "the storage is that of member %s, not of this one, %s",
                             MS_UUID_SHOW(&other), MS_UUID_SHOW(member));

@@ -21,4 +21,8 @@ int ms_mark_make(const struct ms_uuid *store, const struct ms_uuid *member,
 int ms_mark_check(struct ms_view found, const struct ms_uuid *store, const struct ms_uuid *member,
                   const struct ms_seal_key *key, struct ms_error *err) MS_MUST_CHECK;
 
+/* Whom a mark names. False: it is none of that store and key. */
+bool ms_mark_named(struct ms_view found, const struct ms_uuid *store, const struct ms_seal_key *key,
+                   struct ms_uuid *out);
+
 #endif

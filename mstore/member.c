@@ -32,6 +32,7 @@ int ms_member_new(const struct ms_member_options *o, struct ms_backend *backend,
     m->uuid = o->uuid;
     m->key = *o->key;
     m->clock = o->clock;
+    m->keeps_values = o->keeps_values;
     m->counts = o->counted_as ? ms_entity_get(MS_STATS_MEMBER, o->counted_as, name) : NULL;
     m->backend = backend;
     atomic_init(&m->refs, 1);
@@ -124,17 +125,17 @@ void ms_member_capabilities(struct ms_member *m, struct ms_capabilities *out)
 
 /* ---- the mark ---- */
 
-static int mark_name(const struct ms_member *m, struct ms_name *out, struct ms_error *err)
+int ms_member_mark_name(const struct ms_member *m, struct ms_name *out, struct ms_error *err)
 {
     struct ms_own_name own = {.kind = MS_OWN_MEMBER, .store = m->as.store};
     return ms_own_format(&own, 0, out, err);
 }
 
-static int check_mark(struct ms_member *m, struct ms_error *err)
+int ms_member_check_mark(struct ms_member *m, struct ms_error *err)
 {
     MS_AUTO_BUF struct ms_buf *found = NULL;
     struct ms_name name;
-    int code = mark_name(m, &name, err);
+    int code = ms_member_mark_name(m, &name, err);
     if (!code)
         code = ms_backend_load(m->backend, ms_name_view(&name), 0, 4096, &found, NULL, err);
     if (code == MS_ERR_NOT_FOUND)
@@ -147,21 +148,9 @@ static int check_mark(struct ms_member *m, struct ms_error *err)
     return code == MS_ERR_UNTRUSTED ? ms_error_prefix(err, code, "%s", m->backend->url) : code;
 }
 
-static int put_mark(struct ms_member *m, struct ms_error *err)
-{
-    MS_AUTO_BUF struct ms_buf *mark = NULL;
-    struct ms_name name;
-    int code = mark_name(m, &name, err);
-    if (!code)
-        code = ms_mark_make(&m->as.store, &m->as.uuid, &m->key, &mark, err);
-    if (!code)
-        code = ms_backend_store(m->backend, ms_name_view(&name), mark, NULL, NULL, err);
-    return code;
-}
-
 /* ---- opening ---- */
 
-static int open_backend(struct ms_member *m, struct ms_error *err)
+int ms_member_open_backend(struct ms_member *m, struct ms_error *err)
 {
     int code = m->backend_open ? 0 : ms_backend_open(m->backend, err);
     if (!code)
@@ -169,8 +158,7 @@ static int open_backend(struct ms_member *m, struct ms_error *err)
     return code;
 }
 
-/* True: the caller opens it. False: it is ready, or somebody else's opening failed (*code). */
-static bool take_opening(struct ms_member *m, bool again, int *code, struct ms_error *err)
+bool ms_member_take_opening(struct ms_member *m, bool again, int *code, struct ms_error *err)
 {
     MS_HOLD(&m->mutex);
     uint64_t seen = m->openings;
@@ -189,7 +177,7 @@ static bool take_opening(struct ms_member *m, bool again, int *code, struct ms_e
     return true;
 }
 
-static void end_opening(struct ms_member *m, int code, const struct ms_error *why)
+void ms_member_end_opening(struct ms_member *m, int code, const struct ms_error *why)
 {
     MS_HOLD(&m->mutex);
     bool same = ms_uuid_equal(&m->as.store, &m->store) && ms_uuid_equal(&m->as.uuid, &m->uuid);
@@ -203,13 +191,13 @@ static void end_opening(struct ms_member *m, int code, const struct ms_error *wh
 static int make_ready(struct ms_member *m, bool again, struct ms_error *err)
 {
     int code;
-    if (!take_opening(m, again, &code, err))
+    if (!ms_member_take_opening(m, again, &code, err))
         return code;
     struct ms_error why = {0};
-    code = open_backend(m, &why);
+    code = ms_member_open_backend(m, &why);
     if (!code && !ms_uuid_is_zero(&m->as.uuid))
-        code = check_mark(m, &why);
-    end_opening(m, code, &why);
+        code = ms_member_check_mark(m, &why);
+    ms_member_end_opening(m, code, &why);
     return code ? ms_error_set(err, code, "%s", why.text) : 0;
 }
 
@@ -324,68 +312,4 @@ int ms_member_insist(struct ms_member *m, struct ms_error *err)
         code = ms_member_end(&call, code, MS_HEALTH_UNMEASURED, 0, &why);
     }
     return code ? ms_error_set(err, code, "%s", why.text) : 0;
-}
-
-/* ---- making ---- */
-
-void ms_member_forgive(struct ms_member *m)
-{
-    int64_t wall = ms_clock_wall(m->clock);
-    struct ms_health_saved well = {.state = MS_HEALTH_CLOSED, .changed_wall_ns = wall};
-    ms_health_restore(m->health, &well, ms_clock_now(m->clock), wall);
-}
-
-static int create_storage(struct ms_member *m, struct ms_error *err)
-{
-    int code = open_backend(m, err);
-    if (code != MS_ERR_NO_STORE)
-        return code;
-    code = ms_backend_create(m->backend, err);
-    return code ? code : open_backend(m, err);
-}
-
-static int create_and_mark(struct ms_member *m, struct ms_error *err)
-{
-    int code = create_storage(m, err);
-    if (code)
-        return code;
-    struct ms_error why = {0};
-    code = check_mark(m, &why);
-    if (code == MS_ERR_NO_STORE)
-        return put_mark(m, err);
-    if (code == MS_ERR_UNTRUSTED)
-        return ms_error_set(err, MS_ERR_STORE_EXISTS, "%s", why.text);
-    return code ? ms_error_set(err, code, "%s", why.text) : 0;
-}
-
-int ms_member_create(struct ms_member *m, struct ms_error *err)
-{
-    int code;
-    struct ms_error why = {0};
-    if (!take_opening(m, true, &code, err))
-        return code;
-    code = create_and_mark(m, &why);
-    end_opening(m, code, &why);
-    if (code)
-        return ms_error_set(err, code, "member %s: %s", m->name, why.text);
-    ms_health_try_now(m->health, ms_clock_now(m->clock)); /* whatever it was before */
-    return 0;
-}
-
-/* ---- ending ---- */
-
-int ms_member_destroy(struct ms_member *m, struct ms_error *err)
-{
-    int code = ms_member_open(m, err);
-    if (code)
-        return code;
-    code = ms_backend_close(m->backend, err);
-    {
-        MS_HOLD(&m->mutex);
-        m->stage = MS_MEMBER_CLOSED;
-        m->backend_open = false;
-    }
-    if (!code)
-        code = ms_backend_destroy(m->backend, err);
-    return code ? ms_error_prefix(err, code, "member %s", m->name) : 0;
 }

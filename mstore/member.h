@@ -27,6 +27,7 @@ struct ms_member_options {
     struct ms_clock *clock;
     uint64_t seed;
     const char *counted_as; /* the store's URL in the statistics; NULL: calls are not counted */
+    bool keeps_values;      /* the values beside its own objects may be older than the store */
 };
 
 /* Owns backend (closed) on success. One reference. */
@@ -65,11 +66,32 @@ void ms_member_forgive(struct ms_member *m);
  * time looks, the others wait for what it finds. An error when it does not answer, or did not a
  * moment ago (ms_health_demand). */
 int ms_member_insist(struct ms_member *m, struct ms_error *err) MS_MUST_CHECK;
-/* Makes the storage this member's: creates it unless it is there, and puts the mark. One that
- * carries another mark of the same store, or values, is STORE_EXISTS. */
+
+/* ---- making and ending: one caller at a time ---- */
+
+struct ms_layout; /* mstore/layout.h */
+/* Whether ms_member_create would take the storage. Changes nothing. STORE_EXISTS: it carries
+ * another mark of the same store, or holds another store, or anything else unless the member keeps
+ * values. */
+int ms_member_look(struct ms_member *m, struct ms_error *err) MS_MUST_CHECK;
+/* Makes the storage this member's: creates it unless it is there, looks as above, puts the mark. */
 int ms_member_create(struct ms_member *m, struct ms_error *err) MS_MUST_CHECK;
-/* Removes the storage with all it holds, once it has proven to be this member's. */
-int ms_member_destroy(struct ms_member *m, struct ms_error *err) MS_MUST_CHECK;
+/* Looks at the mark again, once others have put theirs. STORE_EXISTS: one of them put it here. */
+int ms_member_prove(struct ms_member *m, struct ms_error *err) MS_MUST_CHECK;
+/* Takes away the mark that this process put. */
+void ms_member_withdraw(struct ms_member *m);
+/* The member that the mark on the storage names, whoever that is. */
+int ms_member_owner(struct ms_member *m, struct ms_uuid *out, struct ms_error *err) MS_MUST_CHECK;
+/* Whether ms_member_destroy may be called: the storage answers, is this member's, and what lies in
+ * it is the store's: its own folder, and the folders of the layout's plain namespaces (with a plain
+ * root: anything). EXISTS: something else is there; CONNECTION: no storage of this member. */
+int ms_member_may_end(struct ms_member *m, const struct ms_layout *layout,
+                      struct ms_error *err) MS_MUST_CHECK;
+/* Removes the storage with all it holds; where the member keeps values, only the store's own
+ * folder. again: it was begun before, when all members might be ended: the storage may be gone, or
+ * have lost its mark. */
+int ms_member_destroy(struct ms_member *m, const struct ms_layout *layout, bool again,
+                      struct ms_error *err) MS_MUST_CHECK;
 /* Opens it now and looks at the mark. NO_STORE: none there (nothing is, or nothing of this store);
  * UNTRUSTED: another member's, or a wrong seal. */
 int ms_member_open(struct ms_member *m, struct ms_error *err) MS_MUST_CHECK;

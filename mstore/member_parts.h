@@ -6,6 +6,7 @@
 
 #include "base/entity.h"
 #include "base/sync.h"
+#include "mstore/names.h"
 
 #include <limits.h>
 #include <stdatomic.h>
@@ -35,7 +36,22 @@ struct ms_member {
     struct ms_member_identity as; /* whom it takes the member for */
     uint64_t openings;            /* that have ended */
     struct ms_error why;          /* the last one failed */
+    bool keeps_values;            /* ms_member_options */
+    bool fresh;                   /* it got its mark from this process */
+    bool looked;                  /* ms_member_look found nothing that is in the way */
 };
+
+/* ---- opening: member.c; for member_life.c, which does more than that ---- */
+
+int ms_member_mark_name(const struct ms_member *m, struct ms_name *out,
+                        struct ms_error *err) MS_MUST_CHECK;
+/* NO_STORE: none; UNTRUSTED: another one. */
+int ms_member_check_mark(struct ms_member *m, struct ms_error *err) MS_MUST_CHECK;
+int ms_member_open_backend(struct ms_member *m, struct ms_error *err) MS_MUST_CHECK;
+/* True: the caller opens it. False: it is ready (and again is not set: then the mark is looked at
+ * even if it was right before), or somebody else's opening failed (*code). */
+bool ms_member_take_opening(struct ms_member *m, bool again, int *code, struct ms_error *err);
+void ms_member_end_opening(struct ms_member *m, int code, const struct ms_error *why);
 
 /* A call under way. */
 struct ms_member_call {

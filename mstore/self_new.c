@@ -18,7 +18,8 @@ static int make_members(struct ms_self *self, struct ms_backend *backends[],
                                                   .key = &self->conf->key,
                                                   .clock = o->clock,
                                                   .seed = o->seed + 1000 + i,
-                                                  .counted_as = o->name};
+                                                  .counted_as = o->name,
+                                                  .keeps_values = l->placement == MS_PLACE_BUCKETS};
         code = ms_member_new(&options, backends[i], &self->members[i], err);
         if (code)
             ms_backend_free(backends[i]);

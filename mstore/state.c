@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define LOCK_MAX_NS  1000000000u
 #define LOCK_WAIT_NS 2000000u
@@ -318,11 +319,39 @@ int ms_state_save(struct ms_state *s, int64_t wall_ns, struct ms_error *err)
             return 0;
         }
         *ours = s->known;
+        if (ours->epoch == MS_STATE_ENDED && !s->epoch_changed)
+            ours->epoch =
+                0; /* whoever ends the store forgets that again; so nobody else keeps it */
     }
     int code = exchange(s, file, ours, wall_ns, err);
     MS_HOLD(&s->mutex);
     if (!code)
         learn(s, file, ours);
+    leave(s);
+    return code;
+}
+
+static int remove_file(const struct ms_state *s, struct ms_error *err)
+{
+    MS_AUTO_CLOSE int folder = ms_private_folder_open(s->folder, "state", true, err);
+    int code = folder < 0 ? folder : lock(folder, s->folder, err);
+    if (!code && unlinkat(folder, s->name, 0) != 0 && errno != ENOENT)
+        code = ms_error_errno(err, errno, "remove %s", s->path);
+    return code;
+}
+
+int ms_state_forget(struct ms_state *s, struct ms_error *err)
+{
+    {
+        MS_HOLD(&s->mutex);
+        enter(s);
+    }
+    int code = *s->folder ? remove_file(s, err) : 0;
+    MS_HOLD(&s->mutex);
+    if (!code) {
+        s->known.epoch = s->known.count = 0;
+        s->epoch_changed = false;
+    }
     leave(s);
     return code;
 }

@@ -47,12 +47,15 @@ bool ms_state_get(const struct ms_state *s, const struct ms_uuid *member,
 void ms_state_put(struct ms_state *s, const struct ms_uuid *member,
                   const struct ms_health_saved *saved);
 uint64_t ms_state_epoch(const struct ms_state *s); /* 0: none seen */
+#define MS_STATE_ENDED UINT64_MAX /* in place of an epoch: the store is being destroyed */
 /* True: it is higher than any before, and worth saving at once. */
 bool ms_state_raise_epoch(struct ms_state *s, uint64_t epoch);
 
 /* Writes what has changed, if anything has, and learns what others wrote. wall_ns: now. On failure
  * it stays to be saved. MS_ERR_BUSY: another process held the lock for a second. */
 int ms_state_save(struct ms_state *s, int64_t wall_ns, struct ms_error *err) MS_MUST_CHECK;
+/* Nothing is known of the store any more: removes the file. */
+int ms_state_forget(struct ms_state *s, struct ms_error *err) MS_MUST_CHECK;
 /* Only learns what others wrote. */
 int ms_state_reload(struct ms_state *s, struct ms_error *err) MS_MUST_CHECK;
 

@@ -63,12 +63,6 @@ static int check_fits(struct ms_backend *b, struct ms_error *err)
     return n->fits ? n->fits(n->store, err) : 0;
 }
 
-static int nested_create(struct ms_backend *b, struct ms_error *err)
-{
-    int code = check_fits(b, err);
-    return code ? code : ms_store_create(store_of(b), err);
-}
-
 static int nested_destroy(struct ms_backend *b, struct ms_error *err)
 {
     return ms_store_destroy(store_of(b), err);
@@ -229,6 +223,35 @@ static int nested_list(struct ms_backend *b, struct ms_view name,
     }
     *out = &l->base;
     return 0;
+}
+
+/* ---- making ---- */
+
+/* Of a closed one. */
+static bool is_empty(struct ms_backend *b)
+{
+    static const struct ms_list_request request = {.limit = 1, .names_only = true};
+    struct ms_lister *l = NULL;
+    if (ms_store_open(store_of(b), NULL))
+        return false;
+    bool empty = nested_list(b, ms_str(""), &request, &l, NULL) == 0;
+    if (empty) {
+        empty = !((struct nested_lister *)l)->first;
+        lister_close(l);
+    }
+    return ms_store_close(store_of(b), NULL) == 0 && empty;
+}
+
+static int nested_create(struct ms_backend *b, struct ms_error *err)
+{
+    struct ms_error why = {0};
+    int code = check_fits(b, err);
+    if (code)
+        return code;
+    code = ms_store_create(store_of(b), &why);
+    if (!code || (code == MS_ERR_STORE_EXISTS && is_empty(b)))
+        return 0;
+    return ms_error_set(err, code, "%s", why.text);
 }
 
 /* ---- values ---- */

@@ -120,6 +120,45 @@ static void an_empty_storage_is_not_a_member(void **state)
     ms_backend_free(empty);
 }
 
+static void what_is_there_is_not_taken(void **state)
+{
+    (void)state;
+    struct ms_error err = {0};
+    struct ms_backend *there = kept("memory:there");
+    struct ms_buf *value = ms_buf_copy(ms_str("x"));
+    check_ok(ms_backend_create(there, &err), err);
+    check_ok(ms_backend_open(there, &err), err);
+    check_ok(ms_backend_store(there, ms_str("thesis.txt"), value, NULL, NULL, &err), err);
+    struct ms_backend *storage;
+    struct ms_member *m = member_at("memory:there", &first, &storage);
+    check_code(ms_member_look(m, &err), MS_ERR_STORE_EXISTS, err);
+    check_text(err, "member nas: memory:there is not empty: it holds thesis.txt");
+    check_code(ms_member_create(m, &err), MS_ERR_STORE_EXISTS, err);
+    check_ok(ms_backend_delete(there, ms_str("thesis.txt"), &err), err);
+    check_ok(ms_backend_store(there, ms_str("mstore-0123456789abcdef0123456789abcdef/member"),
+                              value, NULL, NULL, &err),
+             err);
+    check_code(ms_member_create(m, &err), MS_ERR_STORE_EXISTS, err);
+    check_text(err, "holds another store (UUID 01234567-89ab-cdef-0123-456789abcdef)");
+    assert_int_equal(ms_emulator_calls(storage, MS_VERB_STORE), 0);
+    check_ok(
+        ms_backend_delete(there, ms_str("mstore-0123456789abcdef0123456789abcdef/member"), &err),
+        err);
+    check_ok(ms_backend_rmdir(there, ms_str("mstore-0123456789abcdef0123456789abcdef"), &err), err);
+    check_ok(ms_member_look(m, &err), err);
+    assert_int_equal(ms_emulator_calls(storage, MS_VERB_STORE), 0);
+    check_ok(ms_member_create(m, &err), err);
+    check_ok(ms_backend_store(there, ms_str("thesis.txt"), value, NULL, NULL, &err), err);
+    check_code(ms_member_may_end(m, NULL, &err), MS_ERR_EXISTS, err);
+    check_ok(ms_backend_delete(there, ms_str("thesis.txt"), &err), err);
+    check_ok(ms_member_may_end(m, NULL, &err), err);
+    ms_member_withdraw(m);
+    check_code(ms_member_may_end(m, NULL, &err), MS_ERR_CONNECTION, err);
+    ms_member_unref(m);
+    ms_buf_unref(value);
+    ms_backend_free(there);
+}
+
 static void an_unknown_member_is_not_asked_for_its_mark(void **state)
 {
     (void)state;
@@ -301,6 +340,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_created_member_is_known_again),
+        cmocka_unit_test(what_is_there_is_not_taken),
         cmocka_unit_test(another_storage_is_never_written_to),
         cmocka_unit_test(an_empty_storage_is_not_a_member),
         cmocka_unit_test(an_unknown_member_is_not_asked_for_its_mark),

@@ -161,6 +161,30 @@ static void comes_back(void **state)
     ms_state_free(NULL);
 }
 
+static void an_end_is_forgotten(void **state)
+{
+    struct ms_error err = {0};
+    struct ms_state *s = state_in(*state), *other;
+    put(s, 1, WALL);
+    assert_true(ms_state_raise_epoch(s, MS_STATE_ENDED));
+    save(s, WALL);
+    other = state_in(*state); /* another process reads that */
+    assert_true(ms_state_epoch(other) == MS_STATE_ENDED);
+    check_ok(ms_state_forget(s, &err), err);
+    check_ok(ms_state_forget(s, &err), err);
+    assert_int_equal(access(ms_state_path(s), F_OK), -1);
+    assert_int_equal(ms_state_epoch(s), 0);
+    assert_int_equal(changed_of(s, 1), -1);
+    put(other, 2, WALL + SEC); /* and does not bring it back */
+    save(other, WALL + SEC);
+    ms_state_free(s);
+    s = state_in(*state);
+    assert_int_equal(ms_state_epoch(s), 0);
+    assert_int_equal(changed_of(s, 2), 1);
+    ms_state_free(s);
+    ms_state_free(other);
+}
+
 /* docs/formats.md shows these bytes; the check was computed by another program. */
 static void golden(void **state)
 {
@@ -722,15 +746,25 @@ static void without_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(comes_back),         TEST(golden),
-        TEST(saves_only_changes), TEST(bounded),
-        TEST(oldest_make_room),   TEST(merges),
-        TEST(clocks_ahead),       TEST(two_processes),
-        TEST(lock_is_held),       TEST(threads),
-        TEST(any_order),          TEST(damaged_files),
-        TEST(epoch_survives),     TEST(bounds_are_checked),
-        TEST(newer_programs),     TEST(other_folders),
-        TEST(usual_folders),      TEST(nowhere_to_write),
+        TEST(comes_back),
+        TEST(an_end_is_forgotten),
+        TEST(golden),
+        TEST(saves_only_changes),
+        TEST(bounded),
+        TEST(oldest_make_room),
+        TEST(merges),
+        TEST(clocks_ahead),
+        TEST(two_processes),
+        TEST(lock_is_held),
+        TEST(threads),
+        TEST(any_order),
+        TEST(damaged_files),
+        TEST(epoch_survives),
+        TEST(bounds_are_checked),
+        TEST(newer_programs),
+        TEST(other_folders),
+        TEST(usual_folders),
+        TEST(nowhere_to_write),
         TEST(without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
