@@ -78,6 +78,8 @@ rgw frontends = beast endpoint=127.0.0.1:$port
 rgw thread pool size = 32
 rgw num rados handles = 1
 rgw enable usage log = false
+# a listing reads as much of the index as was asked for, not a thousand entries each time
+rgw list bucket min readahead = 16
 # what was replaced frees its memory soon
 rgw gc obj min wait = 5
 rgw gc processor period = 5
