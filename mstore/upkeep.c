@@ -124,6 +124,7 @@ void ms_upkeep_key_ended(struct ms_upkeep *u, enum ms_upkeep_end end)
     bool done = end == MS_KEY_REPAIRED || end == MS_KEY_MOVED;
     if (u->by_notes && !done)
         return;
+    u->unsettled |= end == MS_KEY_WANTING || end == MS_KEY_FAILED;
     r->keys += !u->by_notes;
     r->wanting += end != MS_KEY_WELL;
     r->repaired += end == MS_KEY_REPAIRED;

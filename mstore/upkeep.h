@@ -68,7 +68,8 @@ struct ms_upkeep { /* one run */
     uint64_t told_ns;
     uint64_t notes_done;
     double fraction; /* as in progress */
-    bool whole;      /* all members answered so far, nothing failed: nothing is left to be done */
+    bool whole;      /* all members answered so far: nothing was overlooked */
+    bool unsettled;  /* of some key a member may have missed what is not made up for: marks stay */
     struct ms_away *ripe; /* marks that go when this run has made up for everything; owned */
     size_t ripe_count;
     uint64_t due_ns; /* when what was spent is paid for (upkeep_pace.c) */

@@ -346,6 +346,13 @@ static enum ms_upkeep_end end_of(const struct ms_upkeep_key *k)
                                       : MS_KEY_WELL;
 }
 
+/* Such keys tell nothing about members that were away, unless they were deleted meanwhile. */
+static bool may_be_missed(const struct ms_upkeep_key *k)
+{
+    bool deleted = k->tombs[0].there || k->tombs[1].there;
+    return (k->conflict || k->lost) && (deleted || k->failed || k->unjudged);
+}
+
 int ms_upkeep_immutable_key(struct ms_upkeep *u, const struct ms_upkeep_item *item,
                             struct ms_error *err)
 {
@@ -366,6 +373,8 @@ int ms_upkeep_immutable_key(struct ms_upkeep *u, const struct ms_upkeep_item *it
             code = look_after(k, err);
         if (!code && k->count)
             ms_upkeep_key_done(u, item, end_of(k));
+        if (!code && may_be_missed(k))
+            ms_upkeep_unsettled(u);
     }
     for (size_t i = 0; i < k->count; i++)
         free(k->writes[i].places);

@@ -47,10 +47,16 @@ int ms_upkeep_close_marks(struct ms_upkeep *u, const struct ms_paths *paths, str
     return unless_cancelled(u, code, err);
 }
 
+void ms_upkeep_unsettled(struct ms_upkeep *u)
+{
+    MS_HOLD(&u->mutex);
+    u->unsettled = true;
+}
+
 int ms_upkeep_settle_marks(struct ms_upkeep *u, const struct ms_paths *paths, struct ms_error *err)
 {
     (void)paths;
-    if (!is_thorough(u) || !u->whole || u->report->resumed || u->report->failed)
+    if (!is_thorough(u) || !u->whole || u->report->resumed || u->unsettled)
         return 0;
     return unless_cancelled(u, ms_away_settle(u->roster, u->ripe, u->ripe_count, NULL), err);
 }

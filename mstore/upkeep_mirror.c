@@ -405,6 +405,8 @@ int ms_upkeep_mirrored_key(struct ms_upkeep *u, const struct ms_upkeep_mirrored 
     }
     if (!code)
         ms_upkeep_key_ended(u, end_of(&k));
+    if (!code && k.conflict && (item->noted || k.failed || k.unjudged))
+        ms_upkeep_unsettled(u);
     if (!code && item->end)
         *item->end = end_of(&k);
     return code;

@@ -153,6 +153,9 @@ int ms_upkeep_layouts(struct ms_upkeep *u, const struct ms_paths *paths, struct 
 /* mstore/upkeep_marks.c: whom to believe again; before, and after everything else. */
 int ms_upkeep_close_marks(struct ms_upkeep *u, const struct ms_paths *paths, struct ms_error *err);
 int ms_upkeep_settle_marks(struct ms_upkeep *u, const struct ms_paths *paths, struct ms_error *err);
+/* Of a conflict or a lost value: here it may be of a change that a member has missed. Any thread.
+ */
+void ms_upkeep_unsettled(struct ms_upkeep *u);
 int ms_upkeep_sweep(struct ms_upkeep *u, const struct ms_paths *paths, struct ms_error *err);
 int ms_upkeep_immutable_space(struct ms_upkeep *u, const struct ms_layout_space *space,
                               struct ms_view path, struct ms_view after, struct ms_error *err);
