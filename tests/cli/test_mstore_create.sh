@@ -71,7 +71,7 @@ conf home.conf 1 "$data" a b c
 # ---- destroy: all members answer, or nothing is erased
 before=$(files a b c)
 mv b away
-for again in 1 2; do
+for _ in 1 2; do
     expect 5 destroy home.conf --yes
     one_line
     says "member b: "
@@ -145,7 +145,7 @@ for way in "ln -s a b" "ln -s b a" true; do
     $way
     [ "$way" != "ln -s b a" ] || { rmdir a/b 2>/dev/null; rm -rf a; mkdir b; ln -s b a; }
     [ "$way" != true ] || sed -i "s|/b?|/a/?|" home.conf
-    for i in 1 2 3 4 5; do
+    for _ in 1 2 3 4 5; do
         expect 4 create home.conf
         one_line
         says "each member one of its own"
