@@ -410,7 +410,7 @@ int ms_immutable_revive(const struct ms_site *site, struct ms_error *err)
 
 /* There is a tombstone, and all that was found is at members that were away: as much as an
  * acknowledged store leaves was stored after the deletion; less is a leftover, unless those who are
- * silent could make it more, or the item is on its way to the other one or back. */
+ * silent could make it more. */
 static int judge_leftover(const struct ms_site *site, const struct ms_value_finding *f,
                           struct ms_error *err)
 {
@@ -419,13 +419,8 @@ static int judge_leftover(const struct ms_site *site, const struct ms_value_find
     unsigned needs = ms_immutable_needs(site);
     if (most >= needs)
         return 0;
-    if (most + silent < needs && !is_turning(site))
-        return ms_immutable_nothing(site, err);
     if (most + silent < needs)
-        return ms_error_set(err, MS_ERR_BUSY,
-                            "%s is being soft-deleted or undeleted, or that was broken off: mstore "
-                            "heal finishes it",
-                            ms_value_shown(site, shown));
+        return ms_immutable_nothing(site, err);
     return ms_error_set(
         err, f->why.code ? f->why.code : MS_ERR_CONNECTION,
         "%s: whether it was deleted cannot be told while %u members are silent (%s)",

@@ -77,12 +77,6 @@ static int check_complete(const struct lister *l, struct ms_error *err)
 static int refuse_to_guess(const struct lister *l, struct ms_view key, struct ms_error *err)
 {
     struct ms_missing missing = missing_of(l);
-    if (!ms_inventory_missing(l->inventory))
-        return ms_error_set(
-            err, MS_ERR_BUSY,
-            "listing \"%s\": \"%s\" is being soft-deleted or undeleted, or that was "
-            "broken off: mstore heal finishes it",
-            l->path.bytes, MS_SHOW(key));
     return ms_error_set(err, missing.code,
                         "listing \"%s\": whether \"%s\" was deleted cannot be told without %s; "
                         "heal, or bring it back",

@@ -169,15 +169,6 @@ static void judge_values(const struct ms_inventory_entry *e, const enum grave gr
                 add(&out[soft], &e->objects[i]);
 }
 
-static bool has_both(const struct ms_inventory_entry *e)
-{
-    bool has[2] = {false, false};
-    for (size_t i = 0; i < e->count; i++)
-        if (e->objects[i].name.kind == MS_OWN_VALUE)
-            has[is_soft(&e->objects[i].name)] = true;
-    return has[0] && has[1];
-}
-
 bool ms_list_judge(enum ms_layout_kind kind, const struct ms_inventory_entry *entry,
                    const struct ms_list_view *view, struct ms_verdict out[2])
 {
@@ -187,8 +178,6 @@ bool ms_list_judge(enum ms_layout_kind kind, const struct ms_inventory_entry *en
         return true;
     }
     enum grave grave[2] = {grave_of(entry, false, view), grave_of(entry, true, view)};
-    if (grave[0] == BURIED && grave[1] == BURIED && has_both(entry))
-        return false; /* perhaps on its way from one to the other, which intents tell */
     judge_values(entry, grave, view->missing, out);
     return grave[0] != MAYBE_BURIED && grave[1] != MAYBE_BURIED;
 }

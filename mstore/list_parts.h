@@ -54,7 +54,7 @@ struct ms_list_view {      /* what is known of the members */
     const bool *returning; /* by the layout's index: it may have missed deletions */
 };
 /* What lies under a key: [0] live, [1] soft-deleted. False: whether it was deleted cannot be told
- * without those that are missing, or without intents. */
+ * without those that are missing. */
 bool ms_list_judge(enum ms_layout_kind kind, const struct ms_inventory_entry *entry,
                    const struct ms_list_view *view, struct ms_verdict out[2]);
 

@@ -180,19 +180,6 @@ static void a_witness_tells_of_a_deletion(void **state)
     m.script[0].broken = NULL;
     ms_member_set_returning(m.roster->members[0]);
     check_list(&m, &all, "a=5 b=5 ");
-    /* some of it live, some soft-deleted, both deleted: perhaps it is on its way */
-    struct ms_own_name soft = members_name(MS_OWN_VALUE, "c", 1, 0);
-    tomb.key = ms_str("c");
-    soft.mark = MS_OWN_SOFT_DELETED;
-    members_put(&m, 1, soft, "x");
-    members_put(&m, 0, members_name(MS_OWN_VALUE, "c", 1, 0), "x");
-    members_put(&m, 2, tomb, "x");
-    tomb.mark = MS_OWN_SOFT_DELETED;
-    members_put(&m, 2, tomb, "x");
-    check_ok(open_list(&m, &all, &l), err);
-    check_code(drain_list(l, text, sizeof text, &err), MS_ERR_BUSY, err);
-    check_text(err, "\"c\" is being soft-deleted or undeleted, or that was broken off");
-    ms_store_lister_close(l);
     members_fini(&m);
 }
 

@@ -281,31 +281,6 @@ static void what_stayed_behind_is_not_alive(void **state)
     }
 }
 
-/* It was broken off half-way, and all that has any of it has missed something: what is there under
- * both names is less than a store leaves, and is not "not found" under both. */
-static void half_way_at_members_that_were_away(void **state)
-{
-    (void)state;
-    for (unsigned i = 0; i < 4; i++) {
-        struct fleet f;
-        struct ms_error err = {0};
-        make(&f, &policies[i]);
-        put(&f, false);
-        ms_pool_shutdown();
-        fleet_wipe(&f, 0, "val");
-        die_after(&f, 1);
-        struct ms_site soft = site_of(&f, true);
-        check_ok(ms_tombs_put(&soft, (struct ms_write_id){1, 55}, &err), err); /* of earlier */
-        check_ok(ms_sleep(f.clock, 1000000, &err), err);
-        for (unsigned m = 0; m < 3; m++)
-            ms_member_set_returning(f.roster->members[m]);
-        int live = load(&f, false, &err);
-        assert_true(live != MS_ERR_NOT_FOUND || load(&f, true, &err) != MS_ERR_NOT_FOUND);
-        check_text(err, "heal finishes it");
-        fleet_free(&f);
-    }
-}
-
 static void too_few_members(void **state)
 {
     (void)state;
@@ -584,7 +559,6 @@ int main(void)
         cmocka_unit_test(never_neither),
         cmocka_unit_test(a_returning_member_shows_nothing_old),
         cmocka_unit_test(what_stayed_behind_is_not_alive),
-        cmocka_unit_test(half_way_at_members_that_were_away),
         cmocka_unit_test(too_few_members),
         cmocka_unit_test(heal_finishes_or_takes_back),
         cmocka_unit_test(what_a_whole_soft_delete_left_goes),
