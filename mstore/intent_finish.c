@@ -116,13 +116,53 @@ static int compare(struct ms_store *s, const struct ends *e, bool *equal, struct
     return code == MS_ERR_NOT_FOUND ? 0 : code;
 }
 
+/* Intents of the key that the rename leads to: REPAIRED, or WANTING where somebody may be at work.
+ */
+static int look_for_others(struct ms_upkeep *u, const struct ms_upkeep_item *item,
+                           struct ms_error *err)
+{
+    (void)err;
+    *item->end = MS_KEY_REPAIRED;
+    for (size_t i = 0; i < item->count; i++) {
+        const struct ms_object *o = &item->objects[i];
+        if (!ms_age_is(&u->ages, u->roster, o->member, &o->name, o->mtime_ns, MS_WORK_NS))
+            *item->end = MS_KEY_WANTING;
+    }
+    return 0;
+}
+
+/* Where both items are there, another rename may be on its way from this one's end to its
+ * beginning; each would remove what the other one put. So this waits for one that is alive; of two
+ * that were broken off (several heals may be at work) the one to the larger key comes first. Both
+ * items were seen before this looks: so a client that has put the other one has left its intent,
+ * and a rename whose intent has gone is over. */
+static int must_wait(struct work *w, const struct ends *e, bool *out, struct ms_error *err)
+{
+    enum ms_upkeep_end others = MS_KEY_WELL;
+    struct ms_site to;
+    *out = false;
+    if (e->how != MS_MOVE_RENAME)
+        return 0;
+    int code = ms_site_of(w->u->roster, e->to.key, e->to.deleted, &to, err);
+    if (!code)
+        code = ms_upkeep_one_key(w->u, to.space, to.space_path, to.key,
+                                 MS_INVENTORY_KIND(MS_OWN_INTENT), look_for_others, &others, err);
+    *out = others == MS_KEY_WANTING ||
+           (others == MS_KEY_REPAIRED && ms_compare(e->from.key, e->to.key) > 0);
+    return code;
+}
+
 static int finish_move(struct work *w, struct ms_error *err)
 {
     struct ms_store *s = &w->u->self->base;
     struct ends e;
-    bool equal = false;
+    bool equal = false, wait = false;
     find_ends(w, &e);
     int code = compare(s, &e, &equal, err);
+    if (!code && equal)
+        code = must_wait(w, &e, &wait, err);
+    if (!code && wait)
+        return ms_error_set(err, MS_ERR_BUSY, "another rename leads back from where it ends");
     if (!code && equal)
         code = ms_self_move_on(s, e.how, e.from, e.to, err);
     if (code == MS_ERR_EXISTS) /* undelete: the live item is equal */

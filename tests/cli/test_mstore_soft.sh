@@ -139,4 +139,32 @@ same_file "files/new" out files.value
 expect 0 get home.conf files/0124
 same_file "files/0124" out safe.value
 same "intents" "$(left intent)" 0
+
+# ---- two that lead to each other's beginning, both broken off: one is finished, then the other
+begin() { # FROM TO - in data
+    local member folder
+    for member in one two; do
+        folder=$(find $member -maxdepth 1 -name 'mstore-*')/intent/n.data'!'/k.$1'!'
+        mkdir -p "$folder"
+        printf '[intent]\nformat = 1\ndeleted = no\nnew = %s\n' "$(printf 'data/%s' "$2" | od -An -tx1 | tr -d ' \n')" \
+            >"$folder/$id.r"
+    done
+}
+age() { find one two -path "*/intent/*/k.$1!/$id.r" -exec touch -d '30 minutes ago' {} +; }
+for key in 0125 0126; do expect 0 put home.conf data/$key data.value; done
+begin 0125 0126
+begin 0126 0125
+age 0125 # whose 0126 leads back, and may be at work
+expect 0 heal home.conf
+says "another rename leads back from where it ends"
+same "keys of data" "$(listed data)" "0125 0126 new"
+age 0126
+expect 0 heal home.conf
+says "another rename leads back from where it ends"
+same "keys of data" "$(listed data)" "0126 new"
+expect 0 heal home.conf
+same "keys of data" "$(listed data)" "0126 new"
+expect 0 get home.conf data/0126
+same_file "data/0126" out data.value
+same "intents" "$(left intent)" 0
 finish

@@ -70,6 +70,20 @@ static int load(const struct sim_actor *a, unsigned value, unsigned place)
     return code;
 }
 
+/* A store's put that arrives behind a soft delete that was broken off can make both items whole:
+ * then both stay (docs/mstore.md, Intents). */
+static bool may_be_at_both(const struct sim_actor *a, const struct sim_moved *m)
+{
+    return m->left && (m->at ^ m->to) == HIDDEN && a->run->world->delayed_effects;
+}
+
+/* One that was broken off may be at neither until heal has finished it, where all that have any of
+ * it have missed something: then it looks like what a deletion left (likewise). */
+static bool may_be_at_neither(const struct sim_actor *a, const struct sim_moved *m)
+{
+    return may_be_at_both(a, m);
+}
+
 /* While nothing else happens to it, it is at one of both ends. */
 static void look_at(const struct sim_actor *a, unsigned value)
 {
@@ -79,16 +93,9 @@ static void look_at(const struct sim_actor *a, unsigned value)
         return;
     bool absent = load(a, value, before.at) == MS_ERR_NOT_FOUND;
     absent = absent && load(a, value, before.to) == MS_ERR_NOT_FOUND;
-    if (absent && m->changes == before.changes)
+    if (absent && m->changes == before.changes && !may_be_at_neither(a, m))
         sim_broken(a->run->world, "value %u is at neither end of its move: keys %u and %u", value,
                    key_of(value, before.at), key_of(value, before.to));
-}
-
-/* A store's put that arrives behind a soft delete that was broken off can make both items whole:
- * then both stay (docs/mstore.md, Intents). */
-static bool may_be_at_both(const struct sim_actor *a, const struct sim_moved *m)
-{
-    return m->left && (m->at ^ m->to) == HIDDEN && a->run->world->delayed_effects;
 }
 
 void sim_moves_look(const struct sim_actor *a)
@@ -143,7 +150,6 @@ static void move(const struct sim_actor *a, unsigned value, struct sim_moved *m)
     struct ms_error err = {0};
     m->changes++;
     m->to = m->at ^ (rename ? SECOND : HIDDEN);
-    m->left = true;
     size_t index = sim_op_begin(a, &(struct sim_op){.client = a->client,
                                                     .key = from,
                                                     .verb = verb,
@@ -153,6 +159,7 @@ static void move(const struct sim_actor *a, unsigned value, struct sim_moved *m)
         ms_store_move(a->store, how, SIM_KEY(a, from), rename ? SIM_KEY(a, to) : ms_view(NULL, 0),
                       rename && m->at & HIDDEN, &err);
     sim_op_end(a, index, code, &err);
+    m->left = true; /* unless it was answered */
     if (sim_client_dead(a->run->world, a->client))
         return;
     if (code == MS_ERR_NOT_FOUND || code == MS_ERR_EXISTS)
