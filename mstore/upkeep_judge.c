@@ -317,14 +317,14 @@ static int no_value(struct ms_upkeep_key *k)
     return code;
 }
 
-/* What else lies there and can never be read. */
+/* What else lies there: the item is whole without it, also where some of that write went to the
+ * other item (a store and a soft delete at once). */
 static int sweep_partial(struct ms_upkeep_key *k, const struct ms_upkeep_write *stays)
 {
     int code = 0;
     for (size_t i = 0; i < k->count && !code && k->complete; i++) {
         struct ms_upkeep_write *w = &k->writes[i];
-        if (w != stays && w->shape.mark == stays->shape.mark && !is_whole(w) && is_old(k, w) &&
-            !ms_upkeep_is_turning(k, w))
+        if (w != stays && w->shape.mark == stays->shape.mark && !is_whole(w) && is_old(k, w))
             code = set_aside(k, w, false, "too few shards to make a value", MS_FIND_DEBRIS);
     }
     return code;

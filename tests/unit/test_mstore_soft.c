@@ -405,6 +405,53 @@ static int sweep_one(void *arg)
     return 0;
 }
 
+static void remove_live(void *ctx, struct ms_backend *storage, struct ms_view name)
+{
+    struct ms_error err = {0};
+    char text[512];
+    (void)ctx;
+    snprintf(text, sizeof text, "%.*s", (int)name.size, (const char *)name.data);
+    if (strstr(text, ".l."))
+        check_ok(ms_backend_delete(storage, name, &err), err);
+}
+
+/* Stored while it was soft-deleted: of the new shards one is live, one soft-deleted, one was not
+ * put. */
+static int mix_one(void *arg)
+{
+    struct fleet f;
+    struct ms_error err = {0};
+    int turned = 1;
+    (void)arg;
+    fleet_make(&f, &(struct fleet_options){
+                       .members = 3, .policy = "redundancy = ec 2+1\n", .clock = ms_sim_clock()});
+    check_ok(ms_sleep(f.clock, MINUTE, &err), err);
+    put(&f, true);
+    put(&f, false);
+    check_ok(ms_sleep(f.clock, MINUTE, &err), err);
+    fleet_each(&f, 0, "val", turn, &turned);
+    fleet_each(&f, 1, "val", remove_live, NULL);
+    assert_int_equal(fleet_all(&f, "val"), 5);
+    for (unsigned i = 0; i < 2; i++) {
+        check_ok(ms_sleep(f.clock, 2 * 60 * MINUTE, &err), err);
+        heal(&f);
+    }
+    assert_int_equal(fleet_all(&f, "val"), 3);
+    assert_int_equal(fleet_all(&f, "trash"), 2);
+    check_there(&f, false, true);
+    check_ok(ms_sleep(f.clock, MINUTE, &err), err);
+    fleet_free(&f);
+    return 0;
+}
+
+static void what_a_store_at_the_same_time_left_goes(void **state)
+{
+    (void)state;
+    struct ms_sim_options options = {.seed = 3};
+    struct ms_error err = {0};
+    check_ok(ms_sim_run(&options, mix_one, NULL, NULL, &err), err);
+}
+
 static void what_a_whole_soft_delete_left_goes(void **state)
 {
     (void)state;
@@ -562,6 +609,7 @@ int main(void)
         cmocka_unit_test(too_few_members),
         cmocka_unit_test(heal_finishes_or_takes_back),
         cmocka_unit_test(what_a_whole_soft_delete_left_goes),
+        cmocka_unit_test(what_a_store_at_the_same_time_left_goes),
         cmocka_unit_test(deleted_while_it_moves),
         cmocka_unit_test(an_intent_of_few_only_goes),
         cmocka_unit_test(intent_bytes),
