@@ -157,6 +157,7 @@ mirrors() {
         same "mirror $member $1" "$(diff <(plain mirror.one) <(plain mirror.$member))" ""
     done
 }
+MSTORE_STATE_DIR=$T/state.mirror # its key is the other store's
 conf mirror '[namespace]' 'kind = plain' 'redundancy = all' 'levels = 1' \
     '[namespace sums]' 'kind = plain' 'redundancy = copies 2' 'verify = sha256'
 expect 0 create mirror.conf
