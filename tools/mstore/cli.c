@@ -112,8 +112,9 @@ static void tell_wait(void *ctx, const struct ms_mstore_wait *wait)
 int ms_cli_file(struct ms_cli *cli, const char *name, const char **out, struct ms_error *err)
 {
     const struct ms_config *config = NULL;
-    *out = ms_mconf_is_path(name) ? name : NULL;
-    if (*out || strchr(name, ':'))
+    bool path = ms_mconf_is_path(name);
+    *out = path ? name : NULL;
+    if (path || strchr(name, ':'))
         return 0;
     int code = ms_cli_config(cli, &config, err);
     const struct ms_config_store *found = code ? NULL : ms_config_find(config, name);
