@@ -405,7 +405,7 @@ int ms_upkeep_mirrored_key(struct ms_upkeep *u, const struct ms_upkeep_mirrored 
     }
     if (!code)
         ms_upkeep_key_ended(u, end_of(&k));
-    if (!code && k.conflict && (item->noted || k.failed || k.unjudged))
+    if (!code && k.conflict) /* what is old may be at a mirror that marks keep from being asked */
         ms_upkeep_unsettled(u);
     if (!code && item->end)
         *item->end = end_of(&k);
