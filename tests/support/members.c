@@ -2,6 +2,7 @@
 #include "support/members.h"
 #include "support/check.h"
 
+#include "base/pool.h"
 #include "base/text.h"
 #include "mstore/layout.h"
 
@@ -208,4 +209,5 @@ void members_fini(struct members *m)
     for (unsigned i = 0; i < m->count; i++)
         assert_int_equal(atomic_load(&m->script[i].open), 0);
     ms_roster_unref(m->roster);
+    ms_pool_shutdown(); /* calls that nobody waited for hold the roster, and are made of `ops` */
 }
