@@ -1,6 +1,6 @@
 /* Soft delete and undelete of immutable keys: no bytes are copied, one of the two items can be read
  * at every moment, an absent member brings neither back, and what a dead client began stands in an
- * intent. And the intent's bytes. */
+ * intent. */
 #include "mstore/immutable_parts.h"
 #include "mstore/intent.h"
 
@@ -306,6 +306,13 @@ static void too_few_members(void **state)
 
 #define MINUTE (UINT64_C(60) * 1000000000)
 
+static void simulate(int (*fn)(void *arg), void *arg, uint64_t seed)
+{
+    struct ms_sim_options options = {.seed = seed};
+    struct ms_error err = {0};
+    check_ok(ms_sim_run(&options, fn, arg, NULL, &err), err);
+}
+
 static void heal(struct fleet *f)
 {
     struct ms_upkeep_report *report = NULL;
@@ -359,9 +366,7 @@ static void heal_finishes_or_takes_back(void **state)
     for (int turned = 0; turned <= (int)p->members; turned++)
         for (unsigned damaged = 0; damaged < 2; damaged++) {
             struct broken_off b = {.policy = p, .turned = turned, .damaged = damaged};
-            struct ms_sim_options options = {.seed = 3};
-            struct ms_error err = {0};
-            check_ok(ms_sim_run(&options, finish_one, &b, NULL, &err), err);
+            simulate(finish_one, &b, 3);
         }
 }
 
@@ -447,17 +452,13 @@ static int mix_one(void *arg)
 static void what_a_store_at_the_same_time_left_goes(void **state)
 {
     (void)state;
-    struct ms_sim_options options = {.seed = 3};
-    struct ms_error err = {0};
-    check_ok(ms_sim_run(&options, mix_one, NULL, NULL, &err), err);
+    simulate(mix_one, NULL, 3);
 }
 
 static void what_a_whole_soft_delete_left_goes(void **state)
 {
     (void)state;
-    struct ms_sim_options options = {.seed = 3};
-    struct ms_error err = {0};
-    check_ok(ms_sim_run(&options, sweep_one, NULL, NULL, &err), err);
+    simulate(sweep_one, NULL, 3);
 }
 
 /* ---- two at once ---- */
@@ -506,9 +507,7 @@ static void deleted_while_it_moves(void **state)
     unsigned collisions = 0;
     (void)state;
     for (uint64_t seed = 0; seed < 200; seed++) {
-        struct ms_sim_options options = {.seed = seed};
-        struct ms_error err = {0};
-        check_ok(ms_sim_run(&options, collide, &collisions, NULL, &err), err);
+        simulate(collide, &collisions, seed);
     }
     assert_true(collisions > 0);
 }
@@ -543,59 +542,7 @@ static int drop_one(void *arg)
 static void an_intent_of_few_only_goes(void **state)
 {
     (void)state;
-    struct ms_sim_options options = {.seed = 3};
-    struct ms_error err = {0};
-    check_ok(ms_sim_run(&options, drop_one, NULL, NULL, &err), err);
-}
-
-/* ---- bytes ---- */
-
-static struct ms_buf *golden(void)
-{
-    char text[512];
-    FILE *file = fopen(TEST_DATA "/mstore/intent", "rb");
-    assert_non_null(file);
-    size_t size = fread(text, 1, sizeof text, file);
-    fclose(file);
-    struct ms_buf *out = ms_buf_copy(ms_view(text, size));
-    assert_non_null(out);
-    return out;
-}
-
-static void intent_bytes(void **state)
-{
-    (void)state;
-    struct ms_error err = {0};
-    static struct ms_intent intent, read;
-    struct ms_write_id id = {5, 6};
-    MS_AUTO_BUF struct ms_buf *file = golden(), *made = NULL;
-    check_ok(ms_intent_init(&intent, MS_OWN_RENAME, id, true, ms_str("data/new"), &err), err);
-    check_ok(ms_intent_make(&intent, &made, &err), err);
-    assert_true(ms_equal(ms_buf_view(made), ms_buf_view(file)));
-    check_ok(ms_intent_parse(ms_buf_view(file), &read, &err), err);
-    assert_true(read.deleted);
-    assert_true(ms_equal(ms_view(read.new_key, read.new_size), ms_str("data/new")));
-    for (size_t i = 0; i < ms_buf_size(file); i++) { /* cut anywhere, changed anywhere */
-        struct ms_view cut = {ms_buf_view(file).data, i};
-        check_code(ms_intent_parse(cut, &read, &err), MS_ERR_FORMAT, err);
-        ms_buf_data(made)[i] ^= 0x20;
-        int code = ms_intent_parse(ms_buf_view(made), &read, &err);
-        assert_true(code == MS_ERR_FORMAT ||
-                    !ms_equal(ms_view(read.new_key, read.new_size), ms_str("data/new")));
-        ms_buf_data(made)[i] ^= 0x20;
-    }
-    char long_key[MS_INTENT_KEY_MAX + 1];
-    memset(long_key, 'x', sizeof long_key);
-    struct ms_view key_max = ms_view(long_key, MS_INTENT_KEY_MAX);
-    check_ok(ms_intent_init(&intent, MS_OWN_RENAME, id, false, key_max, &err), err);
-    ms_buf_unref(made);
-    made = NULL;
-    check_ok(ms_intent_make(&intent, &made, &err), err);
-    check_ok(ms_intent_parse(ms_buf_view(made), &read, &err), err);
-    assert_int_equal(read.new_size, MS_INTENT_KEY_MAX);
-    check_code(
-        ms_intent_init(&intent, MS_OWN_RENAME, id, false, ms_view(long_key, sizeof long_key), &err),
-        MS_ERR_NAME, err);
+    simulate(drop_one, NULL, 3);
 }
 
 int main(void)
@@ -612,7 +559,6 @@ int main(void)
         cmocka_unit_test(what_a_store_at_the_same_time_left_goes),
         cmocka_unit_test(deleted_while_it_moves),
         cmocka_unit_test(an_intent_of_few_only_goes),
-        cmocka_unit_test(intent_bytes),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     ms_pool_shutdown();
