@@ -102,6 +102,8 @@ const struct sim_system sim_single_plain = {
 
 /* ---- the register over a majority ---- */
 
+#define REGISTER .linearizable = true, .blind_changes = true, .no_streams = true
+
 #define MAJORITY(NAME, MEMBERS, FLAWS)                                                             \
     static int NAME##_open(struct sim_world *w, unsigned client, struct ms_store **out,            \
                            struct ms_error *err)                                                   \
@@ -111,11 +113,7 @@ const struct sim_system sim_single_plain = {
     const struct sim_system sim_##NAME = {                                                         \
         .name = #NAME,                                                                             \
         .members = MEMBERS,                                                                        \
-        .space = {{.ns = "",                                                                       \
-                   .linearizable = true,                                                           \
-                   .blind_changes = true,                                                          \
-                   .no_streams = true,                                                             \
-                   .verbs = CHANGES_WITHOUT_HIDING}},                                              \
+        .space = {{.ns = "", REGISTER, .verbs = CHANGES_WITHOUT_HIDING}},                          \
         .create = sim_majority_create,                                                             \
         .open = NAME##_open,                                                                       \
         .heal = sim_majority_heal,                                                                 \
@@ -140,11 +138,7 @@ MAJORITY(flawed_listing, 3, SIM_FLAW_LISTING);
 const struct sim_system sim_mutable = {
     .name = "mutable",
     .members = 3,
-    .space = {{.ns = "config",
-               .linearizable = true,
-               .blind_changes = true,
-               .no_streams = true,
-               .verbs = KEY_VERBS}},
+    .space = {{.ns = "config", REGISTER, .verbs = KEY_VERBS}},
     .spares = "/member", /* without its mark a disk is not this member's, and is replaced */
     .create = sim_keys_create,
     .open = sim_mutable_open,
@@ -156,11 +150,7 @@ const struct sim_system sim_mutable = {
     const struct sim_system sim_##NAME = {                                                         \
         .name = #NAME,                                                                             \
         .members = 3,                                                                              \
-        .space = {{.ns = "config",                                                                 \
-                   .linearizable = true,                                                           \
-                   .blind_changes = true,                                                          \
-                   .no_streams = true,                                                             \
-                   .verbs = KEY_VERBS | 1u << SIM_STORE_IF}},                                      \
+        .space = {{.ns = "config", REGISTER, .verbs = KEY_VERBS | 1u << SIM_STORE_IF}},            \
         .spares = "/member",                                                                       \
         .create = sim_keys_create,                                                                 \
         .open = OPEN,                                                                              \
@@ -342,11 +332,7 @@ MOVES(flawed_intent_plain, SIM_MOVES_PLAIN, SIM_LIE_NO_INTENT, NULL);
     const struct sim_system sim_##NAME = {                                                         \
         .name = #NAME,                                                                             \
         .members = SIM_LAYOUT_MEMBERS,                                                             \
-        .space = {{.ns = "config",                                                                 \
-                   .linearizable = true,                                                           \
-                   .blind_changes = true,                                                          \
-                   .no_streams = true,                                                             \
-                   .verbs = KEY_VERBS | MORE_VERBS}},                                              \
+        .space = {{.ns = "config", REGISTER, .verbs = KEY_VERBS | MORE_VERBS}},                    \
         .spares = "/member",                                                                       \
         .create = sim_layout_create,                                                               \
         .open = NAME##_open,                                                                       \
