@@ -188,8 +188,6 @@ static int check_leftovers(const struct ms_site *site, const bool answered[],
                         ms_value_shown(site, shown), left, why->text);
 }
 
-/* How much of the write is there under the item's own mark: copies, or different shards. What is
- * there under the other mark (ms_value_find) helps to read the item, and does not vouch for it. */
 static unsigned count_own(const struct ms_value_write *w)
 {
     unsigned count = 0;
@@ -202,7 +200,7 @@ static unsigned count_own(const struct ms_value_write *w)
     return count;
 }
 
-static unsigned count_most(const struct ms_value_finding *f)
+unsigned ms_immutable_most(const struct ms_value_finding *f)
 {
     unsigned most = 0;
     for (size_t i = 0; i < f->count; i++) {
@@ -235,7 +233,7 @@ static int check_turned(const struct ms_site *site, const struct removed *done,
     int code = ms_value_find(&other, 0, true, &f, err);
     if (code)
         return code;
-    most = count_most(&f);
+    most = ms_immutable_most(&f);
     for (unsigned i = 0; i < site->order.data; i++)
         gave += done->answered[i] && f.has_answered[i];
     const struct ms_error *why = f.why.code ? &f.why : &done->why;
@@ -263,7 +261,7 @@ static int remove_from_all(const struct ms_site *site, const struct ms_value_fin
     struct removal *r = NULL;
     struct ms_fan *fan = NULL;
     unsigned leg;
-    *out = (struct removed){.found = count_most(f), .why = f->why};
+    *out = (struct removed){.found = ms_immutable_most(f), .why = f->why};
     int code = removal_new(site, f, what, &r, err);
     if (code)
         return code;
@@ -415,7 +413,7 @@ static int judge_leftover(const struct ms_site *site, const struct ms_value_find
                           struct ms_error *err)
 {
     char shown[MS_VALUE_SHOWN];
-    unsigned most = count_most(f), silent = site->order.data - f->answered;
+    unsigned most = ms_immutable_most(f), silent = site->order.data - f->answered;
     unsigned needs = ms_immutable_needs(site);
     if (most >= needs)
         return 0;

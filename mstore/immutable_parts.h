@@ -30,6 +30,12 @@ int ms_immutable_revive(const struct ms_site *site, struct ms_error *err) MS_MUS
 /* Whether that takes a call; makes none itself. */
 int ms_immutable_doubt(const struct ms_site *site, bool *out, struct ms_error *err) MS_MUST_CHECK;
 
+/* How much of one write is there at most under the item's own mark: copies, or different shards.
+ * What is there under the other mark (ms_value_find) helps to read the item, and does not vouch for
+ * it.
+ */
+unsigned ms_immutable_most(const struct ms_value_finding *f);
+
 /* Where the value is or may be. */
 struct ms_immutable_where {
     struct ms_value_shape shape;

@@ -55,10 +55,16 @@ int ms_inquiry_publish(struct ms_self *self, const struct ms_layout *layout,
 int ms_inquiry_latest(struct ms_member *m, const struct ms_uuid *store, uint64_t *final,
                       uint64_t *proposed, struct ms_error *err) MS_MUST_CHECK;
 
-/* One layout of a member, by its epoch and phase. UNTRUSTED: it is damaged, or another one. */
+/* One layout of a member, by its epoch and phase. */
 int ms_inquiry_load(struct ms_member *m, const struct ms_uuid *store, const struct ms_seal_key *key,
                     uint64_t epoch, bool final, struct ms_layout **out,
                     struct ms_error *err) MS_MUST_CHECK;
+/* What that has ended with: what lies there is damaged, or another one, and of no use to anybody.
+ */
+static inline bool ms_inquiry_is_damage(int code)
+{
+    return code == MS_ERR_UNTRUSTED || code == MS_ERR_CORRUPT;
+}
 
 /* Legs. */
 int ms_inquiry_leg_store(void *shared, unsigned leg, struct ms_error *err);

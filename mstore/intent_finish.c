@@ -31,19 +31,13 @@ struct work {
 /* ---- immutable keys ---- */
 
 /* So many objects of one write, and nobody was silent. */
-static int count_objects(const struct ms_site *site, size_t *most, struct ms_error *err)
+static int count_objects(const struct ms_site *site, unsigned *most, struct ms_error *err)
 {
     struct ms_value_finding f = {0};
     int code = ms_value_find(site, 0, true, &f, err);
-    *most = 0;
+    *most = code ? 0 : ms_immutable_most(&f);
     if (!code && f.answered < site->order.data)
         code = ms_error_set(err, f.why.code ? f.why.code : MS_ERR_CONNECTION, "%s", f.why.text);
-    for (size_t i = 0; i < f.count && !code; i++) {
-        size_t count = 0;
-        for (size_t p = 0; p < f.writes[i].count; p++)
-            count += !f.writes[i].places[p].other;
-        *most = count > *most ? count : *most;
-    }
     ms_value_finding_fini(&f);
     return code;
 }
@@ -67,7 +61,7 @@ static int is_overtaken(const struct work *w, const struct ms_site *from, const 
 static int finish_turn(struct work *w, struct ms_error *err)
 {
     struct ms_site from = w->at.site, to = w->at.site;
-    size_t before = 0, behind = 0, needs = ms_immutable_needs(&from);
+    unsigned before = 0, behind = 0, needs = ms_immutable_needs(&from);
     bool overtaken = false;
     from.deleted = w->intent.op == MS_OWN_UNDELETE;
     to.deleted = !from.deleted;

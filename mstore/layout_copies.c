@@ -84,7 +84,7 @@ int ms_layout_mend(struct ms_roster *r, unsigned member, bool may_write,
         return code;
     code = ms_inquiry_load(m, &r->layout->uuid, &r->key, final, true, &l, &why);
     ms_layout_free(l);
-    if (code != MS_ERR_UNTRUSTED && code != MS_ERR_CORRUPT)
+    if (!ms_inquiry_is_damage(code))
         return code ? ms_error_set(err, code, "%s", why.text) : 0;
     out->epoch = final;
     if (!may_write || final != r->layout->epoch)

@@ -166,7 +166,7 @@ static int ask_layout(struct status *s, struct ms_member *m, struct ms_mstore_me
     int damage = code || !out->layout
                      ? 0
                      : ms_inquiry_load(m, store, &s->roster->key, out->layout, true, &l, NULL);
-    out->damaged = damage == MS_ERR_UNTRUSTED || damage == MS_ERR_CORRUPT;
+    out->damaged = ms_inquiry_is_damage(damage);
     ms_layout_free(l);
     return code;
 }
