@@ -110,17 +110,20 @@ static int compare(struct ms_store *s, const struct ends *e, bool *equal, struct
     return code == MS_ERR_NOT_FOUND ? 0 : code;
 }
 
-/* Intents of the key that the rename leads to: REPAIRED, or WANTING where somebody may be at work.
- */
+/* Of the intents at the key that the rename leads to; in the words for how its upkeep ends. */
+#define NO_OTHERS      MS_KEY_WELL
+#define OTHERS_ENDED   MS_KEY_REPAIRED /* all of them were broken off */
+#define OTHERS_AT_WORK MS_KEY_WANTING
+
 static int look_for_others(struct ms_upkeep *u, const struct ms_upkeep_item *item,
                            struct ms_error *err)
 {
     (void)err;
-    *item->end = MS_KEY_REPAIRED;
+    *item->end = OTHERS_ENDED;
     for (size_t i = 0; i < item->count; i++) {
         const struct ms_object *o = &item->objects[i];
         if (!ms_age_is(&u->ages, u->roster, o->member, &o->name, o->mtime_ns, MS_WORK_NS))
-            *item->end = MS_KEY_WANTING;
+            *item->end = OTHERS_AT_WORK;
     }
     return 0;
 }
@@ -132,7 +135,7 @@ static int look_for_others(struct ms_upkeep *u, const struct ms_upkeep_item *ite
  * and a rename whose intent has gone is over. */
 static int must_wait(struct work *w, const struct ends *e, bool *out, struct ms_error *err)
 {
-    enum ms_upkeep_end others = MS_KEY_WELL;
+    enum ms_upkeep_end others = NO_OTHERS;
     struct ms_site to;
     *out = false;
     if (e->how != MS_MOVE_RENAME)
@@ -141,8 +144,8 @@ static int must_wait(struct work *w, const struct ends *e, bool *out, struct ms_
     if (!code)
         code = ms_upkeep_one_key(w->u, to.space, to.space_path, to.key,
                                  MS_INVENTORY_KIND(MS_OWN_INTENT), look_for_others, &others, err);
-    *out = others == MS_KEY_WANTING ||
-           (others == MS_KEY_REPAIRED && ms_compare(e->from.key, e->to.key) > 0);
+    *out = others == OTHERS_AT_WORK ||
+           (others == OTHERS_ENDED && ms_compare(e->from.key, e->to.key) > 0);
     return code;
 }
 
@@ -250,6 +253,7 @@ static int look_at_intent(struct work *w, const struct ms_object *o, struct ms_e
     if (state == UNKNOWN || !ms_upkeep_may_write(w->u)) {
         ms_upkeep_found(w->u, state == UNKNOWN ? MS_FIND_UNJUDGED : MS_FIND_DEBRIS, o->member,
                         w->item->path, w->item->key, false, "a %s was broken off", op);
+        ms_upkeep_key_left(w->u);
         return 0;
     }
     w->intent = (struct ms_intent){.op = o->name.op, .id = o->name.id};
@@ -261,6 +265,8 @@ static int look_at_intent(struct work *w, const struct ms_object *o, struct ms_e
         return ms_error_set(err, code, "%s", why.text);
     ms_upkeep_found(w->u, code ? MS_FIND_FAILED : MS_FIND_DEBRIS, o->member, w->item->path,
                     w->item->key, !code, "a %s was broken off%s%s", op, code ? ": " : "", why.text);
+    if (code)
+        ms_upkeep_key_left(w->u);
     return 0;
 }
 

@@ -135,6 +135,12 @@ void ms_upkeep_key_ended(struct ms_upkeep *u, enum ms_upkeep_end end)
                  end == MS_KEY_LOST;
 }
 
+void ms_upkeep_key_left(struct ms_upkeep *u)
+{
+    MS_HOLD(&u->mutex);
+    u->report->failed++;
+}
+
 void ms_upkeep_layout_ended(struct ms_upkeep *u, bool fixed)
 {
     MS_HOLD(&u->mutex);

@@ -115,6 +115,8 @@ enum ms_upkeep_end {
     MS_KEY_LOST,
 };
 void ms_upkeep_key_ended(struct ms_upkeep *u, enum ms_upkeep_end end);
+/* What a client broke off at a key is not finished. */
+void ms_upkeep_key_left(struct ms_upkeep *u);
 /* A member's layout was missing or damaged; fixed: it is there now. */
 void ms_upkeep_layout_ended(struct ms_upkeep *u, bool fixed);
 /* Objects written or removed on a member. */

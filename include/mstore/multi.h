@@ -134,8 +134,9 @@ struct ms_upkeep_member { /* of one member */
 struct ms_upkeep_report {
     uint64_t keys, wanting; /* seen; of them not as they should be when they were looked at */
     uint64_t repaired, moved, conflicts, lost; /* keys; of the wanting ones */
-    uint64_t failed; /* keys that are still not as they should be, conflicts and lost ones too;
-                        when resumed, also those that the earlier run has left */
+    uint64_t failed; /* keys that are still not as they should be, conflicts and lost ones too, and
+                        moves that clients broke off (20 minutes ago or more); when resumed, also
+                        those that the earlier run has left */
     uint64_t bytes_read, bytes_written;
     uint64_t found[MS_FINDS]; /* objects, of all members */
     bool resumed;             /* it went on where an earlier run was interrupted */

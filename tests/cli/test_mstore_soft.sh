@@ -155,11 +155,13 @@ for key in 0125 0126; do expect 0 put home.conf data/$key data.value; done
 begin 0125 0126
 begin 0126 0125
 age 0125 # whose 0126 leads back, and may be at work
-expect 0 heal home.conf
+expect 7 heal home.conf
 says "another rename leads back from where it ends"
 same "keys of data" "$(listed data)" "0125 0126 new"
 age 0126
-expect 0 heal home.conf
+expect 7 scrub home.conf
+says "a rename was broken off"
+expect 7 heal home.conf
 says "another rename leads back from where it ends"
 same "keys of data" "$(listed data)" "0126 new"
 expect 0 heal home.conf
