@@ -72,6 +72,7 @@ static bool removes(const struct ms_write_id *id, bool deleted)
 struct known {
     const struct ms_plain_note *all;
     size_t count;
+    unsigned silent, majority;
 };
 
 static bool has_missed(const struct known *n, unsigned member, const struct ms_write_id *change)
@@ -88,21 +89,43 @@ static bool was_asked(const struct ms_write_id *change, bool target)
     return target || op_of(change) != MS_PLAIN_STORE;
 }
 
-/* Whoever did a later change has the item right, whatever he had before: who was behind is not
- * asked to move it (leave_out in mstore/plain_change.c). */
-static bool is_made_up_for(const struct known *n, const struct ms_plain_note *note, bool target,
-                           bool deleted)
+enum answer { NO, MAYBE, YES };
+
+static bool may_be_acknowledged(const struct known *n, const struct ms_plain_note *note, bool is)
 {
-    for (size_t i = 0; i < n->count; i++) {
-        const struct ms_write_id *later = &n->all[i].id;
-        if (later->counter > note->id.counter && concerns(later, deleted) &&
-            was_asked(later, target) && !has_missed(n, note->member, later))
-            return true;
-    }
-    return false;
+    return is ? note->held + n->silent >= n->majority : note->held < n->majority;
 }
 
-enum standing { RIGHT, PERHAPS, BEHIND };
+/* One that was acknowledged is later than one that was not. */
+static enum answer is_later(const struct known *n, const struct ms_plain_note *a,
+                            const struct ms_plain_note *b)
+{
+    bool by_counter = a->id.counter > b->id.counter, can[2] = {false};
+    for (int i = 0; i < 2; i++)
+        for (int j = 0; j < 2; j++)
+            if (may_be_acknowledged(n, a, i) && may_be_acknowledged(n, b, j))
+                can[i == j ? by_counter : i] = true;
+    return !can[true] ? NO : can[false] ? MAYBE : YES;
+}
+
+/* Whoever did a later change has the item right, whatever he had before: who was behind is not
+ * asked to move it (leave_out in mstore/plain_change.c). */
+static enum answer is_made_up_for(const struct known *n, const struct ms_plain_note *note,
+                                  bool target, bool deleted)
+{
+    enum answer best = NO;
+    for (size_t i = 0; i < n->count && best != YES; i++) {
+        const struct ms_write_id *change = &n->all[i].id;
+        if (!concerns(change, deleted) || !was_asked(change, target) ||
+            has_missed(n, note->member, change))
+            continue;
+        enum answer later = is_later(n, &n->all[i], note);
+        best = later > best ? later : best;
+    }
+    return best;
+}
+
+enum standing { RIGHT, PERHAPS, UNSURE, BEHIND };
 
 static enum standing standing_of(const struct known *n, unsigned member, bool target, bool deleted)
 {
@@ -111,27 +134,37 @@ static enum standing standing_of(const struct known *n, unsigned member, bool ta
         const struct ms_plain_note *note = &n->all[i];
         if (note->member != member || !concerns(&note->id, deleted))
             continue;
-        if (!is_made_up_for(n, note, target, deleted))
+        enum answer made_up = is_made_up_for(n, note, target, deleted);
+        if (made_up == NO)
             return BEHIND;
-        if (ms_plain_note_late(&note->id))
+        if (made_up == MAYBE)
+            worst = UNSURE;
+        else if (ms_plain_note_late(&note->id) && worst == RIGHT)
             worst = PERHAPS;
     }
     return worst;
 }
 
+/* The newest change did it, or each that may be the newest. */
 static bool is_removed(const struct known *n, bool deleted)
 {
-    const struct ms_write_id *newest = NULL;
-    for (size_t i = 0; i < n->count; i++)
-        if (concerns(&n->all[i].id, deleted) && (!newest || n->all[i].id.counter > newest->counter))
-            newest = &n->all[i].id;
-    return newest && removes(newest, deleted);
+    bool any = false;
+    for (size_t i = 0; i < n->count; i++) {
+        bool newest = concerns(&n->all[i].id, deleted);
+        for (size_t j = 0; j < n->count && newest; j++)
+            newest =
+                !concerns(&n->all[j].id, deleted) || is_later(n, &n->all[j], &n->all[i]) != YES;
+        if (newest && !removes(&n->all[i].id, deleted))
+            return false;
+        any |= newest;
+    }
+    return any;
 }
 
-void ms_plain_judge(const struct ms_plain_note notes[], size_t count, const struct ms_site *site,
-                    bool deleted, struct ms_plain_standing *out)
+void ms_plain_judge(const struct ms_plain_note notes[], size_t count, unsigned silent,
+                    const struct ms_site *site, bool deleted, struct ms_plain_standing *out)
 {
-    const struct known n = {notes, count};
+    const struct known n = {notes, count, silent, ms_away_majority(site->roster->layout)};
     size_t members = site->roster->layout->member_count;
     enum standing best = BEHIND;
     for (unsigned i = 0; i < site->order.targets; i++) {
@@ -142,7 +175,9 @@ void ms_plain_judge(const struct ms_plain_note notes[], size_t count, const stru
         enum standing s = standing_of(&n, i, ms_order_has_target(&site->order, i), deleted);
         out->behind[i] = s > best;
         out->spoiled[i] = s == PERHAPS;
+        out->unsure[i] = s == UNSURE;
     }
+    out->nobody = best == UNSURE;
     out->removed = is_removed(&n, deleted);
 }
 
@@ -151,6 +186,7 @@ void ms_plain_judge(const struct ms_plain_note notes[], size_t count, const stru
 struct notes {
     struct ms_plain_note *all;
     size_t count;
+    unsigned silent; /* so many members did not say which they have */
 };
 struct round { /* shared with the calls */
     struct ms_value_home home;
@@ -263,7 +299,7 @@ static int add_note(struct notes *n, unsigned member, const struct ms_write_id *
     if (!more)
         return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for notes of a key");
     n->all = more;
-    more[n->count++] = (struct ms_plain_note){(uint16_t)member, *id};
+    more[n->count++] = (struct ms_plain_note){(uint16_t)member, *id, 0};
     return 0;
 }
 
@@ -313,13 +349,35 @@ static bool is_pair(const struct ms_layout *layout)
     return ms_away_majority(layout) == 1;
 }
 
-/* All notes of the key about these members, from so many that none is overlooked. to_write: of two
- * members one will do, as for the change itself. */
-static int read_notes(const struct ms_site *site, const bool about[], bool to_write,
+/* Whoever has missed the newer change is behind whether he has missed the older one or not. */
+static bool is_outdone(const struct ms_plain_note *older, const struct notes *by)
+{
+    for (size_t i = 0; i < by->count; i++) {
+        const struct ms_plain_note *n = &by->all[i];
+        bool covers = n->id.counter >= older->id.counter;
+        for (int deleted = 0; deleted < 2; deleted++)
+            covers = covers && (!concerns(&older->id, deleted) || concerns(&n->id, deleted));
+        if (n->member == older->member && covers &&
+            (!ms_plain_note_late(&older->id) || ms_plain_note_late(&n->id)))
+            return true;
+    }
+    return false;
+}
+
+/* A newer note counts for those that it outdoes: it is there instead of them. */
+static void count_holders(struct notes *all, const struct round *r, const bool good[])
+{
+    for (size_t i = 0; i < all->count; i++)
+        for (unsigned leg = 0; leg < r->legs; leg++)
+            all->all[i].held += good[leg] && is_outdone(&all->all[i], &r->read[leg]);
+}
+
+/* All notes of the key about these members, from so many (`need`) that none is overlooked that a
+ * majority holds; with `all` from everybody who answers. */
+static int read_notes(const struct ms_site *site, const bool about[], unsigned need, bool all,
                       struct notes *out, struct ms_error *err)
 {
     const struct ms_layout *layout = site->roster->layout;
-    unsigned need = to_write && is_pair(layout) ? 1 : ms_away_quorum(layout);
     struct round *r = NULL;
     struct asked asked = {.count = 0};
     int code = round_new(site, &r, err);
@@ -327,7 +385,7 @@ static int read_notes(const struct ms_site *site, const bool about[], bool to_wr
         return code;
     r->call = read_leg;
     memcpy(r->about, about, layout->member_count * sizeof *about);
-    code = ask(r, NULL, need, is_pair(layout), &asked, err);
+    code = ask(r, NULL, need, all || is_pair(layout), &asked, err);
     if (!code && asked.count < need)
         code = ms_error_set(err, asked.blame.code ? asked.blame.code : MS_ERR_CONNECTION,
                             "what mirrors have missed is known from %u members, %u are needed (%s)",
@@ -335,6 +393,9 @@ static int read_notes(const struct ms_site *site, const bool about[], bool to_wr
     for (unsigned leg = 0; leg < 2 * layout->member_count && !code; leg++)
         for (size_t i = 0; asked.good[leg] && i < r->read[leg].count && !code; i++)
             code = add_note(out, r->read[leg].all[i].member, &r->read[leg].all[i].id, err);
+    if (!code)
+        count_holders(out, r, asked.good);
+    out->silent = ms_away_quorum(layout) + ms_away_majority(layout) - 1 - asked.count;
     if (asked.fan)
         ms_fan_cancel(asked.fan);
     ms_fan_release(asked.fan);
@@ -346,14 +407,25 @@ int ms_plain_behind(const struct ms_site *site, bool deleted, bool everybody,
 {
     const struct ms_roster *r = site->roster;
     bool about[MS_MEMBERS_MAX] = {0};
-    struct notes notes = {0};
+    int code = 0;
     for (size_t i = 0; i < r->layout->member_count; i++)
         about[i] = everybody || (r->members[i] && ms_member_returning(r->members[i]));
-    int code = read_notes(site, about, false, &notes, err);
-    if (!code)
-        ms_plain_judge(notes.all, notes.count, site, deleted, out);
-    free(notes.all);
-    return code;
+    bool again = true;
+    for (int all = 0; all < 2 && !code && again; all++) {
+        struct notes notes = {0};
+        code = read_notes(site, about, ms_away_quorum(r->layout), all, &notes, err);
+        if (!code)
+            ms_plain_judge(notes.all, notes.count, notes.silent, site, deleted, out);
+        again = false;
+        for (size_t i = 0; i < r->layout->member_count && !code; i++)
+            again |= out->unsure[i];
+        free(notes.all);
+    }
+    return code || !out->nobody
+               ? code
+               : ms_error_set(err, MS_ERR_CONNECTION,
+                              "which mirrors have missed the last change cannot be told without "
+                              "the members that do not answer");
 }
 
 /* ---- writing ---- */
@@ -385,21 +457,6 @@ static int write_leg(struct round *r, unsigned leg, struct ms_member *m, struct 
     for (size_t i = 0; i < r->old.count && !code; i++)
         code = note_call(r, m, &r->old.all[i], false, err);
     return code;
-}
-
-/* Whoever has missed the newer change is behind whether he has missed the older one or not. */
-static bool is_outdone(const struct ms_plain_note *older, const struct notes *put)
-{
-    for (size_t i = 0; i < put->count; i++) {
-        const struct ms_plain_note *n = &put->all[i];
-        bool covers = true;
-        for (int deleted = 0; deleted < 2; deleted++)
-            covers = covers && (!concerns(&older->id, deleted) || concerns(&n->id, deleted));
-        if (n->member == older->member && covers &&
-            (!ms_plain_note_late(&older->id) || ms_plain_note_late(&n->id)))
-            return true;
-    }
-    return false;
 }
 
 static int fill_round(struct round *r, const struct ms_plain_missed *change,
@@ -456,7 +513,8 @@ int ms_plain_note(const struct ms_site *site, const struct ms_plain_missed *chan
     struct notes known = {0};
     for (size_t i = 0; i < r->layout->member_count; i++)
         about[i] = change->missed[i] || (r->members[i] && ms_member_returning(r->members[i]));
-    int code = read_notes(site, about, true, &known, err);
+    unsigned need = is_pair(r->layout) ? 1 : ms_away_quorum(r->layout); /* as for the change */
+    int code = read_notes(site, about, need, false, &known, err);
     if (!code)
         code = write_notes(site, change, &known, err);
     free(known.all);

@@ -18,6 +18,11 @@
  * A mirror is behind with an item of a key when it missed a change of it and is not known to have
  * done a later one. (What is moved by a mirror that is behind counts as missed.)
  *
+ * Of two changes that a majority holds notes of the later one has the higher counter: whoever noted
+ * it met the other. One that fewer hold a note of was not acknowledged: its client died, or could
+ * not reach a majority, and who came after it need not have met it. So it counts as older than
+ * those of a majority, whatever its counter.
+ *
  * For keys that one client at a time writes. Any thread. */
 #ifndef MSTORE_PLAIN_HINT_H
 #define MSTORE_PLAIN_HINT_H
@@ -37,6 +42,7 @@ enum ms_plain_op {
 struct ms_plain_note {
     uint16_t member; /* who missed it: index of the layout */
     struct ms_write_id id;
+    unsigned held; /* so many of those that answered have it, or one that says more */
 };
 /* The last byte of an ID's writer. */
 uint8_t ms_plain_note_byte(enum ms_plain_op op, bool deleted, bool late);
@@ -48,11 +54,13 @@ struct ms_plain_standing { /* of an item, as the notes of its key say; by the la
     bool behind[MS_MEMBERS_MAX];
     bool spoiled[MS_MEMBERS_MAX]; /* was behind; a late request could have come since */
     bool removed;                 /* the newest change that is noted has removed it */
+    bool unsure[MS_MEMBERS_MAX];  /* behind, or not, as those know that did not answer */
+    bool nobody; /* no target is surely right: some are unsure, the others behind */
 };
-/* Where the best that can be said of any target is that a late request could have spoiled it, that
- * is taken for right. */
-void ms_plain_judge(const struct ms_plain_note notes[], size_t count, const struct ms_site *site,
-                    bool deleted, struct ms_plain_standing *out);
+/* silent: so many members did not answer. Where the best that can be said of any target is that a
+ * late request could have spoiled it, that is taken for right. */
+void ms_plain_judge(const struct ms_plain_note notes[], size_t count, unsigned silent,
+                    const struct ms_site *site, bool deleted, struct ms_plain_standing *out);
 
 struct ms_plain_missed { /* a change, and who missed it: by the layout's index */
     enum ms_plain_op op;
@@ -66,6 +74,8 @@ int ms_plain_note(const struct ms_site *site, const struct ms_plain_missed *chan
 
 /* The same from the notes on so many members that none is overlooked. everybody: notes about all
  * members are looked at, not only about those that have missed something as far as is known here.
+ * All that answer are waited for where otherwise somebody is unsure; an error where nobody is
+ * right.
  */
 int ms_plain_behind(const struct ms_site *site, bool deleted, bool everybody,
                     struct ms_plain_standing *out, struct ms_error *err) MS_MUST_CHECK;

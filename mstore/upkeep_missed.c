@@ -78,6 +78,19 @@ static void set_aside(struct ms_mirrored *k, bool deleted)
         }
 }
 
+/* What is done about mirrors lasts: who may be behind or not is none to judge by. */
+static int standing_of(struct ms_mirrored *k, bool deleted, struct ms_error *err)
+{
+    struct ms_plain_standing *s = &k->standing[deleted];
+    int code = ms_plain_behind(&k->at.site, deleted, k->item->noted, s, err);
+    for (size_t i = 0; i < k->u->roster->layout->member_count && !code; i++)
+        if (s->unsure[i])
+            code = ms_error_set(err, MS_ERR_CONNECTION,
+                                "whether it has missed the last change cannot be told without the "
+                                "members that do not answer");
+    return code;
+}
+
 int ms_mirrored_judge(struct ms_mirrored *k, struct ms_error *err)
 {
     struct ms_error why = {0};
@@ -85,7 +98,7 @@ int ms_mirrored_judge(struct ms_mirrored *k, struct ms_error *err)
         return 0;
     int code = 0;
     for (int deleted = 0; deleted < 2 && !code; deleted++)
-        code = ms_plain_behind(&k->at.site, deleted, k->item->noted, &k->standing[deleted], &why);
+        code = standing_of(k, deleted, &why);
     if (ms_upkeep_fatal(code))
         return ms_error_set(err, code, "%s", why.text);
     if (code) {

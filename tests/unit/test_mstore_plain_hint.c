@@ -345,9 +345,11 @@ struct line {
     uint64_t counter;
     enum ms_plain_op op;
     bool late;
+    unsigned held; /* 0: on all */
 };
 
-static unsigned judged(const struct ms_site *site, const struct line lines[], size_t count)
+static unsigned judged_without(const struct ms_site *site, unsigned silent,
+                               const struct line lines[], size_t count, bool *nobody)
 {
     struct ms_plain_note notes[8];
     struct ms_plain_standing s;
@@ -356,10 +358,20 @@ static unsigned judged(const struct ms_site *site, const struct line lines[], si
         notes[i] = (struct ms_plain_note){
             (uint16_t)lines[i].member,
             {lines[i].counter,
-             lines[i].counter << 8 | ms_plain_note_byte(lines[i].op, false, lines[i].late)}};
-    ms_plain_judge(notes, count, site, false, &s);
+             lines[i].counter << 8 | ms_plain_note_byte(lines[i].op, false, lines[i].late)},
+            lines[i].held ? lines[i].held : members - silent};
+    ms_plain_judge(notes, count, silent, site, false, &s);
     for (unsigned i = 0; i < members; i++)
         behind |= (unsigned)s.behind[i] << i;
+    *nobody = s.nobody;
+    return behind;
+}
+
+static unsigned judged(const struct ms_site *site, const struct line lines[], size_t count)
+{
+    bool nobody;
+    unsigned behind = judged_without(site, 0, lines, count, &nobody);
+    assert_false(nobody);
     return behind;
 }
 
@@ -384,6 +396,125 @@ static int judge(void *arg)
     assert_int_equal(judged(&site, all, 3), 4);
     fleet_free(&f);
     return 0;
+}
+
+static void note_there(struct fleet *f, unsigned keeper, unsigned about, uint64_t counter,
+                       enum ms_plain_op op, bool late)
+{
+    struct ms_site site = fleet_site(f, "00a");
+    struct ms_own_name own = {.kind = MS_OWN_HINT,
+                              .store = f->roster->layout->uuid,
+                              .space = site.space_path,
+                              .key = site.key,
+                              .level = site.level,
+                              .member = f->roster->layout->members[about].uuid,
+                              .id = {.counter = counter}};
+    struct ms_error err = {0};
+    struct ms_name name;
+    own.id.writer = counter << 8 | ms_plain_note_byte(op, false, late);
+    check_ok(ms_own_format(&own, 0, &name, &err), err);
+    MS_AUTO_BUF struct ms_buf *empty = ms_buf_new(0);
+    check_ok(ms_backend_store(f->storage[keeper], ms_name_view(&name), empty, NULL, NULL, &err),
+             err);
+}
+
+/* A client died when it had told one member. Who stored next did not meet those notes: the member
+ * was away. */
+static int heal_unacknowledged(void *arg)
+{
+    struct fleet f;
+    struct ms_error err = {0};
+    (void)arg;
+    members = 3;
+    fleet_make(&f, options());
+    check_ok(put(&f, "00a", "old", &err), err);
+    note_there(&f, 2, 0, 3, MS_PLAIN_STORE, false);
+    note_there(&f, 2, 1, 3, MS_PLAIN_STORE, false);
+    fleet_gone(&f, 2, true);
+    check_ok(put(&f, "00a", "new value", &err), err);
+    fleet_gone(&f, 2, false);
+    heal(&f);
+    for (unsigned i = 0; i < members; i++) {
+        MS_AUTO_BUF struct ms_buf *bytes = NULL;
+        check_ok(ms_backend_load(f.storage[i], ms_str("data/00/00a"), 0, MS_SIZE_TO_END, &bytes,
+                                 NULL, &err),
+                 err);
+        assert_true(ms_equal(ms_buf_view(bytes), ms_str("new value")));
+    }
+    fleet_free(&f);
+    return 0;
+}
+
+static void what_was_not_acknowledged_is_not_spread(void **state)
+{
+    (void)state;
+    simulated(heal_unacknowledged);
+}
+
+/* A newer note is about to take the place of an older one: each is on one member. */
+static int judge_replacing(void *arg)
+{
+    struct fleet f;
+    struct ms_error err = {0};
+    struct ms_plain_standing s;
+    (void)arg;
+    members = 3;
+    fleet_make(&f, options());
+    for (unsigned i = 0; i < 3; i++) {
+        if (i != 0)
+            note_there(&f, i, 0, 1, MS_PLAIN_STORE, true);
+        if (i != 1)
+            note_there(&f, i, 1, 2, MS_PLAIN_STORE, true);
+    }
+    note_there(&f, 0, 2, 3, MS_PLAIN_STORE, true);
+    note_there(&f, 1, 2, 4, MS_PLAIN_DELETE, true);
+    struct ms_site site = fleet_site(&f, "00a");
+    check_ok(ms_plain_behind(&site, false, true, &s, &err), err);
+    assert_false(s.behind[0] || s.behind[1]);
+    assert_true(s.behind[2]);
+    fleet_free(&f);
+    return 0;
+}
+
+static void a_note_that_is_replaced_counts(void **state)
+{
+    (void)state;
+    simulated(judge_replacing);
+}
+
+/* A change that was noted on one member alone is the older one, whatever its counter. */
+static int judge_unacknowledged(void *arg)
+{
+    struct fleet f;
+    bool nobody;
+    (void)arg;
+    members = 3;
+    fleet_make(&f, options());
+    struct ms_site site = fleet_site(&f, "00a");
+    const struct line lines[] = {{0, 3, MS_PLAIN_DELETE, false, 1},
+                                 {1, 3, MS_PLAIN_DELETE, false, 1},
+                                 {2, 1, MS_PLAIN_STORE, true, 2}};
+    assert_int_equal(judged(&site, lines, 3), 4);
+    assert_int_equal(judged(&site, lines, 2), 3); /* nothing says that it was not */
+    /* Of two members that answered each has one: either may be on the third one, too. */
+    const struct line two[] = {{0, 3, MS_PLAIN_DELETE, false, 1},
+                               {1, 3, MS_PLAIN_DELETE, false, 1},
+                               {2, 1, MS_PLAIN_STORE, true, 1}};
+    (void)judged_without(&site, 1, two, 3, &nobody);
+    assert_true(nobody);
+    /* Somebody has done both. */
+    const struct line better[] = {{0, 3, MS_PLAIN_DELETE, false, 1},
+                                  {2, 1, MS_PLAIN_STORE, true, 1}};
+    assert_int_equal(judged_without(&site, 1, better, 2, &nobody), 5);
+    assert_false(nobody);
+    fleet_free(&f);
+    return 0;
+}
+
+static void what_was_not_acknowledged_is_older(void **state)
+{
+    (void)state;
+    simulated(judge_unacknowledged);
 }
 
 static void notes_are_judged_in_their_order(void **state)
@@ -427,6 +558,9 @@ int main(void)
         cmocka_unit_test(nothing_is_asked_while_all_answer),
         cmocka_unit_test(an_empty_mount_is_no_empty_store),
         cmocka_unit_test(notes_are_judged_in_their_order),
+        cmocka_unit_test(what_was_not_acknowledged_is_not_spread),
+        cmocka_unit_test(what_was_not_acknowledged_is_older),
+        cmocka_unit_test(a_note_that_is_replaced_counts),
         cmocka_unit_test(the_name_of_a_note_is_that_of_the_formats),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
