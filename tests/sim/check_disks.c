@@ -30,6 +30,8 @@ struct gathering {
     unsigned member;
     struct object *objects;
     size_t count;
+    char held[320]; /* a note or mark that stays as long as mirrors differ; "": there is none */
+    bool split;     /* they do */
 };
 
 /* ---- gathering ---- */
@@ -95,6 +97,18 @@ static bool is_of_layout(const struct gathering *g, const struct ms_own_name *ow
                       ms_equal(own->key, ms_str(ms_layout_register_of(epoch + 1).key)));
 }
 
+/* A note or a mark, which must have gone unless mirrors differ (Plain namespaces, Limits, "Copies
+ * that differ"; Leases, "Which keys speak against it"): that is seen once all is gathered. */
+static bool is_held(struct gathering *g, struct ms_view name)
+{
+    bool held =
+        memmem(name.data, name.size, "/hint/", 6) || memmem(name.data, name.size, "/away/", 6);
+    if (held)
+        snprintf(g->held, sizeof g->held, "member %u has kept %.*s", g->member, (int)name.size,
+                 (const char *)name.data);
+    return held;
+}
+
 static int take_own(struct gathering *g, const struct ms_own_name *own, struct ms_view name,
                     struct ms_error *err)
 {
@@ -114,6 +128,8 @@ static int take(void *ctx, struct ms_view name, struct ms_error *err)
     struct gathering *g = ctx;
     if (!ms_starts_with(name, ms_str("mstore-")))
         return take_mirrored(g, name, err);
+    if (is_held(g, name))
+        return 0;
     struct ms_own_parsed *parsed = malloc(sizeof *parsed);
     if (!parsed)
         return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a name");
@@ -197,15 +213,17 @@ static bool is_conflict(const struct object *objects, size_t count)
     return objects->kind == MS_OWN_MEMBER && 2 * most <= count;
 }
 
-/* The objects of one item. */
-static int judge(struct ms_roster *roster, struct object *objects, size_t count,
+/* The objects of one item. *split: mirrors differ. */
+static int judge(struct ms_roster *roster, struct object *objects, size_t count, bool *split,
                  struct ms_error *err)
 {
     struct ms_site site;
     int code = ms_site_of(roster, ms_str(objects->item), objects->deleted, &site, err);
     if (!code)
         code = part_blocks(objects, &count, err);
-    if (code || count == 0 || is_conflict(objects, count))
+    bool conflict = !code && count && is_conflict(objects, count);
+    *split |= conflict;
+    if (code || count == 0 || conflict)
         return code;
     code = judge_each(objects, count, err);
     if (code)
@@ -246,8 +264,10 @@ int sim_check_disks(struct sim_world *w, struct ms_roster *roster, struct ms_err
     for (size_t i = 0, next; i < g.count && !code; i = next) {
         for (next = i + 1; next < g.count && by_item(&g.objects[i], &g.objects[next]) == 0;)
             next++;
-        code = judge(roster, &g.objects[i], next - i, err);
+        code = judge(roster, &g.objects[i], next - i, &g.split, err);
     }
+    if (!code && g.held[0] && !g.split)
+        code = ms_error_set(err, MS_ERR_CONFLICT, "%s", g.held);
     free(g.objects);
     return code;
 }

@@ -29,13 +29,12 @@ int sim_mixed_open(struct sim_world *w, unsigned client, struct ms_store **out,
 
 static int heal_once(struct sim_world *w, struct ms_store *s)
 {
-    uint64_t left;
     int code = 0;
     w->healing++;
     while (w->writing && !code)
         code = ms_sleep(w->clock, SIM_MS, NULL);
     if (!code)
-        (void)!sim_whole_heal_once(s, &left, NULL);
+        (void)!sim_whole_heal_once(w, s, false, NULL);
     w->healing--;
     return code ? code : ms_sleep(w->clock, sim_below(w, w->faults.until_ns / 6), NULL);
 }

@@ -22,9 +22,7 @@ struct findings {
     char first[512];
 };
 
-/* Of a dead writer's copies, where no value is on most mirrors: docs/mstore.md, Plain namespaces,
- * Limits, "Copies that differ". */
-static bool is_known_limit(const struct ms_layout *layout, const struct ms_upkeep_finding *f)
+bool sim_is_split(const struct ms_layout *layout, const struct ms_upkeep_finding *f)
 {
     const struct ms_layout_space *space = ms_layout_space(layout, ms_str(f->space));
     return f->find == MS_FIND_CONFLICT && space && space->kind == MS_KIND_PLAIN;
@@ -35,7 +33,7 @@ static void found(void *ctx, const struct ms_upkeep_finding *f)
     struct findings *all = ctx;
     ms_sim_note("later: %s %s on %s: %s%s", ms_upkeep_find_name(f->find), f->key, f->member,
                 f->sentence, f->fixed ? "" : " (left)");
-    if (!is_known_limit(all->layout, f) && all->count++ == 0)
+    if (!sim_is_split(all->layout, f) && all->count++ == 0)
         snprintf(all->first, sizeof all->first, "%s %s/%s on %s: %s", ms_upkeep_find_name(f->find),
                  f->space, f->key, f->member, f->sentence);
 }

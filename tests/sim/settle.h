@@ -12,6 +12,11 @@
 #include "mstore/roster.h"
 
 struct ms_self;
+struct ms_upkeep_finding;
+
+/* Of a dead writer's copies, where no value is on most mirrors: docs/mstore.md, Plain namespaces,
+ * Limits, "Copies that differ". */
+bool sim_is_split(const struct ms_layout *layout, const struct ms_upkeep_finding *f);
 
 /* Then a deep scrub must find nothing, and the disks be as in check_disks.h. self: NULL without a
  * whole MStore. Fails with the sentence that says what is wrong. */

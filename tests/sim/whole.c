@@ -54,43 +54,48 @@ int sim_whole_open(struct sim_world *w, unsigned client, const char *conf,
 
 /* ---- healing ---- */
 
+struct healing {
+    const struct ms_layout *layout;
+    bool split;
+};
+
 static void found(void *ctx, const struct ms_upkeep_finding *f)
 {
-    uint64_t *left = ctx;
-    *left += !f->fixed;
+    struct healing *h = ctx;
+    h->split |= sim_is_split(h->layout, f);
     ms_sim_note("heal: %s %s on %s: %s%s", ms_upkeep_find_name(f->find), f->key, f->member,
                 f->sentence, f->fixed ? "" : " (left)");
 }
 
-int sim_whole_heal_once(struct ms_store *s, uint64_t *left, struct ms_error *err)
+int sim_whole_heal_once(struct sim_world *w, struct ms_store *s, bool deep, struct ms_error *err)
 {
+    MS_AUTO_ROSTER struct ms_roster *roster = ms_self_roster(ms_self_of(s));
     struct ms_upkeep_options options = MS_UPKEEP_OPTIONS_INIT;
     struct ms_upkeep_report *report = NULL;
     const struct ms_store_ops *ops = s->ops;
-    *left = 0;
+    struct healing h = {.layout = roster->layout};
     options.found = found;
-    options.ctx = left;
+    options.ctx = &h;
+    options.deep = deep;
     s->ops = &ms_self_ops; /* of a flawed one too: who heals has no flaw */
     int code = ms_mstore_heal(s, &options, &report, err);
     s->ops = ops;
-    if (report) {
+    w->split = h.split;
+    if (report)
         ms_sim_note("healed: %s, %llu repaired, %llu failed", ms_code_name(code),
                     (unsigned long long)report->repaired, (unsigned long long)report->failed);
-        *left += report->failed;
-    }
     ms_upkeep_report_free(report);
     return code;
 }
 
 int sim_whole_heal(struct sim_world *w, unsigned client, struct ms_store *s, struct ms_error *err)
 {
-    uint64_t left = 0;
     (void)client;
-    int code = sim_whole_heal_once(s, &left, err);
+    int code = sim_whole_heal_once(w, s, false, err);
     for (unsigned round = 1; round < HEALS && w->calm && !code; round++) {
         code = ms_sleep(w->clock, HEAL_PAUSE, err);
         if (!code)
-            code = sim_whole_heal_once(s, &left, err);
+            code = sim_whole_heal_once(w, s, round + 1 == HEALS, err);
     }
     return code;
 }
@@ -114,6 +119,7 @@ int sim_whole_settle(struct sim_world *w, struct ms_store *s, struct ms_error *e
 struct comparing {
     struct ms_backend *one, *two;
     unsigned first, second;
+    struct sim_world *w;
     bool intents; /* may be left: to a client whose clock is behind they look young */
 };
 
@@ -126,8 +132,30 @@ static bool has_part(struct ms_view name, const char *part)
 static bool is_debris(const struct comparing *c, struct ms_view name)
 {
     return ms_starts_with(name, ms_str("mstore-")) &&
-           (has_part(name, "/hint/") || has_part(name, "/away/") ||
+           (((has_part(name, "/hint/") || has_part(name, "/away/")) && !c->w->split) ||
             (has_part(name, "/intent/") && !c->intents) || has_part(name, "!+"));
+}
+
+static bool same(struct ms_backend *one, struct ms_backend *two, struct ms_view name)
+{
+    MS_AUTO_BUF struct ms_buf *a = NULL, *b = NULL;
+    return !ms_backend_load(one, name, 0, MS_SIZE_TO_END, &a, NULL, NULL) &&
+           !ms_backend_load(two, name, 0, MS_SIZE_TO_END, &b, NULL, NULL) &&
+           ms_equal(ms_buf_view(a), ms_buf_view(b));
+}
+
+/* No value is on most of the mirrors that have the item. */
+static bool is_split(const struct sim_world *w, struct ms_view name)
+{
+    unsigned have = 0, most = 0;
+    for (unsigned i = 0; i < w->member_count; i++) {
+        unsigned equal = 0;
+        for (unsigned j = 0; j < w->member_count; j++)
+            equal += same(w->members[i].disk, w->members[j].disk, name);
+        have += equal > 0;
+        most = equal > most ? equal : most;
+    }
+    return w->split && 2 * most <= have;
 }
 
 static int compare_value(void *ctx, struct ms_view name, struct ms_error *err)
@@ -143,7 +171,8 @@ static int compare_value(void *ctx, struct ms_view name, struct ms_error *err)
     int code = ms_backend_load(c->one, name, 0, MS_SIZE_TO_END, &one, NULL, err);
     if (!code)
         code = ms_backend_load(c->two, name, 0, MS_SIZE_TO_END, &two, NULL, NULL);
-    if (code || (!own && !ms_equal(ms_buf_view(one), ms_buf_view(two))))
+    bool differ = code || (!own && !ms_equal(ms_buf_view(one), ms_buf_view(two)));
+    if (differ && (own || !is_split(c->w, name)))
         return ms_error_set(err, MS_ERR_CONFLICT, "members %u and %u differ: %.*s", c->first,
                             c->second, (int)name.size, (const char *)name.data);
     return 0;
@@ -154,7 +183,7 @@ int sim_whole_check(struct sim_world *w, struct ms_error *err)
     int code = 0;
     for (unsigned i = 0; i < w->member_count && !code; i++) {
         unsigned other = (i + 1) % w->member_count;
-        struct comparing c = {w->members[i].disk, w->members[other].disk, i, other,
+        struct comparing c = {w->members[i].disk,    w->members[other].disk, i, other, w,
                               w->faults.wrong_clocks};
         code = sim_disk_walk(c.one, compare_value, &c, err);
     }

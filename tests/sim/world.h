@@ -89,6 +89,7 @@ struct sim_world {
     unsigned later_count;
     unsigned handles; /* that clients have not yet freed */
     bool calm;        /* faults have stopped */
+    bool split;       /* the last heal told of mirrors that differ without a majority */
     /* Heals beside clients, and changes of keys that heal would be a second writer of, under way:
      * never both. */
     unsigned healing, writing;
