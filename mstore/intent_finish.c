@@ -2,7 +2,8 @@
  * back, whichever destroys nothing:
  *
  *     soft delete, undelete of an immutable key    only names are changed. As much as a store
- *         leaves is there still, or again: taken back. Else finished.
+ *         leaves is there still, or again: taken back. Else finished. Neither, since it was deleted
+ *         meanwhile: what of it nobody can read goes.
  *     renames, moves of plain keys                 both items are there and equal: done once more,
  *         to its end. They differ, or only one is there: nothing (any more) to be done.
  *
@@ -58,6 +59,17 @@ static int is_overtaken(const struct work *w, const struct ms_site *from, const 
     return code;
 }
 
+/* What it has brought is all there is, and may be less than a store leaves: when nothing of that
+ * can be read, nothing ever will be. */
+static int clear_spoiled(struct work *w, struct ms_error *err)
+{
+    enum ms_upkeep_end ignored;
+    const struct ms_site *site = &w->at.site;
+    return ms_upkeep_one_key(w->u, site->space, site->space_path, site->key,
+                             ms_upkeep_kinds(MS_KIND_IMMUTABLE), ms_upkeep_spoiled_key, &ignored,
+                             err);
+}
+
 static int finish_turn(struct work *w, struct ms_error *err)
 {
     struct ms_site from = w->at.site, to = w->at.site;
@@ -68,12 +80,15 @@ static int finish_turn(struct work *w, struct ms_error *err)
     int code = count_objects(&from, &before, err);
     if (!code)
         code = count_objects(&to, &behind, err);
-    if (code || !before || (before >= needs && behind >= needs))
+    if (code || (before >= needs && behind >= needs))
         return code;
     if (before >= needs)
         return behind ? ms_immutable_turn(&to, w->intent.id, err) : 0;
-    code = is_overtaken(w, &from, &to, &overtaken, err);
-    return code || overtaken ? code : ms_immutable_turn(&from, w->intent.id, err);
+    if (before)
+        code = is_overtaken(w, &from, &to, &overtaken, err);
+    if (!code && before && !overtaken)
+        return ms_immutable_turn(&from, w->intent.id, err);
+    return code || !behind || behind >= needs ? code : clear_spoiled(w, err);
 }
 
 /* ---- renames, plain keys ---- */

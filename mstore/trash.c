@@ -49,15 +49,16 @@ int ms_trash_put(const struct ms_site *site, const struct ms_value_shape *shape,
     return code ? code : ms_member_move(m, ms_name_view(&name), ms_name_view(where), NULL, err);
 }
 
-/* The item was deleted, and has not been stored again since. NOT_FOUND: so it is. */
-static int look_again(const struct ms_site *site, struct ms_error *err)
+/* The item was deleted, and has not been stored again since. */
+static bool look_again(void *ctx, const struct ms_site *site, const struct ms_value_shape *staged)
 {
     struct ms_value_finding f = {0};
-    int code = ms_value_find(site, 0, true, &f, err);
+    (void)ctx, (void)staged;
+    int code = ms_value_find(site, 0, true, &f, NULL);
     if (!code)
-        code = f.count ? ms_immutable_alive(site, &f, err) : ms_immutable_judge(site, &f, err);
+        code = f.count ? ms_immutable_alive(site, &f, NULL) : ms_immutable_judge(site, &f, NULL);
     ms_value_finding_fini(&f);
-    return code;
+    return code == MS_ERR_NOT_FOUND;
 }
 
 /* From one name to the other at the member. */
@@ -69,8 +70,9 @@ static int rename_at(const struct ms_site *site, unsigned member, const struct m
     return code ? code : ms_member_move(m, ms_name_view(from), ms_name_view(to), NULL, err);
 }
 
-int ms_trash_bury(const struct ms_site *site, const struct ms_value_shape *shape, unsigned member,
-                  unsigned shard, bool *buried, struct ms_error *err)
+int ms_trash_bury_if(const struct ms_site *site, const struct ms_value_shape *shape,
+                     unsigned member, unsigned shard, ms_trash_look is_leftover, void *ctx,
+                     bool *buried, struct ms_error *err)
 {
     struct ms_value_shape staged = *shape;
     struct ms_name name, aside;
@@ -84,9 +86,15 @@ int ms_trash_bury(const struct ms_site *site, const struct ms_value_shape *shape
         code = rename_at(site, member, &name, &aside, err);
     if (code)
         return code;
-    *buried = look_again(site, NULL) == MS_ERR_NOT_FOUND;
+    *buried = is_leftover(ctx, site, &staged);
     if (!*buried)
         return rename_at(site, member, &aside, &name, err);
     code = ms_trash_put(site, &staged, member, shard, &name, err);
     return code == MS_ERR_NOT_FOUND ? 0 : code; /* a deletion has taken it away */
+}
+
+int ms_trash_bury(const struct ms_site *site, const struct ms_value_shape *shape, unsigned member,
+                  unsigned shard, bool *buried, struct ms_error *err)
+{
+    return ms_trash_bury_if(site, shape, member, shard, look_again, NULL, buried, err);
 }

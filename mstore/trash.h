@@ -17,5 +17,11 @@ int ms_trash_put(const struct ms_site *site, const struct ms_value_shape *shape,
  * nobody can tell, it is moved back and *buried is false. */
 int ms_trash_bury(const struct ms_site *site, const struct ms_value_shape *shape, unsigned member,
                   unsigned shard, bool *buried, struct ms_error *err) MS_MUST_CHECK;
+/* The same with another look, at the object itself under the name that it has meanwhile. */
+typedef bool (*ms_trash_look)(void *ctx, const struct ms_site *site,
+                              const struct ms_value_shape *staged);
+int ms_trash_bury_if(const struct ms_site *site, const struct ms_value_shape *shape,
+                     unsigned member, unsigned shard, ms_trash_look is_leftover, void *ctx,
+                     bool *buried, struct ms_error *err) MS_MUST_CHECK;
 
 #endif

@@ -1,18 +1,12 @@
 /* mstore/upkeep_immutable.c - one immutable key: all that lies under it put together by write, what
- * a deletion has left removed, the rest judged (upkeep_judge.c) and brought to where it belongs
- * (upkeep_plan.c). */
+ * a deletion has left removed (upkeep_deleted.c), the rest judged (upkeep_judge.c) and brought to
+ * where it belongs (upkeep_plan.c). */
 #include "mstore/upkeep_immutable.h"
 
-#include "base/cleanup.h"
-#include "mstore/age.h"
 #include "mstore/immutable_parts.h"
 #include "mstore/staged.h"
-#include "mstore/trash.h"
 
 #include <stdlib.h>
-
-/* Younger objects under a tombstone may be of a store that is under way. */
-#define LEFTOVER_AGE_NS ((int64_t)20 * 60 * 1000000000)
 
 /* ---- what is there ---- */
 
@@ -114,127 +108,6 @@ bool ms_upkeep_is_turning(const struct ms_upkeep_key *k, const struct ms_upkeep_
     return false;
 }
 
-/* ---- what a deletion has left ---- */
-
-/* Only at members that were away when the key was deleted, and nothing that could be new. */
-static bool is_leftover(const struct ms_upkeep_key *k, const struct ms_upkeep_place *p)
-{
-    struct ms_member *m = k->u->roster->members[p->member];
-    int64_t now = 0;
-    if (!m || !ms_member_returning(m) || p->mtime_ns <= 0 ||
-        ms_upkeep_now_at(k->u, &k->at.site, p->member, &now, NULL))
-        return false;
-    return now - p->mtime_ns >= LEFTOVER_AGE_NS;
-}
-
-/* Into the trash: a store of the same key meanwhile brings it back. */
-static int bury_one(struct ms_upkeep_key *k, const struct ms_value_shape *shape,
-                    const struct ms_upkeep_place *place)
-{
-    bool buried = false;
-    int code = ms_trash_bury(&k->at.site, shape, place->member, place->shard, &buried, NULL);
-    if (code == MS_ERR_NOT_FOUND)
-        return 0;
-    if (!code && buried)
-        ms_upkeep_changed(k->u, place->member, 0, 1);
-    return code ? code : buried ? 0 : MS_ERR_BUSY;
-}
-
-static int clear_leftovers(struct ms_upkeep_key *k)
-{
-    for (size_t i = 0; i < k->count; i++)
-        for (size_t p = 0; p < k->writes[i].count && k->writes[i].shape.mark == k->mark; p++) {
-            const struct ms_upkeep_place *place = &k->writes[i].places[p];
-            bool may = is_leftover(k, place) && ms_upkeep_may_write(k->u);
-            int code = may ? bury_one(k, &k->writes[i].shape, place) : MS_ERR_BUSY;
-            if (ms_upkeep_fatal(code))
-                return code;
-            k->repaired |= code == 0;
-            k->failed |= code && ms_upkeep_may_write(k->u);
-            k->wanting |= code != 0;
-            ms_upkeep_found(k->u, MS_FIND_DEBRIS, place->member, k->item->path, k->item->key,
-                            code == 0, "the key was deleted");
-        }
-    return 0;
-}
-
-/* The other item cannot do without what this one has left: it lacks shards, which come first. */
-static bool is_lent(const struct ms_value_finding *f)
-{
-    for (size_t i = 0; i < f->count; i++)
-        for (size_t p = 0; p < f->writes[i].count; p++)
-            if (f->writes[i].places[p].other)
-                return true;
-    return false;
-}
-
-/* True: the key was deleted, or nobody can tell; there is nothing more to do for it now. */
-static int bury(struct ms_upkeep_key *k, bool *buried, struct ms_error *err)
-{
-    struct ms_value_finding f = {0};
-    struct ms_error why = {0};
-    *buried = false;
-    if (!k->tomb.there)
-        return 0;
-    int code = ms_value_find(&k->at.site, 0, true, &f, &why);
-    if (!code && f.count)
-        code = ms_immutable_alive(&k->at.site, &f, &why);
-    else if (!code)
-        code = MS_ERR_NOT_FOUND;
-    bool lent = is_lent(&f);
-    ms_value_finding_fini(&f);
-    *buried = code != 0;
-    if (code == MS_ERR_NOT_FOUND && !lent)
-        return clear_leftovers(k);
-    if (code == MS_ERR_NOT_FOUND)
-        (void)!ms_error_set(&why, code, "it was deleted, and what is left of it is needed yet");
-    if (ms_upkeep_fatal(code))
-        return ms_error_set(err, code, "%s", why.text);
-    if (code) {
-        k->unjudged = true;
-        ms_upkeep_found(k->u, MS_FIND_UNJUDGED, MS_UPKEEP_NOBODY, k->item->path, k->item->key,
-                        false, "%s", why.text);
-    }
-    return 0;
-}
-
-/* It is the newest tombstone of the item that is looked at. */
-static bool is_newest_tomb(const struct ms_upkeep_key *k, const struct ms_object *o)
-{
-    return o->name.kind == MS_OWN_TOMBSTONE &&
-           (o->name.mark == MS_OWN_SOFT_DELETED) == (k->mark == MS_OWN_SOFT_DELETED) &&
-           ms_write_id_compare(&o->name.id, &k->tomb.id) == 0;
-}
-
-/* The member that has this tombstone was given a value of the item after it, by its own clock. */
-static bool is_stored_after(const struct ms_upkeep_key *k, const struct ms_object *tomb)
-{
-    for (size_t i = 0; i < k->item->count; i++) {
-        const struct ms_object *o = &k->item->objects[i];
-        if (o->member == tomb->member && o->name.kind == MS_OWN_VALUE && o->name.mark == k->mark &&
-            tomb->mtime_ns > 0 && o->mtime_ns > tomb->mtime_ns)
-            return true;
-    }
-    return false;
-}
-
-/* The newest deletion, also one that was taken back, may be under way: what is left of the value is
- * what it has not come to yet, and would be a leftover if it were put back elsewhere. Unless it is
- * older than any work, or the item was stored again. */
-static bool is_being_deleted(const struct ms_upkeep_key *k)
-{
-    if (!k->tomb.there)
-        return false;
-    for (size_t i = 0; i < k->item->count; i++) {
-        const struct ms_object *o = &k->item->objects[i];
-        if (is_newest_tomb(k, o) &&
-            (is_stored_after(k, o) ||
-             ms_age_is(&k->u->ages, k->u->roster, o->member, &o->name, o->mtime_ns, MS_WORK_NS)))
-            return false;
-    }
-    return true;
-}
-
 static void leave_alone(struct ms_upkeep_key *k)
 {
     bool any = false;
@@ -312,25 +185,33 @@ static int drop_copies_of(struct ms_upkeep_key *k, const struct ms_upkeep_verdic
 
 static int look_after(struct ms_upkeep_key *k, struct ms_error *err)
 {
+    struct ms_upkeep_verdict v = {0};
+    bool buried = false;
+    int code = ms_upkeep_bury(k, &buried, err);
+    if (!code && !buried && ms_upkeep_being_deleted(k)) {
+        leave_alone(k);
+        return 0;
+    }
+    if (!code && !buried)
+        code = ms_upkeep_judge(k, &v, err);
+    if (!code && v.stays)
+        code = ms_upkeep_fix(k, v.stays, err);
+    if (!code && v.stays)
+        code = drop_copies_of(k, &v);
+    return code;
+}
+
+/* The live item, then the soft-deleted one. */
+static int for_both(struct ms_upkeep_key *k,
+                    int (*fn)(struct ms_upkeep_key *k, struct ms_error *err), struct ms_error *err)
+{
     static const enum ms_own_mark marks[] = {MS_OWN_LIVE, MS_OWN_SOFT_DELETED};
     int code = 0;
     for (unsigned i = 0; i < 2 && !code; i++) {
-        struct ms_upkeep_verdict v = {0};
-        bool buried = false;
         k->mark = marks[i];
         k->tomb = k->tombs[i];
         k->at.site.deleted = i == 1;
-        code = bury(k, &buried, err);
-        if (!code && !buried && is_being_deleted(k)) {
-            leave_alone(k);
-            continue;
-        }
-        if (!code && !buried)
-            code = ms_upkeep_judge(k, &v, err);
-        if (!code && v.stays)
-            code = ms_upkeep_fix(k, v.stays, err);
-        if (!code && v.stays)
-            code = drop_copies_of(k, &v);
+        code = fn(k, err);
     }
     return code;
 }
@@ -353,16 +234,36 @@ static bool may_be_missed(const struct ms_upkeep_key *k)
     return (k->conflict || k->lost) && (deleted || k->failed || k->unjudged);
 }
 
-int ms_upkeep_immutable_key(struct ms_upkeep *u, const struct ms_upkeep_item *item,
-                            struct ms_error *err)
+static int key_new(struct ms_upkeep *u, const struct ms_upkeep_item *item,
+                   struct ms_upkeep_key **out, struct ms_error *err)
 {
-    struct ms_error why = {0};
     struct ms_upkeep_key *k = calloc(1, sizeof *k);
     if (!k)
         return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory to look after a key");
     k->u = u;
     k->item = item;
-    int code = ms_upkeep_site_of(u, item->path, item->key, &k->at, &why);
+    *out = k;
+    return 0;
+}
+
+static void key_free(struct ms_upkeep_key *k)
+{
+    for (size_t i = 0; i < k->count; i++)
+        free(k->writes[i].places);
+    free(k->writes);
+    free(k->puts);
+    free(k);
+}
+
+int ms_upkeep_immutable_key(struct ms_upkeep *u, const struct ms_upkeep_item *item,
+                            struct ms_error *err)
+{
+    struct ms_error why = {0};
+    struct ms_upkeep_key *k = NULL;
+    int code = key_new(u, item, &k, err);
+    if (code)
+        return code;
+    code = ms_upkeep_site_of(u, item->path, item->key, &k->at, &why);
     if (code) {
         code = ms_upkeep_fatal(code) ? code : ms_upkeep_stranger(u, item, &why);
     } else {
@@ -370,17 +271,29 @@ int ms_upkeep_immutable_key(struct ms_upkeep *u, const struct ms_upkeep_item *it
         if (!code)
             code = clear_staged(k);
         if (!code && k->count && !k->changing)
-            code = look_after(k, err);
+            code = for_both(k, look_after, err);
         if (!code && k->count)
             ms_upkeep_key_done(u, item, end_of(k));
         if (!code && may_be_missed(k))
             ms_upkeep_unsettled(u);
     }
-    for (size_t i = 0; i < k->count; i++)
-        free(k->writes[i].places);
-    free(k->writes);
-    free(k->puts);
-    free(k);
+    key_free(k);
+    return code;
+}
+
+int ms_upkeep_spoiled_key(struct ms_upkeep *u, const struct ms_upkeep_item *item,
+                          struct ms_error *err)
+{
+    struct ms_upkeep_key *k = NULL;
+    int code = key_new(u, item, &k, err);
+    if (code)
+        return code;
+    code = ms_upkeep_site_of(u, item->path, item->key, &k->at, err);
+    if (!code)
+        code = gather(k, err);
+    if (!code)
+        code = for_both(k, ms_upkeep_clear_spoiled, err);
+    key_free(k);
     return code;
 }
 

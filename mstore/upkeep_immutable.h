@@ -38,6 +38,21 @@ int ms_upkeep_kept_is_whole(struct ms_upkeep_key *k, struct ms_upkeep_write *w, 
 /* Some of the write's objects are under the other mark, less than a store leaves: it is on the way
  * from live to soft-deleted or back, and its intent tells the rest. */
 bool ms_upkeep_is_turning(const struct ms_upkeep_key *k, const struct ms_upkeep_write *w);
+/* upkeep_deleted.c: what is left of the item at members that missed its deletion. *buried: the item
+ * was deleted, or nobody can tell; there is nothing more to do for it now. */
+int ms_upkeep_bury(struct ms_upkeep_key *k, bool *buried, struct ms_error *err) MS_MUST_CHECK;
+/* The newest deletion, also one that was taken back, may be under way: what is left of the value is
+ * what it has not come to yet, and would be a leftover if it were put back elsewhere. Unless it is
+ * older than any work, or the item was stored again. */
+bool ms_upkeep_being_deleted(const struct ms_upkeep_key *k);
+/* What is left of the item makes no value by itself. Was it deleted, and the deletion broken off
+ * (its client died, or was told that it failed), that comes to its end: all of it goes into the
+ * trash. *ended: so it was; else it is lost, or on its way. */
+int ms_upkeep_end_deletion(struct ms_upkeep_key *k, bool *ended,
+                           struct ms_error *err) MS_MUST_CHECK;
+/* What a move that was broken off has brought to the item, or left of it, goes into the trash where
+ * it is less than a store leaves, and nothing of it can be read. */
+int ms_upkeep_clear_spoiled(struct ms_upkeep_key *k, struct ms_error *err) MS_MUST_CHECK;
 /* upkeep_judge.c: of several writes of a key, or of copies that differ, which one is to stay. *out
  * NULL: none (the key has been dealt with). Those that are to go lie behind it in `going`. */
 struct ms_upkeep_verdict {

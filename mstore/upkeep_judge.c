@@ -294,14 +294,20 @@ static int choose(struct ms_upkeep_key *k, const struct rivals *r, struct ms_upk
 }
 
 /* Too little to be read, of every write. */
-static int no_value(struct ms_upkeep_key *k)
+static int no_value(struct ms_upkeep_key *k, struct ms_error *err)
 {
+    bool deleted = false;
     int code = 0;
     for (size_t i = 0; i < k->count && !code; i++) {
         struct ms_upkeep_write *w = &k->writes[i];
         if (w->shape.mark != k->mark)
             continue;
-        if (ms_upkeep_is_turning(k, w)) {
+        bool turning = ms_upkeep_is_turning(k, w);
+        if (turning)
+            code = ms_upkeep_end_deletion(k, &deleted, err);
+        if (code || deleted)
+            return code;
+        if (turning) {
             k->unjudged = true;
             ms_upkeep_found(k->u, MS_FIND_UNJUDGED, MS_UPKEEP_NOBODY, k->item->path, k->item->key,
                             false, "it is on the way between live and soft-deleted");
@@ -330,15 +336,23 @@ static int sweep_partial(struct ms_upkeep_key *k, const struct ms_upkeep_write *
     return code;
 }
 
-/* Nothing that could be read is left. */
-static void too_little(struct ms_upkeep_key *k, unsigned good, unsigned needed)
+/* Nothing that could be read is left, neither of this write nor of another; NULL: of several. */
+static int too_little(struct ms_upkeep_key *k, const struct ms_upkeep_write *w,
+                      struct ms_error *err)
 {
+    bool deleted = false;
+    int code = ms_upkeep_end_deletion(k, &deleted, err);
+    if (code || deleted)
+        return code;
+    if (w)
+        tell_damaged(k, w);
     k->lost = k->complete;
     k->unjudged |= !k->complete;
     ms_upkeep_found(k->u, k->complete ? MS_FIND_LOST : MS_FIND_UNJUDGED, MS_UPKEEP_NOBODY,
                     k->item->path, k->item->key, false,
-                    needed ? "%u good of the %u that it takes" : "none of its writes can be read",
-                    good, needed);
+                    w ? "%u good of the %u that it takes" : "none of its writes can be read",
+                    w ? w->distinct : 0, w ? w->shape.k : 0);
+    return 0;
 }
 
 static int of_several(struct ms_upkeep_key *k, struct ms_upkeep_verdict *out, struct ms_error *err)
@@ -351,7 +365,7 @@ static int of_several(struct ms_upkeep_key *k, struct ms_upkeep_verdict *out, st
     if (!code && r->count)
         code = choose(k, r, out);
     else if (!code)
-        too_little(k, 0, 0);
+        code = too_little(k, NULL, &why);
     free(r);
     if (!code || ms_upkeep_fatal(code))
         return code ? ms_error_set(err, code, "%s", why.text) : 0;
@@ -373,24 +387,20 @@ int ms_upkeep_judge(struct ms_upkeep_key *k, struct ms_upkeep_verdict *out, stru
     if (!marked)
         return 0;
     if (!whole)
-        return no_value(k);
+        return no_value(k, err);
     if (whole > 1)
         code = of_several(k, out, err);
     else
         out->stays = newest(k);
     if (!code && out->stays)
         code = check_write(k, out->stays, err);
-    bool hopeless = !code && out->stays && (k->conflict || !is_whole(out->stays));
-    if (hopeless)
-        tell_damaged(k, out->stays);
-    if (code || !out->stays || k->conflict) {
+    struct ms_upkeep_write *stays = out->stays;
+    bool hopeless = !code && stays && !k->conflict && !is_whole(stays);
+    if (!code && stays && k->conflict)
+        tell_damaged(k, stays);
+    if (code || !stays || k->conflict || hopeless) {
         out->stays = NULL;
-        return code;
-    }
-    if (hopeless) {
-        too_little(k, out->stays->distinct, out->stays->shape.k);
-        out->stays = NULL;
-        return 0;
+        return hopeless ? too_little(k, stays, err) : code;
     }
     return sweep_partial(k, out->stays);
 }

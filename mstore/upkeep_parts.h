@@ -172,6 +172,9 @@ int ms_upkeep_trash_space(struct ms_upkeep *u, const struct ms_layout_space *spa
                           struct ms_view path, struct ms_view after, struct ms_error *err);
 int ms_upkeep_immutable_key(struct ms_upkeep *u, const struct ms_upkeep_item *item,
                             struct ms_error *err);
+/* Of a key of which a move was broken off: see ms_upkeep_clear_spoiled. */
+int ms_upkeep_spoiled_key(struct ms_upkeep *u, const struct ms_upkeep_item *item,
+                          struct ms_error *err);
 int ms_upkeep_mutable_key(struct ms_upkeep *u, const struct ms_upkeep_item *item,
                           struct ms_error *err);
 

@@ -287,6 +287,158 @@ static void trash_ages_by_two_clocks(void **state)
     play("redundancy = copies 3\n", 3, aside_by_wrong_clock);
 }
 
+/* ---- a deletion that was broken off ---- */
+
+/* Its client has put tombstones, and removed all but `left` objects. */
+static void die_deleting(struct scene *s, unsigned left)
+{
+    struct ms_error err = {0};
+    struct ms_site site = fleet_site(&s->f, key);
+    check_ok(ms_tombs_put(&site, (struct ms_write_id){1, 77}, &err), err);
+    pass(s, 1000000); /* on all by now */
+    for (unsigned i = 0; i < s->f.count - left; i++)
+        fleet_wipe(&s->f, site.order.member[i], "val");
+}
+
+static void heal_deep(struct scene *s, uint64_t found[MS_FINDS])
+{
+    struct ms_upkeep_options o = MS_UPKEEP_OPTIONS_INIT;
+    struct ms_upkeep_report *report = NULL;
+    struct ms_error err = {0};
+    o.deep = true;
+    check_ok(ms_upkeep_run(NULL, s->f.roster, MS_UPKEEP_HEAL, &o, &report, &err), err);
+    for (unsigned i = 0; i < MS_FINDS; i++)
+        found[i] = report->found[i];
+    ms_upkeep_report_free(report);
+}
+
+/* As little as a deletion may leave, and of that so much does not verify that the rest is no value.
+ */
+static unsigned spoil(struct scene *s)
+{
+    struct ms_site site = fleet_site(&s->f, key);
+    unsigned left = ms_immutable_needs(&site) - 1;
+    fleet_flip(&s->f, site.order.member[s->f.count - 1], "val", 12345);
+    return left;
+}
+
+static void rots_meanwhile(struct scene *s)
+{
+    struct ms_error err = {0};
+    uint64_t found[MS_FINDS];
+    put(s);
+    pass(s, MINUTE);
+    unsigned left = spoil(s);
+    pass(s, MINUTE);
+    die_deleting(s, left);
+    pass(s, 5 * MINUTE);
+    heal_deep(s, found); /* its client may be at work yet */
+    assert_int_equal(found[MS_FIND_UNJUDGED], 1);
+    assert_int_equal(fleet_all(&s->f, "val"), left);
+    pass(s, 60 * MINUTE);
+    for (unsigned i = 0; i < 2; i++) { /* what was damaged, then what makes no value without it */
+        heal_deep(s, found);
+        assert_int_equal(found[MS_FIND_LOST] + found[MS_FIND_UNJUDGED], 0);
+    }
+    assert_int_equal(fleet_all(&s->f, "val"), 0);
+    assert_int_equal(fleet_all(&s->f, "trash"), left);
+    check_code(load(s, &err), MS_ERR_NOT_FOUND, err);
+}
+
+static void what_rots_amid_its_deletion_is_deleted(void **state)
+{
+    (void)state;
+    play("redundancy = copies 3\n", 3, rots_meanwhile);
+    play("redundancy = ec 4+2\n", 6, rots_meanwhile);
+}
+
+/* By the members' clocks it was given to them after the tombstone. */
+static void lost_again(struct scene *s)
+{
+    struct ms_error err = {0};
+    uint64_t found[MS_FINDS];
+    put(s);
+    pass(s, MINUTE);
+    die_deleting(s, 0);
+    pass(s, MINUTE);
+    put(s);
+    pass(s, MINUTE);
+    unsigned left = spoil(s);
+    struct ms_site site = fleet_site(&s->f, key);
+    for (unsigned i = 0; i < s->f.count - left; i++)
+        fleet_wipe(&s->f, site.order.member[i], "val");
+    pass(s, 60 * MINUTE);
+    for (unsigned i = 0; i < 2; i++) {
+        heal_deep(s, found);
+        assert_int_equal(found[MS_FIND_LOST], 1);
+    }
+    assert_int_equal(fleet_all(&s->f, "val"), left);
+    assert_int_not_equal(load(s, &err), MS_ERR_NOT_FOUND);
+}
+
+static void what_was_stored_again_is_lost(void **state)
+{
+    (void)state;
+    play("redundancy = copies 3\n", 3, lost_again);
+    play("redundancy = ec 4+2\n", 6, lost_again);
+}
+
+/* As much as a store leaves is no remainder of a deletion. */
+static void lost_whole(struct scene *s)
+{
+    uint64_t found[MS_FINDS];
+    put(s);
+    pass(s, MINUTE);
+    for (unsigned i = 0; i < 3; i++)
+        fleet_flip(&s->f, i, "val", 12345);
+    pass(s, MINUTE);
+    die_deleting(s, 2);
+    pass(s, 60 * MINUTE);
+    heal_deep(s, found);
+    assert_int_equal(found[MS_FIND_LOST], 1);
+    assert_int_equal(fleet_all(&s->f, "val"), 2);
+}
+
+static void as_much_as_a_store_leaves_is_lost(void **state)
+{
+    (void)state;
+    play("redundancy = copies 3\n", 3, lost_whole);
+}
+
+static bool say(void *ctx, const struct ms_site *site, const struct ms_value_shape *staged)
+{
+    struct scene *s = ctx;
+    (void)site;
+    assert_int_equal(staged->kind, MS_OWN_STAGED);
+    assert_int_equal(fleet_all(&s->f, "val"), 3); /* under that name */
+    return false;
+}
+
+static void looked_at(struct scene *s)
+{
+    struct ms_error err = {0};
+    struct ms_value_finding f = {0};
+    bool buried = true;
+    put(s);
+    pass(s, MINUTE);
+    struct ms_site site = fleet_site(&s->f, key);
+    check_ok(ms_value_find(&site, 0, true, &f, &err), err);
+    const struct ms_value_place *first = &f.writes[0].places[0];
+    check_ok(ms_trash_bury_if(&site, &f.writes[0].shape, first->member, first->shard, say, s,
+                              &buried, &err),
+             err);
+    assert_false(buried);
+    assert_int_equal(fleet_all(&s->f, "trash"), 0);
+    ms_value_finding_fini(&f);
+    check_ok(load(s, &err), err);
+}
+
+static void what_has_been_replaced_is_moved_back(void **state)
+{
+    (void)state;
+    play("redundancy = copies 3\n", 3, looked_at);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -296,6 +448,10 @@ int main(void)
         cmocka_unit_test(what_is_there_again_is_moved_back),
         cmocka_unit_test(nothing_is_buried_while_most_are_away),
         cmocka_unit_test(trash_ages_by_two_clocks),
+        cmocka_unit_test(what_rots_amid_its_deletion_is_deleted),
+        cmocka_unit_test(what_was_stored_again_is_lost),
+        cmocka_unit_test(as_much_as_a_store_leaves_is_lost),
+        cmocka_unit_test(what_has_been_replaced_is_moved_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

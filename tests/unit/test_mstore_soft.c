@@ -370,6 +370,54 @@ static void heal_finishes_or_takes_back(void **state)
         }
 }
 
+static void spoil_soft(void *ctx, struct ms_backend *storage, struct ms_view name)
+{
+    struct ms_error err = {0};
+    MS_AUTO_BUF struct ms_buf *bytes = NULL;
+    (void)ctx;
+    if (!memmem(name.data, name.size, ".s.", 3))
+        return;
+    check_ok(ms_backend_load(storage, name, 0, MS_SIZE_TO_END, &bytes, NULL, &err), err);
+    MS_AUTO_BUF struct ms_buf *bad = ms_buf_copy(ms_buf_view(bytes));
+    ms_buf_data(bad)[ms_buf_size(bad) / 2] ^= 1;
+    check_ok(ms_backend_store(storage, name, bad, NULL, NULL, &err), err);
+}
+
+/* A soft delete died after one rename; the live item was deleted then, and the one soft-deleted
+ * copy is spoiled, or is not. */
+static int spoil_one(void *arg)
+{
+    const bool *spoiled = arg;
+    struct fleet f;
+    struct ms_error err = {0};
+    fleet_make(&f, &(struct fleet_options){
+                       .members = 3, .policy = "redundancy = copies 3\n", .clock = ms_sim_clock()});
+    put(&f, false);
+    check_ok(ms_sleep(f.clock, 24 * 60 * MINUTE, &err), err);
+    die_after(&f, 1);
+    check_ok(purge(&f, false, &err), err);
+    for (unsigned i = 0; i < 3 && *spoiled; i++)
+        fleet_each(&f, i, "val", spoil_soft, NULL);
+    assert_int_equal(fleet_all(&f, "val"), 1);
+    check_ok(ms_sleep(f.clock, 30 * MINUTE, &err), err);
+    heal(&f);
+    assert_int_equal(fleet_all(&f, "intent"), 0);
+    assert_int_equal(fleet_all(&f, "val"), *spoiled ? 0 : 3);
+    assert_int_equal(fleet_all(&f, "trash"), *spoiled ? 1 : 0);
+    check_there(&f, false, !*spoiled);
+    check_ok(ms_sleep(f.clock, MINUTE, &err), err);
+    fleet_free(&f);
+    return 0;
+}
+
+static void what_is_spoiled_on_its_way_goes(void **state)
+{
+    bool spoiled[] = {false, true};
+    (void)state;
+    for (unsigned i = 0; i < 2; i++)
+        simulate(spoil_one, &spoiled[i], 3);
+}
+
 /* As on a member that was away when its shard was soft-deleted, and got another from heal. */
 static void leave_behind(void *ctx, struct ms_backend *storage, struct ms_view name)
 {
@@ -459,6 +507,85 @@ static void what_a_whole_soft_delete_left_goes(void **state)
 {
     (void)state;
     simulate(sweep_one, NULL, 3);
+}
+
+struct left_two {
+    struct policy policy;
+    bool marked; /* it is known that the second has missed something, too */
+};
+
+/* Away while this is done. */
+static void without(struct fleet *f, unsigned member,
+                    int (*fn)(struct fleet *f, struct ms_error *err))
+{
+    struct ms_error err = {0};
+    fleet_gone(f, member, true);
+    int code = fn(f, &err);
+    assert_true(code == 0 || code == MS_ERR_CONNECTION);
+    fleet_gone(f, member, false);
+    ms_member_forgive(f->roster->members[member]);
+    check_ok(ms_sleep(f->clock, MINUTE, &err), err);
+}
+
+static int purge_soft(struct fleet *f, struct ms_error *err)
+{
+    return purge(f, true, err);
+}
+
+static int delete_another(struct fleet *f, struct ms_error *err)
+{
+    struct ms_site site = fleet_site(f, "another");
+    return ms_immutable_delete(&site, f->ids, err);
+}
+
+/* One member misses the soft delete, another the deletion of what was soft-deleted, which therefore
+ * is not acknowledged: each has a shard of its own item, and both together would make the value. */
+static int leave_two(void *arg)
+{
+    const struct left_two *l = arg;
+    struct fleet f;
+    struct ms_error err = {0};
+    MS_AUTO_BUF struct ms_buf *value = ms_buf_copy(ms_str("something else"));
+    fleet_make(&f, &(struct fleet_options){.members = l->policy.members,
+                                           .policy = l->policy.text,
+                                           .clock = ms_sim_clock()});
+    struct ms_site site = site_of(&f, false);
+    check_ok(ms_sleep(f.clock, MINUTE, &err), err);
+    put(&f, false);
+    if (l->marked)
+        fleet_put(&f, "another", value);
+    check_ok(ms_sleep(f.clock, MINUTE, &err), err);
+    without(&f, site.order.member[0], soft_delete);
+    heal(&f);
+    check_there(&f, false, true);
+    if (l->marked)
+        without(&f, site.order.member[1], delete_another);
+    without(&f, site.order.member[1], purge_soft);
+    heal(&f); /* who deleted it may be at work yet */
+    assert_true(fleet_all(&f, "val") >= 2);
+    for (unsigned i = 0; i < 2; i++) {
+        check_ok(ms_sleep(f.clock, 30 * MINUTE, &err), err);
+        heal(&f);
+    }
+    assert_int_equal(fleet_all(&f, "val"), 0);
+    check_there(&f, false, false);
+    check_ok(ms_sleep(f.clock, 30 * MINUTE, &err), err);
+    heal(&f);
+    assert_int_equal(fleet_all(&f, "away") + fleet_all(&f, "hint"), 0); /* both believed again */
+    check_ok(ms_sleep(f.clock, MINUTE, &err), err);
+    fleet_free(&f);
+    return 0;
+}
+
+static void leftovers_of_both_items_go(void **state)
+{
+    (void)state;
+    for (unsigned marked = 0; marked < 2; marked++) {
+        simulate(leave_two, &(struct left_two){{4, "redundancy = ec 2+1\nverify = none\n"}, marked},
+                 3);
+        simulate(leave_two, &(struct left_two){{6, "redundancy = ec 4+2\nverify = none\n"}, marked},
+                 3);
+    }
 }
 
 /* ---- two at once ---- */
@@ -555,8 +682,10 @@ int main(void)
         cmocka_unit_test(what_stayed_behind_is_not_alive),
         cmocka_unit_test(too_few_members),
         cmocka_unit_test(heal_finishes_or_takes_back),
+        cmocka_unit_test(what_is_spoiled_on_its_way_goes),
         cmocka_unit_test(what_a_whole_soft_delete_left_goes),
         cmocka_unit_test(what_a_store_at_the_same_time_left_goes),
+        cmocka_unit_test(leftovers_of_both_items_go),
         cmocka_unit_test(deleted_while_it_moves),
         cmocka_unit_test(an_intent_of_few_only_goes),
     };
