@@ -26,6 +26,7 @@ struct sim_run {
     struct sim_history history;
     uint64_t calm_seq; /* its place when the faults had stopped and all was healed; 0: not yet */
     char keys[SIM_KEYS_MAX][SIM_KEY_SIZE]; /* without the namespace, sorted */
+    bool lost; /* a value, where that is not promised otherwise: scrub will tell of it */
     uint32_t last_id;
     unsigned ops_left;
     struct { /* of each key, of a value that somebody has stored; id 0: none */

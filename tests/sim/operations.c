@@ -54,6 +54,47 @@ static bool may_be_spoiled(const struct sim_actor *a, const struct sim_op *op, i
     return open;
 }
 
+/* Nobody deletes or moves the live item of this store before that place. */
+static bool is_whole_until(const struct sim_history *h, const struct sim_op *store, uint64_t until)
+{
+    for (size_t i = 0; i < h->count; i++) {
+        const struct sim_op *op = &h->ops[i];
+        bool removes = (op->verb == SIM_DELETE && !op->deleted) || op->verb == SIM_SOFT_DELETE;
+        if (op->key == store->key && removes && op->answer != SIM_NOT_FOUND &&
+            op->end_seq > store->begin_seq && op->begin_seq < until)
+            return false;
+    }
+    return true;
+}
+
+static uint64_t last_done(const struct sim_history *h, unsigned key, enum sim_verb verb)
+{
+    uint64_t begin_seq = 0;
+    for (size_t i = 0; i < h->count; i++)
+        if (h->ops[i].key == key && h->ops[i].verb == verb && h->ops[i].answer == SIM_DONE)
+            begin_seq = h->ops[i].begin_seq;
+    return begin_seq;
+}
+
+/* A store that nobody was told of as done, and one beside a deletion of the key, may leave one copy
+ * (docs/mstore.md, Leases, "Where it is weaker"), which may be soft-deleted then; when that is
+ * spoiled before heal has been there, it stays so. */
+static bool may_be_lost(const struct sim_actor *a, const struct sim_op *op, int code)
+{
+    const struct sim_history *h = &a->run->history;
+    uint64_t until = op->deleted ? last_done(h, op->key, SIM_SOFT_DELETE) : SIM_NEVER;
+    bool stored = false, whole = false;
+    for (size_t i = 0; i < h->count && code == MS_ERR_CORRUPT; i++) {
+        const struct sim_op *store = &h->ops[i];
+        if (store->key != op->key || !sim_op_stores(store) || store->begin_seq >= until)
+            continue;
+        stored = op->deleted || store->begin_seq > last_done(h, op->key, SIM_UNDELETE);
+        whole = whole || (store->answer == SIM_DONE && is_whole_until(h, store, until));
+    }
+    a->run->lost = a->run->lost || (stored && !whole);
+    return stored && !whole;
+}
+
 /* Who moves a key that somebody else moves or deletes may be told so (likewise). */
 static bool may_collide(const struct sim_op *op, int code)
 {
@@ -71,7 +112,8 @@ static bool may_do_without(const struct sim_actor *a, const struct sim_op *op, i
 static void judge_failure(const struct sim_actor *a, const struct sim_op *op,
                           const struct ms_error *err)
 {
-    if (a->must_succeed ? may_be_spoiled(a, op, err->code) || may_do_without(a, op, err->code)
+    if (a->must_succeed ? may_be_spoiled(a, op, err->code) || may_be_lost(a, op, err->code) ||
+                              may_do_without(a, op, err->code)
                         : !a->run->scenario->available)
         return;
     if (!a->must_succeed && may_collide(op, err->code))

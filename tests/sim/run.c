@@ -106,7 +106,7 @@ static int settle(struct sim_run *run, struct ms_error *err)
 /* Weeks take as long as all that was before: not in each run, where there are many. */
 static bool may_settle(const struct sim_run *run, uint64_t seed)
 {
-    return run->scenario->system->settle && !run->world->broken[0] &&
+    return run->scenario->system->settle && !run->world->broken[0] && !run->lost &&
            (run->scenario->large || seed % SETTLES == 0);
 }
 
