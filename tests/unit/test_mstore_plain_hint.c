@@ -4,28 +4,17 @@
 #include "mstore/plain.h"
 #include "mstore/plain_hint.h"
 #include "mstore/plain_list.h"
-#include "mstore/upkeep.h"
 
 #include "base/cleanup.h"
 #include "base/sim.h"
 #include "base/text.h"
 #include "tests/support/check.h"
-#include "tests/support/fleet.h"
+#include "tests/support/mirrors.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-#define SECOND UINT64_C(1000000000)
-
 static unsigned members; /* of the store under test */
-
-/* In virtual time: leases and grace periods take none of ours. */
-static void simulated(int (*fn)(void *arg))
-{
-    struct ms_sim_options o = {.seed = 1, .start_wall_ns = 1800000000 * (int64_t)SECOND};
-    struct ms_error err = {0};
-    check_ok(ms_sim_run(&o, fn, NULL, NULL, &err), err);
-}
 
 static const struct fleet_options *options(void)
 {
@@ -42,16 +31,6 @@ static const struct fleet_options *options(void)
 /* ---- verbs ---- */
 
 #define ITEM(KEY) ((struct ms_item_ref){.key = ms_str("data/" KEY)})
-
-static int put(struct fleet *f, const char *key, const char *value, struct ms_error *err)
-{
-    static const struct ms_precondition always = {.kind = MS_ALWAYS};
-    struct ms_site site = fleet_site(f, key);
-    char whole[64];
-    snprintf(whole, sizeof whole, "data/%s", key);
-    MS_AUTO_BUF struct ms_buf *bytes = ms_buf_copy(ms_str(value));
-    return ms_plain_store(&site, (struct ms_item_ref){.key = ms_str(whole)}, bytes, &always, err);
-}
 
 static int erase(struct fleet *f, const char *key, struct ms_error *err)
 {
@@ -80,23 +59,6 @@ static int rename_key(struct fleet *f, const char *key, const char *to, struct m
                          ms_str(new_key), err);
 }
 
-/* "": it does not exist. */
-static void assert_value(struct fleet *f, const char *key, bool deleted, const char *value)
-{
-    struct ms_site site = fleet_site(f, key);
-    struct ms_error err = {0};
-    MS_AUTO_BUF struct ms_buf *bytes = NULL;
-    char whole[64];
-    snprintf(whole, sizeof whole, "data/%s", key);
-    site.deleted = deleted;
-    int code = ms_plain_load(&site, (struct ms_item_ref){.key = ms_str(whole), .deleted = deleted},
-                             0, MS_SIZE_TO_END, &bytes, &err);
-    if (code != (value[0] ? 0 : MS_ERR_NOT_FOUND))
-        fail_msg("%s: %s %s", key, ms_code_name(code), err.text);
-    if (!code)
-        assert_true(ms_equal(ms_buf_view(bytes), ms_str(value)));
-}
-
 /* Keys that are live, one after the other. */
 static int list(struct fleet *f, char *out, size_t size, struct ms_error *err)
 {
@@ -120,52 +82,38 @@ static void assert_list(struct fleet *f, const char *keys)
     assert_string_equal(text, keys);
 }
 
-static void heal(struct fleet *f)
-{
-    struct ms_upkeep_report *report = NULL;
-    struct ms_error err = {0};
-    check_ok(ms_upkeep_run(NULL, f->roster, MS_UPKEEP_HEAL, NULL, &report, &err), err);
-    assert_true(ms_upkeep_report_clean(report));
-    ms_upkeep_report_free(report);
-}
-
-static void pause_for(uint64_t seconds)
-{
-    assert_int_equal(ms_sleep(ms_sim_clock(), seconds * SECOND, NULL), 0);
-}
-
 /* ---- tests ---- */
 
 static void fill(struct fleet *f)
 {
     struct ms_error err = {0};
-    check_ok(put(f, "00replaced", "old", &err), err);
-    check_ok(put(f, "01deleted", "gone", &err), err);
-    check_ok(put(f, "02hidden", "hidden", &err), err);
-    check_ok(put(f, "03renamed", "moved", &err), err);
-    check_ok(put(f, "04kept", "kept", &err), err);
+    check_ok(mirrors_put(f, "00replaced", "old", &err), err);
+    check_ok(mirrors_put(f, "01deleted", "gone", &err), err);
+    check_ok(mirrors_put(f, "02hidden", "hidden", &err), err);
+    check_ok(mirrors_put(f, "03renamed", "moved", &err), err);
+    check_ok(mirrors_put(f, "04kept", "kept", &err), err);
 }
 
 static void change(struct fleet *f)
 {
     struct ms_error err = {0};
-    check_ok(put(f, "00replaced", "new value", &err), err);
+    check_ok(mirrors_put(f, "00replaced", "new value", &err), err);
     check_ok(erase(f, "01deleted", &err), err);
     check_ok(hide(f, "02hidden", &err), err);
     check_ok(rename_key(f, "03renamed", "05new", &err), err);
-    check_ok(put(f, "06stored", "stored", &err), err);
+    check_ok(mirrors_put(f, "06stored", "stored", &err), err);
 }
 
 static void assert_changed(struct fleet *f)
 {
-    assert_value(f, "00replaced", false, "new value");
-    assert_value(f, "01deleted", false, "");
-    assert_value(f, "02hidden", false, "");
-    assert_value(f, "02hidden", true, "hidden");
-    assert_value(f, "03renamed", false, "");
-    assert_value(f, "04kept", false, "kept");
-    assert_value(f, "05new", false, "moved");
-    assert_value(f, "06stored", false, "stored");
+    mirrors_assert(f, "00replaced", false, "new value");
+    mirrors_assert(f, "01deleted", false, "");
+    mirrors_assert(f, "02hidden", false, "");
+    mirrors_assert(f, "02hidden", true, "hidden");
+    mirrors_assert(f, "03renamed", false, "");
+    mirrors_assert(f, "04kept", false, "kept");
+    mirrors_assert(f, "05new", false, "moved");
+    mirrors_assert(f, "06stored", false, "stored");
     assert_list(f, "00replaced 04kept 05new 06stored ");
 }
 
@@ -177,16 +125,8 @@ static void assert_mirror(struct fleet *f, unsigned member)
         {"data/04/04kept", "kept"},          {"data/05/05new", "moved"},
         {"data/06/06stored", "stored"},      {"data/01/01deleted", NULL},
         {"data/02/02hidden", NULL},          {"data/03/03renamed", NULL}};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        struct ms_error err = {0};
-        MS_AUTO_BUF struct ms_buf *bytes = NULL;
-        int code = ms_backend_load(f->storage[member], ms_str(names[i][0]), 0, MS_SIZE_TO_END,
-                                   &bytes, NULL, &err);
-        if (code != (names[i][1] ? 0 : MS_ERR_NOT_FOUND))
-            fail_msg("member %u, %s: %s", member, names[i][0], ms_code_name(code));
-        if (!code)
-            assert_true(ms_equal(ms_buf_view(bytes), ms_str(names[i][1])));
-    }
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        mirrors_assert_at(f, member, names[i][0], names[i][1]);
 }
 
 static int miss_and_heal(void *arg)
@@ -196,24 +136,24 @@ static int miss_and_heal(void *arg)
     fleet_make(&f, options());
     fleet_join(&other, &f, options());
     fill(&f);
-    assert_value(&other, "00replaced", false, "old"); /* its lease begins */
+    mirrors_assert(&other, "00replaced", false, "old"); /* its lease begins */
     fleet_gone(&f, 1, true);
     change(&f);
     fleet_gone(&f, 1, false);
     assert_changed(&other); /* it has never noticed that the member was away */
-    pause_for(60);
+    mirrors_pause(60);
     assert_changed(&f);
-    heal(&f);
+    mirrors_heal(&f);
     for (unsigned i = 0; i < members; i++)
         assert_mirror(&f, i);
     assert_changed(&other);
     for (unsigned round = 0; round < 2; round++) {
-        pause_for(21 * 60);
-        heal(&f);
+        mirrors_pause(21 * 60);
+        mirrors_heal(&f);
     }
     assert_int_equal(fleet_all(&f, "hint"), 0);
     assert_int_equal(fleet_all(&f, "away"), 0);
-    pause_for(60);
+    mirrors_pause(60);
     assert_changed(&other);
     fleet_gone(&other, 0, true); /* the others are believed again */
     assert_changed(&other);
@@ -226,14 +166,14 @@ static void what_one_of_two_missed_is_not_shown(void **state)
 {
     (void)state;
     members = 2;
-    simulated(miss_and_heal);
+    mirrors_simulated(miss_and_heal);
 }
 
 static void what_one_of_three_missed_is_not_shown(void **state)
 {
     (void)state;
     members = 3;
-    simulated(miss_and_heal);
+    mirrors_simulated(miss_and_heal);
 }
 
 /* The half that knows what the other one missed has gone. */
@@ -249,7 +189,7 @@ static int only_the_outdated(void *arg)
     fleet_gone(&f, 1, true);
     change(&f);
     fleet_gone(&f, 1, false);
-    pause_for(60);
+    mirrors_pause(60);
     assert_changed(&f);
     fleet_gone(&f, 0, true);
     struct ms_site site = fleet_site(&f, "00replaced");
@@ -265,7 +205,7 @@ static int only_the_outdated(void *arg)
 static void an_outdated_half_is_not_believed(void **state)
 {
     (void)state;
-    simulated(only_the_outdated);
+    mirrors_simulated(only_the_outdated);
 }
 
 static int count_calls(void *arg)
@@ -275,12 +215,12 @@ static int count_calls(void *arg)
     (void)arg;
     members = 3;
     fleet_make(&f, options());
-    check_ok(put(&f, "00a", "one", &err), err); /* members are open, folders are there */
-    check_ok(put(&f, "00b", "one", &err), err);
+    check_ok(mirrors_put(&f, "00a", "one", &err), err); /* members are open, folders are there */
+    check_ok(mirrors_put(&f, "00b", "one", &err), err);
     uint64_t before = fleet_calls(&f, MS_VERB_COUNT);
-    check_ok(put(&f, "00b", "two", &err), err);
+    check_ok(mirrors_put(&f, "00b", "two", &err), err);
     assert_int_equal(fleet_calls(&f, MS_VERB_COUNT) - before, 3);
-    assert_value(&f, "00b", false, "two");
+    mirrors_assert(&f, "00b", false, "two");
     assert_int_equal(fleet_calls(&f, MS_VERB_COUNT) - before, 4);
     check_ok(hide(&f, "00b", &err), err);
     assert_int_equal(fleet_calls(&f, MS_VERB_COUNT) - before, 7);
@@ -294,7 +234,7 @@ static int count_calls(void *arg)
 static void nothing_is_asked_while_all_answer(void **state)
 {
     (void)state;
-    simulated(count_calls);
+    mirrors_simulated(count_calls);
 }
 
 static int take_away(void *ctx, const char *name)
@@ -311,7 +251,7 @@ static int lose_mount(void *arg)
     (void)arg;
     members = 2;
     fleet_make(&f, options());
-    check_ok(put(&f, "00a", "one", &err), err);
+    check_ok(mirrors_put(&f, "00a", "one", &err), err);
     for (unsigned i = 0; i < 2; i++) {
         struct ms_own_name own = {.kind = MS_OWN_MEMBER, .store = f.roster->layout->uuid};
         struct ms_name mark;
@@ -335,7 +275,7 @@ static int lose_mount(void *arg)
 static void an_empty_mount_is_no_empty_store(void **state)
 {
     (void)state;
-    simulated(lose_mount);
+    mirrors_simulated(lose_mount);
 }
 
 /* ---- judging ---- */
@@ -520,7 +460,7 @@ static void what_was_not_acknowledged_is_older(void **state)
 static void notes_are_judged_in_their_order(void **state)
 {
     (void)state;
-    simulated(judge);
+    mirrors_simulated(judge);
 }
 
 /* Bytes on members never change: tests/data/mstore/plain-note. */
