@@ -5,9 +5,9 @@
  * NOT_FOUND only when so few members could not be asked that none of them can have the key.
  * Changing goes to all targets at once and counts when most of N have done it, or one of two (a
  * dead half of a mirror stops nobody); under `copies N` the next member takes the place of a failed
- * target. What members missed is noted before a change is acknowledged, and they are not believed
- * about it until heal has been there (mstore/plain_hint.h). Conditions on what is there are
- * UNSUPPORTED: they need agreement among members.
+ * target, until the next store or heal. What members missed is noted before a change is
+ * acknowledged, and they are not believed about it until heal has been there (mstore/plain_hint.h).
+ * Conditions on what is there are UNSUPPORTED: they need agreement among members.
  *
  * Any thread. */
 #ifndef MSTORE_PLAIN_H

@@ -54,8 +54,10 @@ static void doubted_last(struct ms_plain_call *c)
     for (unsigned i = 0; i < c->count; i++)
         if (ms_plain_is_doubted(c, i))
             doubted[count++] = c->member[i];
-        else
+        else {
+            c->homes += i < c->targets;
             c->member[c->believed++] = c->member[i];
+        }
     if (count)
         memcpy(c->member + c->believed, doubted, count * sizeof *doubted);
 }

@@ -101,31 +101,42 @@ static bool has_missed(const struct changing *c, unsigned leg)
     return !c->ended[leg] || code;
 }
 
-/* True: somebody has. Who was to be asked and was not has, too. */
-static bool collect_missed(const struct changing *c, struct ms_plain_missed *out)
+/* asked (may be NULL): who was. Who was to be asked and was not has missed it, too. */
+static void collect_missed(const struct changing *c, struct ms_plain_missed *out, bool asked[])
 {
     const struct ms_order *order = &c->site->order;
     unsigned concerned = c->op == MS_PLAIN_STORE ? order->targets : order->data;
-    bool any = false;
     for (unsigned i = 0; i < concerned; i++)
         out->missed[order->member[i]] = true;
     for (unsigned leg = 0; leg < c->started; leg++) {
         unsigned member = c->call->member[leg];
         out->missed[member] = has_missed(c, leg);
         out->late[member] = !c->ended[leg] || ms_plain_may_come_late(ms_fan_code(c->fan, leg));
+        if (asked)
+            asked[member] = true;
     }
-    for (size_t i = 0; i < c->call->roster->layout->member_count; i++)
-        any |= out->missed[i];
+}
+
+bool ms_plain_is_missed(const struct ms_plain_missed *change)
+{
+    bool any = false;
+    for (size_t i = 0; i < MS_MEMBERS_MAX; i++)
+        any |= change->missed[i];
     return any;
 }
 
 /* A change that counts, of which it is noted who has missed it. */
-static int note_missed(const struct changing *c, struct ms_error *err)
+static int note_missed(const struct changing *c, struct ms_item_ref item, struct ms_error *err)
 {
     struct ms_plain_missed change = {.op = c->op};
-    if (c->unseen || !collect_missed(c, &change))
+    bool asked[MS_MEMBERS_MAX] = {0};
+    if (c->unseen)
         return 0;
-    int code = ms_plain_note(c->site, &change, err);
+    collect_missed(c, &change, asked);
+    int code = c->op == MS_PLAIN_STORE ? ms_plain_clear(c->site, item, asked, &change, err) : 0;
+    if (code || !ms_plain_is_missed(&change))
+        return code;
+    code = ms_plain_note(c->site, &change, err);
     if (code || !c->to)
         return code;
     change.op = MS_PLAIN_RENAMED_TO;
@@ -141,7 +152,7 @@ static int change(struct changing *c, unsigned at_first, struct ms_item_ref item
     run(c, at_first);
     code = result(c, item, what, err);
     if (!code)
-        code = note_missed(c, err);
+        code = note_missed(c, item, err);
     ms_fan_release(c->fan);
     return code;
 }
@@ -208,7 +219,7 @@ static int change_all(struct changing *c, struct ms_item_ref item, const char *w
         c->done += c->missing;
     code = result(c, item, what, err);
     if (!code)
-        code = note_missed(c, err);
+        code = note_missed(c, item, err);
     ms_fan_release(c->fan);
     return code;
 }
@@ -229,6 +240,56 @@ static int leg_move(struct ms_plain_call *c, struct ms_store *mirror, struct ms_
     (void)out;
     return ms_store_move(mirror, c->how, ms_buf_view(c->key),
                          c->new_key ? ms_buf_view(c->new_key) : ms_view("", 0), c->deleted, err);
+}
+
+static bool is_target_doubted(const struct ms_site *site, const struct ms_plain_missed *change)
+{
+    bool doubted = false;
+    for (unsigned i = 0; i < site->order.targets; i++) {
+        unsigned member = site->order.member[i];
+        struct ms_member *m = site->roster->members[member];
+        doubted |= change->missed[member] || (m && ms_member_returning(m));
+    }
+    return doubted;
+}
+
+/* Members that are no targets and were not asked. */
+static void keep_others(struct ms_plain_call *call, const bool asked[])
+{
+    unsigned kept = 0;
+    for (unsigned leg = call->targets; leg < call->count; leg++)
+        if (!asked[call->member[leg]])
+            call->member[kept++] = call->member[leg];
+    call->count = kept;
+    call->targets = 0;
+}
+
+int ms_plain_clear(const struct ms_site *site, struct ms_item_ref item, const bool asked[],
+                   struct ms_plain_missed *change, struct ms_error *err)
+{
+    /* Wait for all: who misses it has an old copy. */
+    struct changing c = {.site = site, .op = MS_PLAIN_DELETE, .quorum = UINT32_MAX};
+    const struct ms_order *order = &site->order;
+    struct ms_plain_missed others = {.op = MS_PLAIN_DELETE};
+    if (order->data == order->targets || !is_target_doubted(site, change))
+        return 0;
+    int code = ms_plain_call_new(site, item, false, &c.call, err);
+    if (code)
+        return code;
+    c.call->fn = leg_remove;
+    keep_others(c.call, asked);
+    code = ms_plain_fan(c.call, &c.fan, err);
+    if (code)
+        return code;
+    run(&c, c.call->count);
+    collect_missed(&c, &others, NULL);
+    for (unsigned i = order->targets; i < order->data; i++) {
+        unsigned member = order->member[i];
+        change->missed[member] |= !asked[member] && others.missed[member];
+        change->late[member] |= !asked[member] && others.late[member];
+    }
+    ms_fan_release(c.fan);
+    return ms_check_cancelled(err);
 }
 
 /* Members that are behind with the item would move an old one: they are left out, and miss it. That

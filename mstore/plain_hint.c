@@ -167,9 +167,11 @@ void ms_plain_judge(const struct ms_plain_note notes[], size_t count, unsigned s
     const struct known n = {notes, count, silent, ms_away_majority(site->roster->layout)};
     size_t members = site->roster->layout->member_count;
     enum standing best = BEHIND;
+    out->missed = false;
     for (unsigned i = 0; i < site->order.targets; i++) {
         enum standing s = standing_of(&n, site->order.member[i], true, deleted);
         best = s < best ? s : best;
+        out->missed |= s != RIGHT;
     }
     for (unsigned i = 0; i < members; i++) {
         enum standing s = standing_of(&n, i, ms_order_has_target(&site->order, i), deleted);

@@ -27,7 +27,8 @@ struct ms_plain_call {
     enum ms_move how;
     char algorithm[32];
     unsigned targets, count; /* for changing: the first are targets */
-    unsigned believed;       /* for reading: the first so many have missed nothing */
+    unsigned believed;       /* for reading: the first so many have missed nothing, */
+    unsigned homes;          /* and of these the first so many are targets */
     uint16_t *member;        /* indexes of the layout, in the order in which to ask */
     struct ms_plain_answer *answers;
 };
@@ -58,6 +59,13 @@ static inline unsigned ms_plain_may_miss(unsigned targets)
 bool ms_plain_is_doubted(const struct ms_plain_call *c, unsigned leg);
 /* Whether a failed request may still take effect, much later. */
 bool ms_plain_may_come_late(int code);
+
+bool ms_plain_is_missed(const struct ms_plain_missed *change); /* by anybody */
+/* Of a store that counts: what took a target's place in an earlier store, on members that were not
+ * asked now, is old and goes. That there may be any is known from targets that have missed
+ * something, in `change` or before. Who did not answer is added to `change`. */
+int ms_plain_clear(const struct ms_site *site, struct ms_item_ref item, const bool asked[],
+                   struct ms_plain_missed *change, struct ms_error *err) MS_MUST_CHECK;
 
 /* UNSUPPORTED unless pre is ALWAYS. */
 int ms_plain_no_condition(const struct ms_precondition *pre, struct ms_error *err) MS_MUST_CHECK;

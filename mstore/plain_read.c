@@ -14,6 +14,10 @@ struct asking {
     struct ms_plain_call *call; /* the fan's */
     struct ms_fan *fan;
     unsigned started, missing, failed;
+    unsigned homes_ended;
+    unsigned elsewhere;  /* leg: has it, and is no target; count: none */
+    bool lacking;        /* a target that has missed nothing does not have it */
+    bool missed;         /* one has missed something */
     bool all;            /* nobody is spared any more */
     bool outdated;       /* members are behind, or nobody can tell */
     struct ms_error why; /* nobody can tell */
@@ -31,12 +35,21 @@ static uint64_t late_at(const struct asking *a)
 {
     struct ms_roster *r = a->call->roster;
     uint16_t last = a->call->member[a->started - 1];
-    if (a->started == a->call->believed)
+    if (a->started >= a->call->homes)
         return UINT64_MAX;
     return ms_clock_now(r->clock) + ms_health_late_ns(ms_member_health(r->members[last]), 65536);
 }
 
-/* The first leg that succeeds, of members that have missed nothing; count: none did. */
+/* A leg has ended. True: a target has the item. Who is none waits until all targets have ended. */
+static bool is_found(struct asking *a, unsigned leg, bool home)
+{
+    int code = ms_fan_code(a->fan, leg);
+    if (!home && !code && a->elsewhere == a->call->count)
+        a->elsewhere = leg;
+    return home && !code;
+}
+
+/* The first leg that has the item, of members that have missed nothing; count: none did. */
 static unsigned ask_believed(struct asking *a)
 {
     struct ms_roster *r = a->call->roster;
@@ -44,6 +57,8 @@ static unsigned ask_believed(struct asking *a)
     ms_hedge_first(r->hedge);
     start_next(a);
     for (uint64_t late = late_at(a);;) {
+        if (a->lacking && a->homes_ended == a->call->homes && a->elsewhere < a->call->count)
+            return a->elsewhere;
         if (!ms_fan_next(a->fan, r->clock, late, &leg)) {
             if (!ms_fan_running(a->fan))
                 return a->call->count;
@@ -55,8 +70,13 @@ static unsigned ask_believed(struct asking *a)
             continue;
         }
         int code = ms_fan_code(a->fan, leg);
-        if (!code || code == MS_ERR_CANCELLED)
+        bool home = leg < a->call->homes;
+        a->homes_ended += home;
+        a->lacking |= home && code == MS_ERR_NOT_FOUND;
+        if (is_found(a, leg, home) || code == MS_ERR_CANCELLED)
             return code ? a->call->count : leg;
+        if (!code)
+            continue;
         *(code == MS_ERR_NOT_FOUND ? &a->missing : &a->failed) += 1;
         a->all = a->all || code == MS_ERR_NOT_FOUND; /* to be sure, all are needed anyway */
         start_next(a);
@@ -71,7 +91,7 @@ static unsigned ask_doubted(struct asking *a)
     struct ms_plain_call *c = a->call;
     unsigned leg, found = c->count;
     struct ms_plain_standing standing;
-    int code = ms_plain_behind(a->site, c->deleted, false, &standing, &a->why);
+    int code = ms_plain_behind(a->site, c->deleted, false, &standing, &a->why), unknown = code;
     for (leg = c->believed; leg < c->count; leg++) {
         bool outdated = code || standing.behind[c->member[leg]];
         a->outdated |= outdated;
@@ -80,21 +100,39 @@ static unsigned ask_doubted(struct asking *a)
             ms_fan_start(a->fan, leg);
     }
     while (found == c->count && ms_fan_next(a->fan, c->roster->clock, UINT64_MAX, &leg)) {
+        bool home = ms_order_has_target(&a->site->order, c->member[leg]);
         code = ms_fan_code(a->fan, leg);
-        if (!code)
+        if (is_found(a, leg, home))
             found = leg;
         bool sure = code == MS_ERR_NOT_FOUND && !standing.spoiled[c->member[leg]];
         a->outdated |= code == MS_ERR_NOT_FOUND && !sure;
-        *(sure ? &a->missing : &a->failed) += 1;
+        a->lacking |= sure && home;
+        if (code)
+            *(sure ? &a->missing : &a->failed) += 1;
     }
+    a->missed = !unknown && standing.missed;
     return found;
+}
+
+/* Another member's copy than a target's, where no target has given one. It may be of before the
+ * targets got theirs, unless one that has missed nothing does not have the item, or one has missed
+ * something: then stores have left no such copy (ms_plain_clear). */
+static unsigned choose_elsewhere(struct asking *a)
+{
+    const struct ms_plain_call *c = a->call;
+    bool good = a->lacking || a->missed;
+    a->outdated |= a->elsewhere < c->count && !good;
+    return good ? a->elsewhere : c->count;
 }
 
 static unsigned ask(struct asking *a)
 {
-    unsigned leg = a->call->believed ? ask_believed(a) : a->call->count;
-    bool over = leg < a->call->count || a->call->believed == a->call->count;
-    return over || ms_check_cancelled(NULL) ? leg : ask_doubted(a);
+    struct ms_plain_call *c = a->call;
+    a->elsewhere = c->count;
+    unsigned leg = c->believed ? ask_believed(a) : c->count;
+    if (leg == c->count && c->believed < c->count && !ms_check_cancelled(NULL))
+        leg = ask_doubted(a);
+    return leg < c->count || ms_check_cancelled(NULL) ? leg : choose_elsewhere(a);
 }
 
 /* What to say when nobody has it. */

@@ -128,8 +128,11 @@ static int writer_append(struct ms_store_writer *base, struct ms_view bytes, str
 static int note_missed(const struct plain_writer *w, struct ms_error *err)
 {
     const struct ms_site *site = &w->home.site;
+    const struct ms_item_ref item = {.key = ms_buf_view(w->key), .deleted = w->options.deleted};
+    const bool asked[MS_MEMBERS_MAX] = {0};
     struct ms_plain_missed change = {.op = MS_PLAIN_STORE};
     unsigned done = 0;
+    int code = 0;
     for (unsigned i = 0; i < site->order.targets; i++)
         change.missed[site->order.member[i]] = true;
     for (unsigned i = 0; i < w->count; i++) {
@@ -137,8 +140,10 @@ static int note_missed(const struct plain_writer *w, struct ms_error *err)
         change.late[w->member[i]] = ms_plain_may_come_late(w->targets[i].trouble.code);
         done += w->targets[i].done;
     }
-    if (done == w->wanted)
-        return 0;
+    if (site->roster)
+        code = ms_plain_clear(site, item, asked, &change, err);
+    if (code || (done == w->wanted && !ms_plain_is_missed(&change)))
+        return code;
     return site->roster ? ms_plain_note(site, &change, err) : no_note(ms_buf_view(w->key), err);
 }
 
@@ -222,6 +227,7 @@ struct plain_reader {
     struct ms_plain_call *call; /* whom to ask, in order */
     struct ms_mutex mutex;      /* of what follows */
     unsigned next;              /* member not yet tried */
+    bool lacking;               /* a target that has missed nothing does not have it */
     struct open_mirror *now;    /* counted: reads of other threads may still use the one before */
 };
 
@@ -251,28 +257,64 @@ static void give(struct plain_reader *r, struct open_mirror *o)
     }
 }
 
+/* The leg to ask as number n: targets first, then those that have missed nothing. */
+static unsigned leg_of(const struct ms_plain_call *c, unsigned n)
+{
+    unsigned doubted_homes = c->targets - c->homes;
+    if (n < c->homes || n >= c->believed + doubted_homes)
+        return n;
+    return n < c->targets ? c->believed + n - c->homes : n - doubted_homes;
+}
+
 static unsigned draw(struct plain_reader *r)
 {
+    const struct ms_plain_call *c = r->call;
     MS_HOLD(&r->mutex);
-    return r->next < r->call->count ? r->next++ : r->call->count;
+    return r->next < c->count ? leg_of(c, r->next++) : c->count;
+}
+
+static int not_believed(const struct plain_reader *r, unsigned leg, const char *why,
+                        struct ms_error *err)
+{
+    const struct ms_plain_call *c = r->call;
+    return ms_error_set(err, MS_ERR_CONFLICT, "%s: %s %s", MS_SHOW(ms_buf_view(c->key)),
+                        ms_store_url(c->roster->mirrors[c->member[leg]]), why);
+}
+
+static bool is_lacking(struct plain_reader *r)
+{
+    MS_HOLD(&r->mutex);
+    return r->lacking;
 }
 
 /* Members that have missed something come last, and count where no note says that they are behind
- * with the key. */
-static int may_believe(const struct plain_reader *r, unsigned i, struct ms_error *err)
+ * with the key. Those that are no targets: as in mstore/plain_read.c. *sure: that it does not have
+ * the item could be believed. */
+static int may_believe(struct plain_reader *r, unsigned leg, bool *sure, struct ms_error *err)
 {
     const struct ms_plain_call *c = r->call;
-    if (i < c->believed)
+    bool home = leg < c->homes || (leg >= c->believed && leg < c->believed + c->targets - c->homes);
+    *sure = home;
+    if (leg < c->homes || (leg < c->believed && is_lacking(r)))
         return 0;
     if (!r->home.site.roster)
         return no_note(ms_buf_view(c->key), err);
     struct ms_plain_standing standing;
     int code = ms_plain_behind(&r->home.site, c->deleted, false, &standing, err);
-    bool no = !code && standing.behind[c->member[i]];
-    return no ? ms_error_set(err, MS_ERR_CONFLICT, "%s: %s has missed changes of it, heal",
-                             MS_SHOW(ms_buf_view(c->key)),
-                             ms_store_url(c->roster->mirrors[c->member[i]]))
-              : code;
+    if (code)
+        return code;
+    *sure = home && !standing.spoiled[c->member[leg]];
+    if (standing.behind[c->member[leg]])
+        return not_believed(r, leg, "has missed changes of it, heal", err);
+    if (!home && !standing.missed && !is_lacking(r))
+        return not_believed(r, leg, "may have an old one, and no other member answers", err);
+    return 0;
+}
+
+static void heard(struct plain_reader *r, bool sure, int code)
+{
+    MS_HOLD(&r->mutex);
+    r->lacking |= sure && code == MS_ERR_NOT_FOUND;
 }
 
 /* Opens the value on the next member that has it (of the same size, when one was open before). */
@@ -286,10 +328,12 @@ static int open_next(struct plain_reader *r, bool first, struct open_mirror **ou
         return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a reader");
     for (unsigned i; code && (i = draw(r)) < c->count;) {
         struct ms_error why = {0};
-        int one = may_believe(r, i, &why);
+        bool sure = false;
+        int one = may_believe(r, i, &sure, &why);
         if (!one)
             one = ms_store_read(c->roster->mirrors[c->member[i]], ms_buf_view(c->key), c->deleted,
                                 &o->reader, &why);
+        heard(r, sure, one);
         if (!one && !first &&
             ms_store_reader_info(o->reader)->size_bytes != r->base.info.size_bytes) {
             ms_store_reader_close(o->reader);

@@ -239,7 +239,8 @@ static unsigned count_elsewhere(const struct ms_mirrored *k, bool deleted)
 static int fill_targets(struct ms_mirrored *k, size_t right, bool deleted, struct ms_error *err)
 {
     const struct ms_order *order = &k->at.site.order;
-    unsigned spare = k->u->task == MS_UPKEEP_REBALANCE ? 0 : count_elsewhere(k, deleted);
+    bool home = k->u->task == MS_UPKEEP_REBALANCE || k->item->noted;
+    unsigned spare = home ? 0 : count_elsewhere(k, deleted);
     int code = 0;
     for (unsigned i = 0; i < order->targets && !code; i++) {
         size_t member = order->member[i];
@@ -261,13 +262,27 @@ static int fill_targets(struct ms_mirrored *k, size_t right, bool deleted, struc
     return code;
 }
 
+/* Copies that took a target's place while it was away, as notes say, do so no longer: later stores
+ * would not replace them once the notes have gone (ms_plain_clear). */
+static bool may_bring_home(const struct ms_mirrored *k)
+{
+    return ms_upkeep_may_move(k->u) || (k->item->noted && ms_upkeep_may_write(k->u));
+}
+
+/* The notes are needed longer, and so are the marks. */
+static void stay_noted(struct ms_mirrored *k)
+{
+    k->unjudged = true;
+    ms_upkeep_unsettled(k->u);
+}
+
 /* Once every target has it, the same bytes, nobody else need have it. */
 static int drop_surplus(struct ms_mirrored *k, size_t right, bool deleted, struct ms_error *err)
 {
     const struct ms_order *order = &k->at.site.order;
     const struct ms_upkeep_copy *c = k->item->copies[deleted];
     const struct ms_item_ref item = {.key = k->whole, .deleted = deleted};
-    bool may = ms_upkeep_may_move(k->u) && !k->failed && !k->unjudged;
+    bool may = may_bring_home(k) && !k->failed && !k->unjudged;
     int code = 0;
     for (unsigned i = 0; i < order->data; i++)
         may = may && !k->item->silent[order->member[i]];
@@ -288,6 +303,8 @@ static int drop_surplus(struct ms_mirrored *k, size_t right, bool deleted, struc
         if (may && !one)
             ms_upkeep_changed(k->u, member, 0, 1);
         k->moved |= may && !one;
+        if (k->item->noted && (!may || one))
+            stay_noted(k);
         ms_mirrored_tell(k, MS_FIND_SURPLUS, member, may && !one, "the copy need not be here");
         if (one)
             code = ms_mirrored_failed(k, member, one, &why, err);
@@ -297,7 +314,8 @@ static int drop_surplus(struct ms_mirrored *k, size_t right, bool deleted, struc
 
 static int look_at_item(struct ms_mirrored *k, bool deleted, struct ms_error *err)
 {
-    bool hashed = k->u->options.deep || sizes_differ(k, deleted);
+    bool hashed = k->u->options.deep || sizes_differ(k, deleted) ||
+                  (k->item->noted && count_elsewhere(k, deleted));
     int code = hashed ? hash_all(k, deleted, err) : 0;
     if (code)
         return code;

@@ -197,6 +197,15 @@ static int see(struct ms_upkeep *u, struct ms_view whole, struct seen *s, struct
     return 0;
 }
 
+/* Whoever does not answer may have a copy that took a target's place. */
+static bool is_silent(const struct seen *s, const struct ms_order *order)
+{
+    bool silent = false;
+    for (unsigned i = order->targets; i < order->data; i++)
+        silent |= s->silent[order->member[i]];
+    return silent;
+}
+
 int ms_upkeep_noted_key(struct ms_upkeep *u, const struct ms_layout_space *space,
                         struct ms_view path, struct ms_view key, size_t member,
                         enum ms_upkeep_end *end, struct ms_error *err)
@@ -221,6 +230,10 @@ int ms_upkeep_noted_key(struct ms_upkeep *u, const struct ms_layout_space *space
                                             .end = end};
     if (!code && !s.silent[member])
         code = ms_upkeep_mirrored_key(u, &item, err);
+    if (*end == MS_KEY_WELL && is_silent(&s, &at.site.order)) {
+        *end = MS_KEY_FAILED;
+        ms_upkeep_unsettled(u);
+    }
     free(s.copies[0]);
     free(s.copies[1]);
     return code;
