@@ -345,8 +345,15 @@ static unsigned count_only(const struct ms_mirrored *k, bool deleted)
     return count;
 }
 
+static int hash_both(struct ms_mirrored *k, struct ms_error *err)
+{
+    int code = hash_all(k, false, err);
+    return code ? code : hash_all(k, true, err);
+}
+
 /* A soft deletion, or what undid it, was broken off: what most have done is done everywhere; where
- * they are as many, it stays live. */
+ * they are as many, it stays live. Other bytes are no part of that: they are the other item, which
+ * a member kept from before. */
 static int settle_deletion(struct ms_mirrored *k, bool *settled, struct ms_error *err)
 {
     static const struct ms_precondition always = {.kind = MS_ALWAYS};
@@ -356,11 +363,17 @@ static int settle_deletion(struct ms_mirrored *k, bool *settled, struct ms_error
     if (*settled)
         return 0;
     bool wrong = deleted <= live; /* those that have only this one are out of step */
+    code = hash_both(k, err);
+    size_t right = code ? MS_UPKEEP_NOBODY : choose(k, !wrong, true);
+    *settled = !k->failed;
+    if (code || right == MS_UPKEEP_NOBODY)
+        return code;
     for (size_t i = 0; i < k->u->roster->layout->member_count && !code; i++) {
         struct ms_upkeep_copy *from = &k->item->copies[wrong][i], *to = &k->item->copies[!wrong][i];
         struct ms_store *mirror = k->u->roster->mirrors[i];
         struct ms_error why = {0};
-        if (!from->exists || to->exists || ms_mirrored_is_behind(k, i))
+        if (!from->exists || to->exists || ms_mirrored_is_behind(k, i) || !from->hashed ||
+            strcmp(from->digest, k->item->copies[!wrong][right].digest) != 0)
             continue;
         int one = 0;
         if (ms_upkeep_may_write(k->u))

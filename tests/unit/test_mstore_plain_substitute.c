@@ -266,6 +266,31 @@ static void a_copy_from_an_earlier_layout_does_not_speak_for_targets_that_are_aw
     mirrors_simulated(move_on);
 }
 
+/* A client was broken off: a member has only an old soft-deleted value, as long as the live one
+ * that the others have. */
+static int tell_apart(void *arg)
+{
+    struct fleet f;
+    (void)arg;
+    make(&f);
+    lay(&f, at(&f, 0), NAME, "other");
+    lay(&f, at(&f, 1), NAME, "other");
+    lay(&f, at(&f, 2), NAME ".del", "first");
+    mirrors_heal(&f);
+    for (unsigned i = 0; i < 3; i++) {
+        mirrors_assert_at(&f, at(&f, i), NAME, "other");
+        mirrors_assert_at(&f, at(&f, i), NAME ".del", "first");
+    }
+    fleet_free(&f);
+    return 0;
+}
+
+static void what_was_soft_deleted_is_not_brought_back_in_place_of_another_value(void **state)
+{
+    (void)state;
+    mirrors_simulated(tell_apart);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -275,6 +300,7 @@ int main(void)
         cmocka_unit_test(heal_brings_home_what_took_a_target_s_place),
         cmocka_unit_test(targets_come_first_whoever_answers_first),
         cmocka_unit_test(a_copy_from_an_earlier_layout_does_not_speak_for_targets_that_are_away),
+        cmocka_unit_test(what_was_soft_deleted_is_not_brought_back_in_place_of_another_value),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
