@@ -56,7 +56,7 @@ struct ms_plain_standing { /* of an item, as the notes of its key say; by the la
     bool removed;                 /* the newest change that is noted has removed it */
     bool unsure[MS_MEMBERS_MAX];  /* behind, or not, as those know that did not answer */
     bool nobody; /* no target is surely right: some are unsure, the others behind */
-    bool missed;                  /* a target has missed something */
+    bool missed; /* a target has missed something */
 };
 /* silent: so many members did not answer. Where the best that can be said of any target is that a
  * late request could have spoiled it, that is taken for right. */

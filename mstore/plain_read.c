@@ -13,7 +13,7 @@ struct asking {
     const struct ms_site *site;
     struct ms_plain_call *call; /* the fan's */
     struct ms_fan *fan;
-    unsigned started, missing, failed;
+    unsigned started, failed;
     unsigned homes_ended;
     unsigned elsewhere;  /* leg: has it, and is no target; count: none */
     bool lacking;        /* a target that has missed nothing does not have it */
@@ -77,7 +77,7 @@ static unsigned ask_believed(struct asking *a)
             return code ? a->call->count : leg;
         if (!code)
             continue;
-        *(code == MS_ERR_NOT_FOUND ? &a->missing : &a->failed) += 1;
+        a->failed += code != MS_ERR_NOT_FOUND;
         a->all = a->all || code == MS_ERR_NOT_FOUND; /* to be sure, all are needed anyway */
         start_next(a);
         late = late_at(a);
@@ -107,8 +107,7 @@ static unsigned ask_doubted(struct asking *a)
         bool sure = code == MS_ERR_NOT_FOUND && !standing.spoiled[c->member[leg]];
         a->outdated |= code == MS_ERR_NOT_FOUND && !sure;
         a->lacking |= sure && home;
-        if (code)
-            *(sure ? &a->missing : &a->failed) += 1;
+        a->failed += code && !sure;
     }
     a->missed = !unknown && standing.missed;
     return found;
@@ -143,7 +142,8 @@ static int nobody(struct asking *a, const struct ms_site *site, struct ms_item_r
     if (code)
         return code;
     unsigned absent = site->order.data - a->call->count; /* no URL for them here */
-    if (a->missing && a->failed + absent <= ms_plain_may_miss(site->order.targets))
+    /* That those do not have it who are no targets says nothing. */
+    if (a->lacking && a->failed + absent <= ms_plain_may_miss(site->order.targets))
         return ms_error_set(err, MS_ERR_NOT_FOUND, "%s does not exist", MS_SHOW(item.key));
     if (a->outdated)
         return ms_plain_failed(a->fan, a->call->count, a->why.code ? &a->why : NULL, err,

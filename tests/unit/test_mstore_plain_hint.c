@@ -367,13 +367,13 @@ static int heal_unacknowledged(void *arg)
     (void)arg;
     members = 3;
     fleet_make(&f, options());
-    check_ok(put(&f, "00a", "old", &err), err);
+    check_ok(mirrors_put(&f, "00a", "old", &err), err);
     note_there(&f, 2, 0, 3, MS_PLAIN_STORE, false);
     note_there(&f, 2, 1, 3, MS_PLAIN_STORE, false);
     fleet_gone(&f, 2, true);
-    check_ok(put(&f, "00a", "new value", &err), err);
+    check_ok(mirrors_put(&f, "00a", "new value", &err), err);
     fleet_gone(&f, 2, false);
-    heal(&f);
+    mirrors_heal(&f);
     for (unsigned i = 0; i < members; i++) {
         MS_AUTO_BUF struct ms_buf *bytes = NULL;
         check_ok(ms_backend_load(f.storage[i], ms_str("data/00/00a"), 0, MS_SIZE_TO_END, &bytes,
@@ -388,7 +388,7 @@ static int heal_unacknowledged(void *arg)
 static void what_was_not_acknowledged_is_not_spread(void **state)
 {
     (void)state;
-    simulated(heal_unacknowledged);
+    mirrors_simulated(heal_unacknowledged);
 }
 
 /* A newer note is about to take the place of an older one: each is on one member. */
@@ -419,7 +419,7 @@ static int judge_replacing(void *arg)
 static void a_note_that_is_replaced_counts(void **state)
 {
     (void)state;
-    simulated(judge_replacing);
+    mirrors_simulated(judge_replacing);
 }
 
 /* A change that was noted on one member alone is the older one, whatever its counter. */
@@ -454,7 +454,7 @@ static int judge_unacknowledged(void *arg)
 static void what_was_not_acknowledged_is_older(void **state)
 {
     (void)state;
-    simulated(judge_unacknowledged);
+    mirrors_simulated(judge_unacknowledged);
 }
 
 static void notes_are_judged_in_their_order(void **state)

@@ -9,19 +9,21 @@
 #include "tests/support/check.h"
 #include "tests/support/mirrors.h"
 
-#define KEY  "00key"
-#define NAME "data/00/" KEY
-#define ITEM ((struct ms_item_ref){.key = ms_str("data/" KEY)})
+#define COPIES_3 "redundancy = copies 3\n"
+#define KEY      "00key"
+#define NAME     "data/00/" KEY
+#define ITEM     ((struct ms_item_ref){.key = ms_str("data/" KEY)})
 
 static struct fleet_options options;
 
-/* Four members; a key's targets are at(0), at(1), at(2), and at(3) takes one's place. */
-static void make(struct fleet *f)
+/* Four members; of three copies the targets are at(0), at(1), at(2), and at(3) takes one's place.
+ */
+static void make(struct fleet *f, const char *policy)
 {
     options = (struct fleet_options){.members = 4,
                                      .clock = ms_sim_clock(),
                                      .kind = "plain",
-                                     .policy = "redundancy = copies 3\n",
+                                     .policy = policy,
                                      .latency_ns = 20000000,
                                      .jitter_ns = 19000000,
                                      .seed = 5};
@@ -103,7 +105,7 @@ static void store_twice(struct fleet *f, void (*second)(struct fleet *f, const c
 static int replace(void (*second)(struct fleet *f, const char *value))
 {
     struct fleet f;
-    make(&f);
+    make(&f, COPIES_3);
     store_twice(&f, second);
     mirrors_assert_at(&f, at(&f, 3), NAME, NULL);
     mirrors_assert(&f, KEY, false, "other");
@@ -133,12 +135,36 @@ static void a_later_store_removes_what_took_a_target_s_place(void **state)
     mirrors_simulated(replace_by_stream);
 }
 
+/* Nobody else's not having it speaks for targets that are away, or behind as far as is known. */
+static int ask_others(void *arg)
+{
+    struct fleet f;
+    (void)arg;
+    make(&f, "redundancy = copies 2\n");
+    fleet_gone(&f, at(&f, 0), true);
+    put(&f, "first");
+    fleet_gone(&f, at(&f, 0), false);
+    mirrors_pause(60);
+    put(&f, "other");
+    mirrors_assert_at(&f, at(&f, 0), NAME, "other");
+    fleet_gone(&f, at(&f, 1), true);
+    assert_unreadable(&f);
+    fleet_free(&f);
+    return 0;
+}
+
+static void a_value_is_not_missing_since_no_other_member_has_it(void **state)
+{
+    (void)state;
+    mirrors_simulated(ask_others);
+}
+
 /* Who has the old copy is away then. */
 static int miss_removal(void *arg)
 {
     struct fleet f;
     (void)arg;
-    make(&f);
+    make(&f, COPIES_3);
     fleet_gone(&f, at(&f, 0), true);
     put(&f, "first");
     fleet_gone(&f, at(&f, 0), false);
@@ -174,7 +200,7 @@ static int lose_both_others(void *arg)
 {
     struct fleet f;
     (void)arg;
-    make(&f);
+    make(&f, COPIES_3);
     fleet_gone(&f, at(&f, 0), true);
     put(&f, "first");
     fleet_gone(&f, at(&f, 0), false);
@@ -198,7 +224,7 @@ static int bring_home(void *arg)
 {
     struct fleet f;
     (void)arg;
-    make(&f);
+    make(&f, COPIES_3);
     fleet_gone(&f, at(&f, 0), true);
     put(&f, "first");
     fleet_gone(&f, at(&f, 0), false);
@@ -221,13 +247,49 @@ static void heal_brings_home_what_took_a_target_s_place(void **state)
     mirrors_simulated(bring_home);
 }
 
+/* A note about one target has outlived its mark when the other one misses the last value. */
+static int miss_in_turn(void *arg)
+{
+    struct fleet f;
+    struct ms_upkeep_report *report = NULL;
+    struct ms_error err = {0};
+    (void)arg;
+    make(&f, "redundancy = copies 2\n");
+    fleet_gone(&f, at(&f, 0), true);
+    put(&f, "first");
+    put(&f, "other");
+    check_ok(ms_upkeep_run(NULL, f.roster, MS_UPKEEP_HEAL, NULL, &report, &err), err);
+    ms_upkeep_report_free(report);
+    mirrors_pause(21 * 60);
+    fleet_gone(&f, at(&f, 0), false);
+    mirrors_pause(60);
+    mirrors_heal(&f);
+    assert_int_not_equal(fleet_all(&f, "hint"), 0);
+    assert_int_equal(fleet_all(&f, "away"), 0);
+    fleet_gone(&f, at(&f, 1), true);
+    put(&f, "third");
+    fleet_gone(&f, at(&f, 1), false);
+    mirrors_pause(60);
+    mirrors_heal(&f);
+    mirrors_assert_at(&f, at(&f, 0), NAME, "third");
+    mirrors_assert_at(&f, at(&f, 1), NAME, "third");
+    fleet_free(&f);
+    return 0;
+}
+
+static void a_note_counts_on_from_one_without_a_mark(void **state)
+{
+    (void)state;
+    mirrors_simulated(miss_in_turn);
+}
+
 /* A target does not have the item yet, and an old copy of it lies elsewhere: whoever answers first,
  * the targets count. */
 static int race(void *arg)
 {
     struct fleet f;
     (void)arg;
-    make(&f);
+    make(&f, COPIES_3);
     lay(&f, at(&f, 2), NAME, "other");
     lay(&f, at(&f, 3), NAME, "first");
     for (unsigned i = 0; i < 20; i++)
@@ -247,7 +309,7 @@ static int move_on(void *arg)
 {
     struct fleet f;
     (void)arg;
-    make(&f);
+    make(&f, COPIES_3);
     lay(&f, at(&f, 3), NAME, "first");
     mirrors_assert(&f, KEY, false, "first"); /* no target has it: nothing was stored since */
     assert_stream(&f, "first");
@@ -272,7 +334,7 @@ static int tell_apart(void *arg)
 {
     struct fleet f;
     (void)arg;
-    make(&f);
+    make(&f, COPIES_3);
     lay(&f, at(&f, 0), NAME, "other");
     lay(&f, at(&f, 1), NAME, "other");
     lay(&f, at(&f, 2), NAME ".del", "first");
@@ -295,9 +357,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_later_store_removes_what_took_a_target_s_place),
+        cmocka_unit_test(a_value_is_not_missing_since_no_other_member_has_it),
         cmocka_unit_test(an_old_copy_that_could_not_be_removed_is_not_believed),
         cmocka_unit_test(what_took_a_target_s_place_is_read_without_the_targets),
         cmocka_unit_test(heal_brings_home_what_took_a_target_s_place),
+        cmocka_unit_test(a_note_counts_on_from_one_without_a_mark),
         cmocka_unit_test(targets_come_first_whoever_answers_first),
         cmocka_unit_test(a_copy_from_an_earlier_layout_does_not_speak_for_targets_that_are_away),
         cmocka_unit_test(what_was_soft_deleted_is_not_brought_back_in_place_of_another_value),
