@@ -145,6 +145,18 @@ static enum standing standing_of(const struct known *n, unsigned member, bool ta
     return worst;
 }
 
+/* It is at most behind by changes that surely were not acknowledged. */
+static bool has_acknowledged(const struct known *n, unsigned member, bool deleted)
+{
+    bool has = true;
+    for (size_t i = 0; i < n->count && has; i++) {
+        const struct ms_plain_note *note = &n->all[i];
+        has = note->member != member || !concerns(&note->id, deleted) ||
+              !may_be_acknowledged(n, note, true) || is_made_up_for(n, note, true, deleted) == YES;
+    }
+    return has;
+}
+
 /* The newest change did it, or each that may be the newest. */
 static bool is_removed(const struct known *n, bool deleted)
 {
@@ -174,8 +186,10 @@ void ms_plain_judge(const struct ms_plain_note notes[], size_t count, unsigned s
         out->missed |= s != RIGHT;
     }
     for (unsigned i = 0; i < members; i++) {
-        enum standing s = standing_of(&n, i, ms_order_has_target(&site->order, i), deleted);
+        bool target = ms_order_has_target(&site->order, i);
+        enum standing s = standing_of(&n, i, target, deleted);
         out->behind[i] = s > best;
+        out->acknowledged[i] = target && has_acknowledged(&n, i, deleted);
         out->spoiled[i] = s == PERHAPS;
         out->unsure[i] = s == UNSURE;
     }
@@ -413,7 +427,7 @@ int ms_plain_behind(const struct ms_site *site, bool deleted, bool everybody,
     for (size_t i = 0; i < r->layout->member_count; i++)
         about[i] = everybody || (r->members[i] && ms_member_returning(r->members[i]));
     bool again = true;
-    for (int all = 0; all < 2 && !code && again; all++) {
+    for (int all = everybody; all < 2 && !code && again; all++) {
         struct notes notes = {0};
         code = read_notes(site, about, ms_away_quorum(r->layout), all, &notes, err);
         if (!code)

@@ -52,9 +52,11 @@ struct ms_write_id ms_plain_note_of_nothing(struct ms_write_id id);
 
 struct ms_plain_standing { /* of an item, as the notes of its key say; by the layout's index */
     bool behind[MS_MEMBERS_MAX];
-    bool spoiled[MS_MEMBERS_MAX]; /* was behind; a late request could have come since */
-    bool removed;                 /* the newest change that is noted has removed it */
-    bool unsure[MS_MEMBERS_MAX];  /* behind, or not, as those know that did not answer */
+    bool spoiled[MS_MEMBERS_MAX];      /* was behind; a late request could have come since */
+    bool acknowledged[MS_MEMBERS_MAX]; /* a target that has missed no change that may have been
+                                          acknowledged: it may be behind with others */
+    bool removed;                      /* the newest change that is noted has removed it */
+    bool unsure[MS_MEMBERS_MAX];       /* behind, or not, as those know that did not answer */
     bool nobody; /* no target is surely right: some are unsure, the others behind */
     bool missed; /* a target has missed something */
 };
@@ -74,10 +76,9 @@ int ms_plain_note(const struct ms_site *site, const struct ms_plain_missed *chan
                   struct ms_error *err) MS_MUST_CHECK;
 
 /* The same from the notes on so many members that none is overlooked. everybody: notes about all
- * members are looked at, not only about those that have missed something as far as is known here.
- * All that answer are waited for where otherwise somebody is unsure; an error where nobody is
- * right.
- */
+ * members are looked at, not only about those that have missed something as far as is known here,
+ * on all members that answer. These are waited for also where otherwise somebody is unsure; an
+ * error where nobody is right. */
 int ms_plain_behind(const struct ms_site *site, bool deleted, bool everybody,
                     struct ms_plain_standing *out, struct ms_error *err) MS_MUST_CHECK;
 

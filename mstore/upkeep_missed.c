@@ -58,24 +58,32 @@ static bool is_gone(const struct ms_mirrored *k, bool deleted)
     return sure && (k->standing[deleted].removed || without >= ms_plain_quorum(order->targets));
 }
 
-/* Copies that a late request could have spoiled count where there is no other and the item is not
- * known to be gone: a client that died has removed it from a member or two. */
+/* Whether there is such a copy. */
+static bool take_back(struct ms_mirrored *k, bool deleted, const bool whose[])
+{
+    struct ms_plain_standing *s = &k->standing[deleted];
+    bool any = false;
+    for (size_t i = 0; i < k->u->roster->layout->member_count; i++)
+        if (whose[i] && k->old[deleted][i]) {
+            k->old[deleted][i] = s->behind[i] = false;
+            any = k->item->copies[deleted][i].exists = true;
+        }
+    return any;
+}
+
+/* Where there is no other and the item is not known to be gone (a client that died has removed it
+ * from a member or two), copies count that a late request could have spoiled; then those of who has
+ * missed nothing that was acknowledged: they are as new as the last change that was. */
 static void set_aside(struct ms_mirrored *k, bool deleted)
 {
     struct ms_plain_standing *s = &k->standing[deleted];
     struct ms_upkeep_copy *c = k->item->copies[deleted];
-    size_t members = k->u->roster->layout->member_count;
-    for (size_t i = 0; i < members; i++) {
+    for (size_t i = 0; i < k->u->roster->layout->member_count; i++) {
         k->old[deleted][i] = s->behind[i] && c[i].exists;
         c[i].exists &= !s->behind[i];
     }
-    if (has_copy(k, deleted) || is_gone(k, deleted))
-        return;
-    for (size_t i = 0; i < members; i++)
-        if (s->spoiled[i] && k->old[deleted][i]) {
-            k->old[deleted][i] = s->behind[i] = false;
-            c[i].exists = true;
-        }
+    if (!has_copy(k, deleted) && !is_gone(k, deleted) && !take_back(k, deleted, s->spoiled))
+        (void)take_back(k, deleted, s->acknowledged);
 }
 
 /* What is done about mirrors lasts: who may be behind or not is none to judge by. */

@@ -29,6 +29,15 @@ int mirrors_put(struct fleet *f, const char *key, const char *value, struct ms_e
     return ms_plain_store(&site, (struct ms_item_ref){.key = ms_str(whole)}, bytes, &always, err);
 }
 
+int mirrors_move(struct fleet *f, const char *key, enum ms_move how, struct ms_error *err)
+{
+    struct ms_site site = fleet_site(f, key);
+    char whole[64];
+    snprintf(whole, sizeof whole, "data/%s", key);
+    return ms_plain_move(&site, how, (struct ms_item_ref){.key = ms_str(whole)}, NULL, ms_str(""),
+                         err);
+}
+
 void mirrors_assert(struct fleet *f, const char *key, bool deleted, const char *value)
 {
     struct ms_site site = fleet_site(f, key);
@@ -57,13 +66,19 @@ void mirrors_assert_at(struct fleet *f, unsigned member, const char *name, const
         assert_true(ms_equal(ms_buf_view(bytes), ms_str(value)));
 }
 
-void mirrors_heal(struct fleet *f)
+bool mirrors_try_heal(struct fleet *f)
 {
     struct ms_upkeep_report *report = NULL;
     struct ms_error err = {0};
     check_ok(ms_upkeep_run(NULL, f->roster, MS_UPKEEP_HEAL, NULL, &report, &err), err);
-    assert_true(ms_upkeep_report_clean(report));
+    bool clean = ms_upkeep_report_clean(report);
     ms_upkeep_report_free(report);
+    return clean;
+}
+
+void mirrors_heal(struct fleet *f)
+{
+    assert_true(mirrors_try_heal(f));
 }
 
 void mirrors_pause(uint64_t seconds)

@@ -40,15 +40,6 @@ static int erase(struct fleet *f, const char *key, struct ms_error *err)
     return ms_plain_remove(&site, (struct ms_item_ref){.key = ms_str(whole)}, err);
 }
 
-static int hide(struct fleet *f, const char *key, struct ms_error *err)
-{
-    struct ms_site site = fleet_site(f, key);
-    char whole[64];
-    snprintf(whole, sizeof whole, "data/%s", key);
-    return ms_plain_move(&site, MS_MOVE_SOFT_DELETE, (struct ms_item_ref){.key = ms_str(whole)},
-                         NULL, ms_str(""), err);
-}
-
 static int rename_key(struct fleet *f, const char *key, const char *to, struct ms_error *err)
 {
     struct ms_site site = fleet_site(f, key), there = fleet_site(f, to);
@@ -99,7 +90,7 @@ static void change(struct fleet *f)
     struct ms_error err = {0};
     check_ok(mirrors_put(f, "00replaced", "new value", &err), err);
     check_ok(erase(f, "01deleted", &err), err);
-    check_ok(hide(f, "02hidden", &err), err);
+    check_ok(mirrors_move(f, "02hidden", MS_MOVE_SOFT_DELETE, &err), err);
     check_ok(rename_key(f, "03renamed", "05new", &err), err);
     check_ok(mirrors_put(f, "06stored", "stored", &err), err);
 }
@@ -222,7 +213,7 @@ static int count_calls(void *arg)
     assert_int_equal(fleet_calls(&f, MS_VERB_COUNT) - before, 3);
     mirrors_assert(&f, "00b", false, "two");
     assert_int_equal(fleet_calls(&f, MS_VERB_COUNT) - before, 4);
-    check_ok(hide(&f, "00b", &err), err);
+    check_ok(mirrors_move(&f, "00b", MS_MOVE_SOFT_DELETE, &err), err);
     assert_int_equal(fleet_calls(&f, MS_VERB_COUNT) - before, 7);
     check_ok(erase(&f, "00a", &err), err);
     assert_int_equal(fleet_calls(&f, MS_VERB_COUNT) - before, 10);
