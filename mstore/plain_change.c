@@ -14,6 +14,7 @@ struct changing {
     struct ms_plain_call *call; /* the fan's */
     struct ms_fan *fan;
     unsigned quorum, started, done, missing, failed;
+    unsigned left_out; /* so many would have moved an old item, and were not asked */
     bool ended[MS_MEMBERS_MAX];
     bool unseen;      /* nobody can tell whether a member has missed it */
     bool substitutes; /* a failed target's part goes to the next member */
@@ -65,7 +66,7 @@ static bool is_nowhere(const struct changing *c)
     return !c->done && c->missing && silent <= ms_plain_may_miss(c->site->order.targets);
 }
 
-/* 0, or why it does not count. absent: targets of which there is no URL here. */
+/* 0, or why it does not count. */
 static int result(const struct changing *c, struct ms_item_ref item, const char *what,
                   struct ms_error *err)
 {
@@ -74,6 +75,11 @@ static int result(const struct changing *c, struct ms_item_ref item, const char 
         return code;
     if ((!c->failed && c->missing) || is_nowhere(c))
         return ms_error_set(err, MS_ERR_NOT_FOUND, "%s does not exist", MS_SHOW(item.key));
+    if (!c->failed && c->left_out)
+        return ms_error_set(err, MS_ERR_CONNECTION,
+                            "%s was %s on %u members, %u are needed for it to count, and %u have "
+                            "missed changes of it that heal must make up for",
+                            MS_SHOW(item.key), what, c->done, c->quorum, c->left_out);
     if (!c->failed)
         return ms_error_set(err, MS_ERR_CONFIG,
                             "%s cannot be %s: the configuration has the urls of too few members",
@@ -336,7 +342,9 @@ int ms_plain_move(const struct ms_site *site, enum ms_move how, struct ms_item_r
         ms_plain_call_free(c.call);
         return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a name");
     }
+    c.left_out = c.call->count;
     code = leave_out(c.call, site, how == MS_MOVE_UNDELETE || item.deleted, err);
+    c.left_out -= c.call->count;
     if (code) {
         ms_plain_call_free(c.call);
         return code;

@@ -69,6 +69,7 @@ static int take_back(void *arg)
     assert_int_not_equal(mirrors_move(&f, KEY, MS_MOVE_SOFT_DELETE, &err), 0);
     assert_int_equal(fleet_all(&f, "hint") - before, 2); /* the first one's, about the others */
     assert_int_not_equal(mirrors_move(&f, KEY, MS_MOVE_UNDELETE, &err), 0);
+    assert_non_null(strstr(err.text, "2 have missed changes of it"));
     check_ok(mirrors_put(&f, KEY, "newest", &err), err);
     assert_at(&f, 0, "newest", NULL);
     assert_at(&f, 1, "newest", "hidden");
