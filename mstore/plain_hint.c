@@ -157,12 +157,13 @@ static bool has_acknowledged(const struct known *n, unsigned member, bool delete
     return has;
 }
 
-/* The newest change did it, or each that may be the newest. */
+/* The newest change did it, or each that may be the newest. One that surely was not acknowledged
+ * does not tell: what was stored after it, and missed by nobody, is not noted. */
 static bool is_removed(const struct known *n, bool deleted)
 {
     bool any = false;
     for (size_t i = 0; i < n->count; i++) {
-        bool newest = concerns(&n->all[i].id, deleted);
+        bool newest = concerns(&n->all[i].id, deleted) && may_be_acknowledged(n, &n->all[i], true);
         for (size_t j = 0; j < n->count && newest; j++)
             newest =
                 !concerns(&n->all[j].id, deleted) || is_later(n, &n->all[j], &n->all[i]) != YES;

@@ -55,10 +55,10 @@ struct ms_plain_standing { /* of an item, as the notes of its key say; by the la
     bool spoiled[MS_MEMBERS_MAX];      /* was behind; a late request could have come since */
     bool acknowledged[MS_MEMBERS_MAX]; /* a target that has missed no change that may have been
                                           acknowledged: it may be behind with others */
-    bool removed;                      /* the newest change that is noted has removed it */
-    bool unsure[MS_MEMBERS_MAX];       /* behind, or not, as those know that did not answer */
-    bool nobody; /* no target is surely right: some are unsure, the others behind */
-    bool missed; /* a target has missed something */
+    bool removed; /* the newest that is noted and may have been acknowledged has done so */
+    bool unsure[MS_MEMBERS_MAX]; /* behind, or not, as those know that did not answer */
+    bool nobody;                 /* no target is surely right: some are unsure, the others behind */
+    bool missed;                 /* a target has missed something */
 };
 /* silent: so many members did not answer. Where the best that can be said of any target is that a
  * late request could have spoiled it, that is taken for right. */

@@ -99,10 +99,37 @@ static void copies_count_of_who_missed_only_what_was_not_acknowledged(void **sta
     mirrors_simulated(take_back);
 }
 
+/* A soft deletion that the first member alone did and noted; then a store that all did, whose copy
+ * the first member loses. */
+static int lose_copy(void *arg)
+{
+    struct fleet f;
+    struct ms_error err = {0};
+    (void)arg;
+    make(&f);
+    mark_others(&f);
+    put_at_first(&f, "other");
+    assert_int_not_equal(mirrors_move(&f, KEY, MS_MOVE_SOFT_DELETE, &err), 0);
+    check_ok(mirrors_put(&f, KEY, "newest", &err), err);
+    check_ok(ms_backend_delete(f.storage[0], ms_str(LIVE), &err), err);
+    mirrors_heal(&f);
+    for (unsigned i = 0; i < 3; i++)
+        mirrors_assert_at(&f, i, LIVE, "newest");
+    fleet_free(&f);
+    return 0;
+}
+
+static void a_deletion_that_was_not_acknowledged_removes_nothing_that_was_stored(void **state)
+{
+    (void)state;
+    mirrors_simulated(lose_copy);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(copies_count_of_who_missed_only_what_was_not_acknowledged),
+        cmocka_unit_test(a_deletion_that_was_not_acknowledged_removes_nothing_that_was_stored),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
