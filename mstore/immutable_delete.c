@@ -395,7 +395,7 @@ int ms_immutable_doubt(const struct ms_site *site, bool *out, struct ms_error *e
     int code = ms_lease_trust(site->roster, MS_NEWS_AWAY, err);
     for (unsigned i = 0; i < site->order.data; i++)
         marked |= ms_immutable_is_returning(site, site->order.member[i]);
-    *out = marked && !site->deleted;
+    *out = marked;
     return code;
 }
 

@@ -1,6 +1,8 @@
 /* mstore/list_judge.c - from what lies under a key to items: see mstore/list.h. Pure. */
 #include "mstore/list_parts.h"
 
+#include "mstore/tombs.h"
+
 static void add(struct ms_verdict *v, const struct ms_object *o)
 {
     v->is = true;
@@ -49,10 +51,10 @@ static void judge_versions(const struct ms_inventory_entry *e, struct ms_verdict
 
 static bool is_soft(const struct ms_own_name *name)
 {
-    return name->mark == MS_OWN_SOFT_DELETED;
+    return ms_tombs_is_soft(name->mark);
 }
 
-/* There is a tombstone of the item: the highest, where one marked live takes back the deletion of
+/* There is a tombstone of the item: the highest, where one beside it may take back the deletion of
  * its ID. */
 static bool has_tombstone(const struct ms_inventory_entry *e, bool soft)
 {
@@ -62,10 +64,10 @@ static bool has_tombstone(const struct ms_inventory_entry *e, bool soft)
         if (name->kind != MS_OWN_TOMBSTONE || is_soft(name) != soft)
             continue;
         int order = top ? ms_write_id_compare(&name->id, &top->id) : 1;
-        if (order > 0 || (order == 0 && name->mark == MS_OWN_LIVE))
+        if (order > 0 || (order == 0 && ms_tombs_takes_back(name->mark)))
             top = name;
     }
-    return top && top->mark != MS_OWN_LIVE;
+    return top && !ms_tombs_takes_back(top->mark);
 }
 
 /* Different shards of the object's write. */

@@ -20,7 +20,7 @@ static bool is_flat(enum ms_own_kind kind)
 {
     return kind == MS_OWN_VALUE || kind == MS_OWN_STAGED;
 }
-static const char marks[] = "lds", ops[] = "dsur";
+static const char marks[] = "ldst", ops[] = "dsur";
 
 int ms_write_id_compare(const struct ms_write_id *a, const struct ms_write_id *b)
 {
@@ -194,6 +194,8 @@ static const char *fault_of(const struct ms_own_name *n)
                     (n->k && n->index >= n->k + n->m)
               : n->k || n->m || n->index)
         return "there is no such shard of it";
+    if (n->mark == MS_OWN_TAKEN_BACK && n->kind != MS_OWN_TOMBSTONE)
+        return "only a tombstone is taken back";
     return NULL;
 }
 

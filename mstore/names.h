@@ -21,7 +21,7 @@
  *     ID       COUNTER-WRITER, 16 lower-case hex digits each; COUNTER-WRITER_NEXT, 16 more, for the
  *              NEXT-th of those that follow it directly
  *     SIZE     the value's, 16 hex digits, or 16 '-' where the name must follow from the key alone
- *     MARK     l live, d deleted, s soft-deleted
+ *     MARK     l live, d deleted, s soft-deleted; of tombstones also t (mstore/tombs.h)
  *     KKMMII   K, M and the shard's index, two hex digits each
  *     OP       d delete, s soft delete, u undelete, r rename
  *
@@ -54,7 +54,7 @@ enum ms_own_kind {
     MS_OWN_VALUE,
     MS_OWN_STAGED, /* beside the values of its key, and before them */
 };
-enum ms_own_mark { MS_OWN_LIVE, MS_OWN_DELETED, MS_OWN_SOFT_DELETED };
+enum ms_own_mark { MS_OWN_LIVE, MS_OWN_DELETED, MS_OWN_SOFT_DELETED, MS_OWN_TAKEN_BACK };
 enum ms_own_op { MS_OWN_DELETE, MS_OWN_SOFT_DELETE, MS_OWN_UNDELETE, MS_OWN_RENAME };
 
 struct ms_write_id { /* order: counter, then writer, then next */

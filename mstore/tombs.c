@@ -55,9 +55,10 @@ static int read_entry(void *ctx, const struct ms_entry *entry, struct ms_error *
         return 0;
     if (r->parsed.name.id.counter > r->newest->last)
         r->newest->last = r->parsed.name.id.counter;
-    bool taken_back = r->mark == MS_OWN_DELETED && r->parsed.name.mark == MS_OWN_LIVE;
-    if (taken_back || r->parsed.name.mark == r->mark) /* in order: the last is the newest */
-        *r->newest = (struct ms_tomb){!taken_back, r->parsed.name.id, r->newest->last};
+    enum ms_own_mark mark = r->parsed.name.mark;
+    if (ms_tombs_is_soft(mark) == ms_tombs_is_soft(r->mark)) /* in order: the last is the newest */
+        *r->newest =
+            (struct ms_tomb){!ms_tombs_takes_back(mark), r->parsed.name.id, r->newest->last};
     return 0;
 }
 
@@ -197,7 +198,9 @@ int ms_tombs_supersede(const struct ms_site *site, struct ms_error *err)
 {
     struct ms_tomb tomb = {0};
     int code = ms_tombs_look(site, &tomb, err);
-    return code || !tomb.there ? code : put(site, tomb.id, MS_OWN_LIVE, err);
+    return code || !tomb.there
+               ? code
+               : put(site, tomb.id, site->deleted ? MS_OWN_TAKEN_BACK : MS_OWN_LIVE, err);
 }
 
 void ms_tombs_late(const struct ms_site *site, struct ms_member *member, struct ms_view name)

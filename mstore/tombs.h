@@ -3,7 +3,8 @@
  * reads enough voters to meet every majority sees the newest. Those of a key's live item have the
  * mark d, those of its soft-deleted item s; their counters are one sequence, so that a soft delete
  * or undelete that was broken off can be told from one after which its item was deleted. l beside
- * d: the deletion of the live item has been taken back by a later store. Any thread. */
+ * d, t beside s: the deletion has been taken back, by a later store or move to there. Any thread.
+ */
 #ifndef MSTORE_TOMBS_H
 #define MSTORE_TOMBS_H
 
@@ -19,6 +20,15 @@ static inline enum ms_own_mark ms_tombs_mark(const struct ms_site *site)
 {
     return site->deleted ? MS_OWN_SOFT_DELETED : MS_OWN_DELETED;
 }
+/* It is, or takes back, one of the soft-deleted item. */
+static inline bool ms_tombs_is_soft(enum ms_own_mark mark)
+{
+    return mark == MS_OWN_SOFT_DELETED || mark == MS_OWN_TAKEN_BACK;
+}
+static inline bool ms_tombs_takes_back(enum ms_own_mark mark)
+{
+    return mark == MS_OWN_LIVE || mark == MS_OWN_TAKEN_BACK;
+}
 /* The newest tombstone of the site's item, also one that was taken back. With too few voters: the
  * error of one of them. */
 int ms_tombs_look(const struct ms_site *site, struct ms_tomb *out,
@@ -26,7 +36,7 @@ int ms_tombs_look(const struct ms_site *site, struct ms_tomb *out,
 /* Puts one on a majority. */
 int ms_tombs_put(const struct ms_site *site, struct ms_write_id id,
                  struct ms_error *err) MS_MUST_CHECK;
-/* Before a store of a live item while members have missed something: a copy there may be a
+/* Before an item is stored, or moved to, while members have missed something: a copy there may be a
  * leftover, and another may be taken by a deletion that comes late, so that copies alone would not
  * show that the key was stored again. Takes back its tombstone, where there is one, on a majority.
  */

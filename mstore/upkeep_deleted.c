@@ -16,7 +16,7 @@
 /* It is the newest one of the live or the soft-deleted item. */
 static bool is_newest_tomb(const struct ms_upkeep_key *k, const struct ms_object *o, bool soft)
 {
-    return o->name.kind == MS_OWN_TOMBSTONE && (o->name.mark == MS_OWN_SOFT_DELETED) == soft &&
+    return o->name.kind == MS_OWN_TOMBSTONE && ms_tombs_is_soft(o->name.mark) == soft &&
            ms_write_id_compare(&o->name.id, &k->tombs[soft].id) == 0;
 }
 

@@ -76,7 +76,7 @@ static int gather(struct ms_upkeep_key *k, struct ms_error *err)
     for (size_t i = 0; i < k->item->count && !code; i++) {
         const struct ms_object *o = &k->item->objects[i];
         if (o->name.kind == MS_OWN_TOMBSTONE) {
-            struct ms_tomb *tomb = &k->tombs[o->name.mark == MS_OWN_SOFT_DELETED];
+            struct ms_tomb *tomb = &k->tombs[ms_tombs_is_soft(o->name.mark)];
             if (!tomb->there || ms_write_id_compare(&o->name.id, &tomb->id) > 0)
                 *tomb = (struct ms_tomb){true, o->name.id};
         } else if (o->name.kind == MS_OWN_INTENT) {

@@ -32,7 +32,7 @@ struct grave { /* of one item: live or soft-deleted */
 static bool is_tomb(const struct grave *g, const struct ms_object *o)
 {
     return o->name.kind == MS_OWN_TOMBSTONE && o->name.level == g->site.level &&
-           (o->name.mark == MS_OWN_SOFT_DELETED) == g->site.deleted;
+           ms_tombs_is_soft(o->name.mark) == g->site.deleted;
 }
 
 static void look(struct grave *g)

@@ -131,26 +131,27 @@ static void tombstones_hide_what_missed_them(void **state)
     struct ms_list_options o = all;
     (void)state;
     members_make(&m, 3, COPIES, 0, ms_clock_real());
-    static const char *const keys[] = {"buried", "taken-back", "alive", "soft", "stored-again"};
-    for (unsigned i = 0; i < 5; i++) {
+    static const char *const keys[] = {"buried",       "taken-back",  "alive",    "soft",
+                                       "stored-again", "soft-buried", "soft-back"};
+    for (unsigned i = 0; i < 7; i++) {
         struct ms_own_name name = members_name(MS_OWN_VALUE, keys[i], 1, 0);
-        name.mark = i == 3 ? MS_OWN_SOFT_DELETED : MS_OWN_LIVE;
+        name.mark = i == 3 || i > 4 ? MS_OWN_SOFT_DELETED : MS_OWN_LIVE;
         members_put(&m, 0, name, "x");
         if (i == 4)
             members_put(&m, 1, name, "x");
         struct ms_own_name tomb = members_name(MS_OWN_TOMBSTONE, keys[i], 1, 3);
-        tomb.mark = MS_OWN_DELETED;
+        tomb.mark = i > 4 ? MS_OWN_SOFT_DELETED : MS_OWN_DELETED;
         if (i != 2 && i != 3)
             members_put(&m, 1, tomb, "x");
-        tomb.mark = MS_OWN_LIVE;
-        if (i == 1)
+        tomb.mark = i > 4 ? MS_OWN_TAKEN_BACK : MS_OWN_LIVE;
+        if (i == 1 || i == 6)
             members_put(&m, 2, tomb, "x");
     }
     check_list(&m, &o, "alive=5 buried=5 stored-again=5 taken-back=5 "); /* m0 was never away */
     ms_member_set_returning(m.roster->members[0]);
     check_list(&m, &o, "alive=5 stored-again=5 taken-back=5 ");
     o.deleted = MS_LIST_BOTH;
-    check_list(&m, &o, "alive=5 soft.del=5 stored-again=5 taken-back=5 ");
+    check_list(&m, &o, "alive=5 soft.del=5 soft-back.del=5 stored-again=5 taken-back=5 ");
     members_fini(&m);
 }
 

@@ -49,7 +49,7 @@ static void check_same(const struct ms_own_name *a, const struct ms_own_name *b)
     assert_int_equal(a->final, b->final);
 }
 
-#define GOLDEN_COUNT 22
+#define GOLDEN_COUNT 23
 
 /* One of each kind, in the order of tests/data/mstore/names. */
 static unsigned examples(struct ms_own_name *n)
@@ -85,6 +85,7 @@ static unsigned examples(struct ms_own_name *n)
     n[i] = object("", "a"), n[i].kind = MS_OWN_STAGED, n[i++].k = 1;
     n[i].kind = MS_OWN_BLOCK, n[i].size = 0, n[i].id.next = 3, n[i].of_version = true;
     n[i++].number = 0x8af2;
+    n[i].kind = MS_OWN_TOMBSTONE, n[i].size = 0, n[i++].mark = MS_OWN_TAKEN_BACK;
     return i;
 }
 
@@ -376,6 +377,8 @@ static void foreign_names_are_not_ours(void **state)
         U "/obj/n.data!/k.a!/0000000000000005-0000000000008af3.0000000000001000.l.040205.tmp",
         U "/tomb/n.data!/k.a!/0000000000000005-0000000000008af3.0000000000001000.d.010000",
         U "/val/n.data!/k.a!/0000000000000005-0000000000008af3.0000000000001000.l.010000",
+        U "/obj/n.data!/k.a!/0000000000000005-0000000000008af3.0000000000001000.t",
+        U "/val/n.data!/k.a!0000000000000005-0000000000008af3.0000000000001000.t.010000",
         U "/val/n.data!/k.a!0000000000000005-0000000000008af3.0000000000001000.l",
         U "/val/n.data!/k.a0000000000000005-0000000000008af3.0000000000001000.l.010000",
         U "/val/n.data!/k.!0000000000000005-0000000000008af3.0000000000001000.l.010000",
