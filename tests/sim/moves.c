@@ -70,13 +70,23 @@ static int load(const struct sim_actor *a, unsigned value, unsigned place)
     return code;
 }
 
-/* A soft delete or undelete was broken off (docs/mstore.md, Intents). It may be at neither end
- * until heal has finished it, where all that have any of it have missed something: then it looks
- * like what a deletion left. And at both for ever, where a store's put arrives behind: both items
- * are whole then, and stay. */
-static bool is_broken_off(const struct sim_actor *a, const struct sim_moved *m)
+/* A soft delete or undelete was broken off (docs/mstore.md, Intents). */
+static bool is_broken_off(const struct sim_moved *m)
 {
-    return m->left && (m->at ^ m->to) == HIDDEN && a->run->world->delayed_effects;
+    return m->left && (m->at ^ m->to) == HIDDEN;
+}
+
+/* Until heal has finished it, where all that have any of it have missed something: then it looks
+ * like what a deletion left. A call that was lost is enough for that. */
+static bool may_be_nowhere(const struct sim_actor *a, const struct sim_moved *m)
+{
+    return is_broken_off(m) && (a->run->world->faults_struck || a->run->world->delayed_effects);
+}
+
+/* For ever, where a store's put arrives behind: both items are whole then, and stay. */
+static bool may_be_at_both(const struct sim_actor *a, const struct sim_moved *m)
+{
+    return is_broken_off(m) && a->run->world->delayed_effects;
 }
 
 /* While nothing else happens to it, it is at one of both ends. */
@@ -88,7 +98,7 @@ static void look_at(const struct sim_actor *a, unsigned value)
         return;
     bool absent = load(a, value, before.at) == MS_ERR_NOT_FOUND;
     absent = absent && load(a, value, before.to) == MS_ERR_NOT_FOUND;
-    if (absent && m->changes == before.changes && !is_broken_off(a, m))
+    if (absent && m->changes == before.changes && !may_be_nowhere(a, m))
         sim_broken(a->run->world, "value %u is at neither end of its move: keys %u and %u", value,
                    key_of(value, before.at), key_of(value, before.to));
 }
@@ -105,7 +115,7 @@ void sim_moves_look(const struct sim_actor *a)
                 sim_broken(a->run->world, "value %u came back at key %u", value,
                            key_of(value, place));
         }
-        if (m->stored && count != 1 && !(count == 2 && is_broken_off(a, m)))
+        if (m->stored && count != 1 && !(count == 2 && may_be_at_both(a, m)))
             sim_broken(a->run->world, "value %u is %s: keys %u and %u", value,
                        count ? "at both ends of its move for ever" : "lost", key_of(value, m->at),
                        key_of(value, m->to));
