@@ -15,6 +15,7 @@ struct changing {
     struct ms_fan *fan;
     unsigned quorum, started, done, missing, failed;
     unsigned left_out; /* so many would have moved an old item, and were not asked */
+    bool home;         /* a target has done it, or has nothing to change */
     bool ended[MS_MEMBERS_MAX];
     bool unseen;      /* nobody can tell whether a member has missed it */
     bool substitutes; /* a failed target's part goes to the next member */
@@ -36,6 +37,13 @@ static uint64_t patience_ns(const struct changing *c)
     return longest;
 }
 
+/* Where all targets have missed the last change nothing tells which of them missed the one before,
+ * too: others alone do not make a change count. */
+static bool counts(const struct changing *c)
+{
+    return c->done >= c->quorum && c->home;
+}
+
 static void run(struct changing *c, unsigned at_first)
 {
     struct ms_roster *r = c->call->roster;
@@ -46,10 +54,12 @@ static void run(struct changing *c, unsigned at_first)
     while (ms_fan_next(c->fan, r->clock, deadline, &leg)) {
         c->ended[leg] = true;
         int code = ms_fan_code(c->fan, leg);
+        c->home |= (!code || code == MS_ERR_NOT_FOUND) &&
+                   ms_order_has_target(&c->site->order, c->call->member[leg]);
         *(!code ? &c->done : code == MS_ERR_NOT_FOUND ? &c->missing : &c->failed) += 1;
         if (code && c->substitutes && c->started < c->call->count)
             ms_fan_start(c->fan, c->started++);
-        if (c->done >= c->quorum) {
+        if (counts(c)) {
             enough_ns = enough_ns ? enough_ns : ms_clock_now(r->clock);
             deadline = enough_ns + patience_ns(c);
         }
@@ -71,9 +81,9 @@ static int result(const struct changing *c, struct ms_item_ref item, const char 
                   struct ms_error *err)
 {
     int code = ms_check_cancelled(err);
-    if (code || c->done >= c->quorum)
+    if (code || counts(c))
         return code;
-    if ((!c->failed && c->missing) || is_nowhere(c))
+    if ((!c->failed && !c->done && c->missing) || is_nowhere(c))
         return ms_error_set(err, MS_ERR_NOT_FOUND, "%s does not exist", MS_SHOW(item.key));
     if (!c->failed && c->left_out)
         return ms_error_set(err, MS_ERR_CONNECTION,
@@ -85,8 +95,9 @@ static int result(const struct changing *c, struct ms_item_ref item, const char 
                             "%s cannot be %s: the configuration has the urls of too few members",
                             MS_SHOW(item.key), what);
     code = ms_plain_failed(c->fan, c->started, NULL, err,
-                           "%s was %s on %u members, %u are needed for it to count",
-                           MS_SHOW(item.key), what, c->done, c->quorum);
+                           "%s was %s on %u members, %u are needed for it to count%s",
+                           MS_SHOW(item.key), what, c->done, c->quorum,
+                           c->home ? "" : ", one of them where it belongs");
     if (code != MS_ERR_EXISTS || !c->done)
         return code;
     if (err) /* that would say that nothing was changed */

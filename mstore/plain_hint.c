@@ -529,8 +529,7 @@ int ms_plain_note(const struct ms_site *site, const struct ms_plain_missed *chan
     bool about[MS_MEMBERS_MAX] = {0};
     struct notes known = {0};
     for (size_t i = 0; i < r->layout->member_count; i++)
-        about[i] = change->missed[i] || ms_order_has_target(&site->order, i) ||
-                   (r->members[i] && ms_member_returning(r->members[i]));
+        about[i] = true; /* a note may outlive its mark, and then says who did a change */
     unsigned need = is_pair(r->layout) ? 1 : ms_away_quorum(r->layout); /* as for the change */
     int code = read_notes(site, about, need, false, &known, err);
     if (!code)

@@ -1,6 +1,7 @@
 /* Copies of plain keys on members that are no targets of them: what took a target's place, and what
  * lies where the key belonged under an earlier layout. None is read after a later store. */
 #include "mstore/plain.h"
+#include "mstore/plain_hint.h"
 #include "mstore/upkeep.h"
 
 #include "base/cleanup.h"
@@ -9,6 +10,7 @@
 #include "tests/support/check.h"
 #include "tests/support/mirrors.h"
 
+#define COPIES_2 "redundancy = copies 2\n"
 #define COPIES_3 "redundancy = copies 3\n"
 #define KEY      "00key"
 #define NAME     "data/00/" KEY
@@ -16,11 +18,9 @@
 
 static struct fleet_options options;
 
-/* Four members; of three copies the targets are at(0), at(1), at(2), and at(3) takes one's place.
- */
-static void make(struct fleet *f, const char *policy)
+static void make_of(struct fleet *f, unsigned members, const char *policy)
 {
-    options = (struct fleet_options){.members = 4,
+    options = (struct fleet_options){.members = members,
                                      .clock = ms_sim_clock(),
                                      .kind = "plain",
                                      .policy = policy,
@@ -28,6 +28,13 @@ static void make(struct fleet *f, const char *policy)
                                      .jitter_ns = 19000000,
                                      .seed = 5};
     fleet_make(f, &options);
+}
+
+/* Four members; of three copies the targets are at(0), at(1), at(2), and at(3) takes one's place.
+ */
+static void make(struct fleet *f, const char *policy)
+{
+    make_of(f, 4, policy);
 }
 
 static unsigned at(struct fleet *f, unsigned rank)
@@ -140,7 +147,7 @@ static int ask_others(void *arg)
 {
     struct fleet f;
     (void)arg;
-    make(&f, "redundancy = copies 2\n");
+    make(&f, COPIES_2);
     fleet_gone(&f, at(&f, 0), true);
     put(&f, "first");
     fleet_gone(&f, at(&f, 0), false);
@@ -157,6 +164,31 @@ static void a_value_is_not_missing_since_no_other_member_has_it(void **state)
 {
     (void)state;
     mirrors_simulated(ask_others);
+}
+
+/* Both targets miss a store: which of them has missed the one before, too, only they could tell. */
+static int store_elsewhere(void *arg)
+{
+    struct fleet f;
+    struct ms_error err = {0};
+    (void)arg;
+    make_of(&f, 6, COPIES_2); /* most of them can note what both miss */
+    put(&f, "first");
+    fleet_gone(&f, at(&f, 0), true);
+    put(&f, "other");
+    fleet_gone(&f, at(&f, 1), true);
+    assert_int_equal(mirrors_put(&f, KEY, "third", &err), MS_ERR_CONNECTION);
+    fleet_gone(&f, at(&f, 1), false);
+    mirrors_pause(60);
+    mirrors_assert(&f, KEY, false, "other");
+    fleet_free(&f);
+    return 0;
+}
+
+static void a_store_that_no_target_has_does_not_count(void **state)
+{
+    (void)state;
+    mirrors_simulated(store_elsewhere);
 }
 
 /* Who has the old copy is away then. */
@@ -247,32 +279,70 @@ static void heal_brings_home_what_took_a_target_s_place(void **state)
     mirrors_simulated(bring_home);
 }
 
-/* A note about one target has outlived its mark when the other one misses the last value. */
+/* Heals until the marks of members that answer again have gone, though not all notes. */
+static void heal_marks(struct fleet *f, unsigned member)
+{
+    struct ms_upkeep_report *report = NULL;
+    struct ms_error err = {0};
+    check_ok(ms_upkeep_run(NULL, f->roster, MS_UPKEEP_HEAL, NULL, &report, &err), err);
+    ms_upkeep_report_free(report);
+    mirrors_pause(21 * 60);
+    fleet_gone(f, member, false);
+    mirrors_pause(60);
+    mirrors_heal(f);
+    assert_int_not_equal(fleet_all(f, "hint"), 0);
+    assert_int_equal(fleet_all(f, "away"), 0);
+}
+
+/* By a client that has never seen a member away; then heal makes up for it. */
+static void remove_without(struct fleet *f, unsigned member)
+{
+    struct ms_plain_standing standing;
+    struct fleet other;
+    struct ms_error err = {0};
+    fleet_join(&other, f, &options);
+    fleet_gone(&other, member, true);
+    struct ms_site site = fleet_site(&other, KEY);
+    check_ok(ms_plain_remove(&site, ITEM, &err), err);
+    fleet_free(&other);
+    site = fleet_site(f, KEY);
+    check_ok(ms_plain_behind(&site, false, true, &standing, &err), err);
+    assert_true(standing.removed);
+    mirrors_pause(60);
+    mirrors_heal(f);
+    for (unsigned i = 0; i < options.members; i++)
+        mirrors_assert_at(f, i, NAME, NULL);
+}
+
+/* A note about one target has outlived its mark when the other one misses a deletion. */
 static int miss_in_turn(void *arg)
 {
     struct fleet f;
-    struct ms_upkeep_report *report = NULL;
-    struct ms_error err = {0};
     (void)arg;
-    make(&f, "redundancy = copies 2\n");
+    make(&f, COPIES_2);
     fleet_gone(&f, at(&f, 0), true);
     put(&f, "first");
     put(&f, "other");
-    check_ok(ms_upkeep_run(NULL, f.roster, MS_UPKEEP_HEAL, NULL, &report, &err), err);
-    ms_upkeep_report_free(report);
-    mirrors_pause(21 * 60);
+    heal_marks(&f, at(&f, 0));
+    remove_without(&f, at(&f, 1));
+    fleet_free(&f);
+    return 0;
+}
+
+/* One about who took a target's place, and was away when that was to go. */
+static int miss_going(void *arg)
+{
+    struct fleet f;
+    (void)arg;
+    make(&f, COPIES_2);
+    fleet_gone(&f, at(&f, 0), true);
+    put(&f, "first");
     fleet_gone(&f, at(&f, 0), false);
     mirrors_pause(60);
-    mirrors_heal(&f);
-    assert_int_not_equal(fleet_all(&f, "hint"), 0);
-    assert_int_equal(fleet_all(&f, "away"), 0);
-    fleet_gone(&f, at(&f, 1), true);
-    put(&f, "third");
-    fleet_gone(&f, at(&f, 1), false);
-    mirrors_pause(60);
-    mirrors_heal(&f);
-    mirrors_assert_at(&f, at(&f, 0), NAME, "third");
-    mirrors_assert_at(&f, at(&f, 1), NAME, "third");
+    fleet_gone(&f, at(&f, 2), true);
+    put(&f, "other");
+    heal_marks(&f, at(&f, 2));
+    remove_without(&f, at(&f, 0));
     fleet_free(&f);
     return 0;
 }
@@ -281,6 +351,7 @@ static void a_note_counts_on_from_one_without_a_mark(void **state)
 {
     (void)state;
     mirrors_simulated(miss_in_turn);
+    mirrors_simulated(miss_going);
 }
 
 /* A target does not have the item yet, and an old copy of it lies elsewhere: whoever answers first,
@@ -358,6 +429,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_later_store_removes_what_took_a_target_s_place),
         cmocka_unit_test(a_value_is_not_missing_since_no_other_member_has_it),
+        cmocka_unit_test(a_store_that_no_target_has_does_not_count),
         cmocka_unit_test(an_old_copy_that_could_not_be_removed_is_not_believed),
         cmocka_unit_test(what_took_a_target_s_place_is_read_without_the_targets),
         cmocka_unit_test(heal_brings_home_what_took_a_target_s_place),
