@@ -6,15 +6,21 @@
 
 #include "base/text.h"
 
-static const char conf_text[] =
-    "[mstore]\nkey = 0000000000000000000000000000000000000000000000000000000000004712\n"
-    "[member m0]\nurl = memory:sim0\n[member m1]\nurl = memory:sim1\n"
+#define THREE                                                                                      \
+    "[mstore]\nkey = 0000000000000000000000000000000000000000000000000000000000004712\n"           \
+    "[member m0]\nurl = memory:sim0\n[member m1]\nurl = memory:sim1\n"                             \
     "[member m2]\nurl = memory:sim2\n"
-    "[namespace files]\nkind = plain\nredundancy = all\n";
+#define POLICY "[namespace files]\nkind = plain\nredundancy = "
 
-int sim_plain_create(struct sim_world *w, unsigned client, struct ms_error *err)
+static const char *const conf_text[] = {
+    [SIM_PLAIN_ALL] = THREE POLICY "all\n",
+    [SIM_PLAIN_COPIES] = THREE "[member m3]\nurl = memory:sim3\n" POLICY "copies 2\n",
+};
+
+int sim_plain_create(struct sim_world *w, unsigned client, enum sim_plain_kind kind,
+                     struct ms_error *err)
 {
-    return sim_whole_create(w, client, conf_text, err);
+    return sim_whole_create(w, client, conf_text[kind], err);
 }
 
 /* ---- flawed clients ---- */
@@ -56,15 +62,15 @@ static int forgetful_remove(struct ms_store *s, struct ms_item_ref item, struct 
     return code;
 }
 
-int sim_plain_open(struct sim_world *w, unsigned client, const char *forgotten,
-                   struct ms_store **out, struct ms_error *err)
+int sim_plain_open(struct sim_world *w, unsigned client, enum sim_plain_kind kind,
+                   const char *forgotten, struct ms_store **out, struct ms_error *err)
 {
     if (!forgotten)
-        return sim_whole_open(w, client, conf_text, NULL, out, err);
+        return sim_whole_open(w, client, conf_text[kind], NULL, out, err);
     forgetful_world = w;
     forgotten_part = forgotten;
     forgetful_ops = ms_self_ops;
     forgetful_ops.store = forgetful_store;
     forgetful_ops.remove = forgetful_remove;
-    return sim_whole_open(w, client, conf_text, &forgetful_ops, out, err);
+    return sim_whole_open(w, client, conf_text[kind], &forgetful_ops, out, err);
 }

@@ -47,9 +47,9 @@
         .name = NAME, .what = WHAT, .system = &SYSTEM, .clients = 3, .ops = 120, .keys = 6,        \
         .value_max = 600, .faults = {TIME, ROUGH},                                                 \
     }
-#define MIRRORS(NAME, WHAT, AVAILABLE, ...)                                                        \
+#define MIRRORS(NAME, WHAT, SYSTEM, AVAILABLE, ...)                                                \
     {                                                                                              \
-        .name = NAME, .what = WHAT, .system = &sim_plain, .clients = 3, .ops = 120, .keys = 6,     \
+        .name = NAME, .what = WHAT, .system = &SYSTEM, .clients = 3, .ops = 120, .keys = 6,        \
         .value_max = 600, .faults = {TIME, __VA_ARGS__}, .available = AVAILABLE,                   \
     }
 #define MOVES(NAME, WHAT, SYSTEM, AVAILABLE, ...)                                                  \
@@ -161,12 +161,18 @@ static const struct sim_scenario scenarios[] = {
     MAJORITY("soft-away", "likewise, one of three vanishes, is slow, is full", sim_immutable_soft,
              false, .tolerates = 1, .disturbances = SIM_HARMLESS, .dies = 3),
 
-    MIRRORS("plain-calm", "three mirrors, each key has one writer, nothing goes wrong", true,
-            .wrong_clocks = true),
-    MIRRORS("plain-away", "one of three mirrors vanishes, is slow, is full", false, .tolerates = 1,
-            .disturbances = SIM_HARMLESS),
-    MIRRORS("plain-deaths", "likewise, and clients die at any call", false, .dies = 10,
+    MIRRORS("plain-calm", "three mirrors, each key has one writer, nothing goes wrong", sim_plain,
+            true, .wrong_clocks = true),
+    MIRRORS("plain-away", "one of three mirrors vanishes, is slow, is full", sim_plain, false,
+            .tolerates = 1, .disturbances = SIM_HARMLESS),
+    MIRRORS("plain-deaths", "likewise, and clients die at any call", sim_plain, false, .dies = 10,
             .wrong_clocks = true, .tolerates = 1, .disturbances = SIM_HARMLESS),
+    MIRRORS("plain-copies-calm", "two copies on four members, nothing goes wrong", sim_plain_copies,
+            true, .wrong_clocks = true),
+    MIRRORS("plain-copies", "likewise, one of them vanishes, is slow, is full", sim_plain_copies,
+            false, .tolerates = 1, .disturbances = SIM_HARMLESS),
+    MIRRORS("plain-copies-deaths", "likewise, and clients die at any call", sim_plain_copies, false,
+            .dies = 10, .wrong_clocks = true, .tolerates = 1, .disturbances = SIM_HARMLESS),
 
     BURIAL("immutable-buried", "what deletions left is buried while it is stored again",
            sim_buried, ),

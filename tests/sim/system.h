@@ -97,8 +97,8 @@ extern const struct sim_system sim_flawed_look, sim_flawed_winner;
 /* The same with a flaw in the leases of immutable keys. */
 extern const struct sim_system sim_flawed_wait, sim_flawed_lease, sim_flawed_marks,
     sim_flawed_unstaged;
-/* Plain keys of a whole MStore over three mirrors (plain.h), and some that have a flaw. */
-extern const struct sim_system sim_plain, sim_flawed_note, sim_flawed_unmarked;
+/* Plain keys of a whole MStore (plain.h), and some that have a flaw. */
+extern const struct sim_system sim_plain, sim_plain_copies, sim_flawed_note, sim_flawed_unmarked;
 /* A whole MStore while its layout changes (layout.h), and some that have a flaw. */
 extern const struct sim_system sim_layout, sim_layout_conditional, sim_flawed_unready,
     sim_flawed_alone, sim_flawed_news;

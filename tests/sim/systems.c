@@ -202,27 +202,32 @@ SOFT(flawed_unstaged, sim_unstaged_open, "/val/");
 
 /* ---- plain keys of an MStore ---- */
 
-#define PLAIN(NAME, FORGOTTEN)                                                                     \
+#define PLAIN(NAME, KIND, FORGOTTEN, CHECK)                                                        \
+    static int NAME##_create(struct sim_world *w, unsigned client, struct ms_error *err)           \
+    {                                                                                              \
+        return sim_plain_create(w, client, KIND, err);                                             \
+    }                                                                                              \
     static int NAME##_open(struct sim_world *w, unsigned client, struct ms_store **out,            \
                            struct ms_error *err)                                                   \
     {                                                                                              \
-        return sim_plain_open(w, client, FORGOTTEN, out, err);                                     \
+        return sim_plain_open(w, client, KIND, FORGOTTEN, out, err);                               \
     }                                                                                              \
     const struct sim_system sim_##NAME = {                                                         \
         .name = #NAME,                                                                             \
-        .members = SIM_PLAIN_MEMBERS,                                                              \
+        .members = SIM_PLAIN_MEMBERS(KIND),                                                        \
         .space = {{.ns = "files", .one_writer_per_key = true, .verbs = ALL_VERBS}},                \
         .spares = "/member",                                                                       \
-        .create = sim_plain_create,                                                                \
+        .create = NAME##_create,                                                                   \
         .open = NAME##_open,                                                                       \
         .heal = sim_whole_heal,                                                                    \
-        .check = sim_whole_check,                                                                  \
+        .check = CHECK,                                                                            \
         .settle = sim_whole_settle,                                                                \
     }
 
-PLAIN(plain, NULL);
-PLAIN(flawed_note, "/hint/");
-PLAIN(flawed_unmarked, "/away/");
+PLAIN(plain, SIM_PLAIN_ALL, NULL, sim_whole_check);
+PLAIN(plain_copies, SIM_PLAIN_COPIES, NULL, NULL);
+PLAIN(flawed_note, SIM_PLAIN_ALL, "/hint/", sim_whole_check);
+PLAIN(flawed_unmarked, SIM_PLAIN_ALL, "/away/", sim_whole_check);
 
 /* ---- two copies and a witness ---- */
 
