@@ -16,6 +16,7 @@ void sim_key_name(unsigned key, char name[SIM_KEY_SIZE]);
 
 struct sim_moved {   /* see moves.h */
     unsigned at, to; /* places; equal: nobody is moving it */
+    unsigned been;   /* a bit for each place that it was at */
     unsigned changes;
     bool stored, left; /* left: a change ended without an answer */
 };

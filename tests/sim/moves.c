@@ -83,10 +83,20 @@ static bool may_be_nowhere(const struct sim_actor *a, const struct sim_moved *m)
     return is_broken_off(m) && (a->run->world->faults_struck || a->run->world->delayed_effects);
 }
 
-/* For ever, where a store's put arrives behind: both items are whole then, and stay. */
+/* It is moved back to where it was before, and a member may have missed that it left there. Of
+ * plain keys heal does such a move once more. */
+static bool may_have_stayed(const struct sim_actor *a, const struct sim_moved *m)
+{
+    const struct sim_world *w = a->run->world;
+    bool immutable = a->run->scenario->system != &sim_moves_plain;
+    return immutable && m->been >> m->to & 1 && (w->faults_struck || w->disturbances_done);
+}
+
+/* For ever, where a store's put arrives behind, or something stayed: both items are whole then, and
+ * stay. */
 static bool may_be_at_both(const struct sim_actor *a, const struct sim_moved *m)
 {
-    return is_broken_off(m) && a->run->world->delayed_effects;
+    return is_broken_off(m) && (a->run->world->delayed_effects || may_have_stayed(a, m));
 }
 
 /* While nothing else happens to it, it is at one of both ends. */
@@ -140,6 +150,7 @@ static void store(const struct sim_actor *a, unsigned value, struct sim_moved *m
     m->left = true; /* unless it is answered */
     int code = ms_store_store(a->store, SIM_KEY(a, key), bytes, NULL, NULL, &err);
     sim_op_end(a, index, code, &err);
+    m->been = 1;
     m->stored = !code && !sim_client_dead(a->run->world, a->client);
     m->left = !m->stored;
 }
@@ -174,6 +185,7 @@ static void move(const struct sim_actor *a, unsigned value, struct sim_moved *m)
         return;
     m->changes++;
     m->at = m->to;
+    m->been |= 1u << m->at;
     m->left = false;
 }
 

@@ -5,7 +5,8 @@
  * may be seen at both ends of a move for a moment, but never at neither: whoever looks where it
  * comes from, then where it goes to, while that move goes on (or nothing happens), finds it. A move
  * that ends without an answer is the last one of its value. After faults and heal each value that
- * was stored is at exactly one place: where it is known to be, else at one end of its last move. */
+ * was stored is at exactly one place: where it is known to be, else at one end of its last move (of
+ * a soft delete or undelete now and then at both: docs/mstore.md, Intents). */
 #ifndef TESTS_SIM_MOVES_H
 #define TESTS_SIM_MOVES_H
 

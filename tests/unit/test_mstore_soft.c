@@ -174,18 +174,24 @@ static void turn(void *ctx, struct ms_backend *storage, struct ms_view name)
     check_ok(ms_backend_move(storage, name, ms_str(text), NULL, &err), err);
 }
 
-/* As a client leaves it that dies after `turned` renames. */
-static void die_after(struct fleet *f, int turned)
+static void begin_soft_delete(struct fleet *f, uint64_t counter)
 {
     struct ms_error err = {0};
     struct ms_intent intent;
-    struct ms_site site = site_of(f, false);
-    check_ok(ms_intent_init(&intent, MS_OWN_SOFT_DELETE, (struct ms_write_id){1, 77}, false,
-                            ms_str(""), &err),
-             err);
+    struct ms_site site = site_of(f, false), soft = site_of(f, true);
+    struct ms_write_id id = {counter, 77};
+    check_ok(ms_intent_init(&intent, MS_OWN_SOFT_DELETE, id, false, ms_str(""), &err), err);
     check_ok(ms_intent_put(&site, &intent, &err), err);
-    check_ok(ms_tombs_put(&site, intent.id, &err), err);
+    check_ok(ms_immutable_revive(&soft, &err), err);
+    check_ok(ms_tombs_put(&site, id, &err), err);
     check_ok(ms_sleep(f->clock, 1000000, &err), err); /* on all by now */
+}
+
+/* As a client leaves it that dies after `turned` renames. */
+static void die_after(struct fleet *f, int turned)
+{
+    struct ms_site site = site_of(f, false);
+    begin_soft_delete(f, 1);
     for (unsigned i = 0; i < f->count; i++)
         fleet_each(f, site.order.member[i], "val", turn, &turned);
 }
@@ -614,6 +620,49 @@ static void leftovers_of_both_items_go(void **state)
     }
 }
 
+/* One member kept its soft-deleted copy when the value was undeleted, and got a live one; then a
+ * soft delete came to another member only. So two have a live copy, and two a soft-deleted one: as
+ * much as if the value had been stored again since. Both stay, and whoever soft-deletes it once
+ * more is done. */
+static int stay_at_both(void *arg)
+{
+    struct fleet f;
+    struct ms_error err = {0};
+    int turned = 1;
+    (void)arg;
+    fleet_make(&f, &(struct fleet_options){
+                       .members = 3, .policy = "redundancy = copies 3\n", .clock = ms_sim_clock()});
+    struct ms_site site = site_of(&f, false);
+    put(&f, false);
+    check_ok(ms_sleep(f.clock, MINUTE, &err), err);
+    check_ok(soft_delete(&f, &err), err);
+    without(&f, site.order.member[0], undelete);
+    fleet_each(&f, site.order.member[0], "val", leave_behind, NULL);
+    assert_int_equal(fleet_all(&f, "val"), 4);
+    check_there(&f, true, false);
+    begin_soft_delete(&f, 3);
+    fleet_each(&f, site.order.member[1], "val", turn, &turned);
+    for (unsigned i = 0; i < 2; i++) {
+        check_ok(ms_sleep(f.clock, 30 * MINUTE, &err), err);
+        heal(&f);
+    }
+    assert_int_equal(fleet_all(&f, "intent"), 0);
+    assert_int_equal(fleet_all(&f, "val"), 6);
+    check_there(&f, true, true);
+    check_ok(soft_delete(&f, &err), err);
+    check_ok(ms_sleep(f.clock, MINUTE, &err), err);
+    assert_int_equal(fleet_all(&f, "val"), 3);
+    check_there(&f, false, true);
+    fleet_free(&f);
+    return 0;
+}
+
+static void a_leftover_counts_with_what_was_turned(void **state)
+{
+    (void)state;
+    simulate(stay_at_both, NULL, 3);
+}
+
 /* ---- two at once ---- */
 
 static int purge_task(void *arg)
@@ -713,6 +762,7 @@ int main(void)
         cmocka_unit_test(what_a_whole_soft_delete_left_goes),
         cmocka_unit_test(what_a_store_at_the_same_time_left_goes),
         cmocka_unit_test(leftovers_of_both_items_go),
+        cmocka_unit_test(a_leftover_counts_with_what_was_turned),
         cmocka_unit_test(deleted_while_it_moves),
         cmocka_unit_test(an_intent_of_few_only_goes),
     };
