@@ -47,6 +47,8 @@ struct ms_plain_note {
 /* The last byte of an ID's writer. */
 uint8_t ms_plain_note_byte(enum ms_plain_op op, bool deleted, bool late);
 bool ms_plain_note_late(const struct ms_write_id *id);
+/* Its change has to do with the live (or soft-deleted) item. */
+bool ms_plain_note_concerns(const struct ms_write_id *id, bool deleted);
 /* The same with a change that concerns no item: for an object that says nothing. */
 struct ms_write_id ms_plain_note_of_nothing(struct ms_write_id id);
 
