@@ -12,7 +12,8 @@
 /* For the voters not needed: so that none gets its intent after that has been taken back. */
 #define PATIENCE (UINT64_C(1) * 1000000000)
 
-static const char head_text[] = "[intent]\nformat = 1\ndeleted = ";
+#define FORMAT_TEXT "[intent]\nformat = "
+static const char head_text[] = FORMAT_TEXT "1\ndeleted = ";
 static const char new_text[] = "\nnew = ";
 
 int ms_intent_init(struct ms_intent *out, enum ms_own_op op, struct ms_write_id id, bool deleted,
@@ -67,6 +68,18 @@ static bool parse(struct ms_view text, struct ms_intent *out)
     return ms_hex_decode(out->new_key, out->new_size, hex) == 0;
 }
 
+/* A line that says another number. */
+static bool is_newer(struct ms_view text)
+{
+    size_t digits = 0;
+    if (!take(&text, FORMAT_TEXT))
+        return false;
+    while (digits < text.size && text.data[digits] >= '0' && text.data[digits] <= '9')
+        digits++;
+    return digits && digits < text.size && text.data[digits] == '\n' && text.data[0] > '0' &&
+           !(digits == 1 && text.data[0] == '1');
+}
+
 int ms_intent_parse(struct ms_view text, struct ms_intent *out, struct ms_error *err)
 {
     struct ms_buf *again = NULL;
@@ -77,8 +90,9 @@ int ms_intent_parse(struct ms_view text, struct ms_intent *out, struct ms_error 
         if (code || same)
             return code;
     }
-    return ms_error_set(err, MS_ERR_FORMAT,
-                        "an intent is damaged, or was written by a newer version");
+    return is_newer(text)
+               ? ms_error_set(err, MS_ERR_UNSUPPORTED, "an intent was written by a newer version")
+               : ms_error_set(err, MS_ERR_FORMAT, "an intent is damaged");
 }
 
 /* ---- on members ---- */

@@ -4,10 +4,11 @@
  * majority says nothing: its client had not begun, or was done. (Plain keys on two members: one of
  * the two is enough, as for all changes of theirs.)
  *
- *     mstore-UUID/intent/KEYPATH/ID.OP      what is done to the key; its ID is that of the
- * tombstone that goes with it, if one does its bytes: [intent] format = 1 deleted = no yes: a
- * soft-deleted item is renamed new = 646174612f30313233              rename: the new key with its
- * namespace, in hex; else nothing
+ *     mstore-UUID/intent/KEYPATH/ID.OP
+ *
+ * OP is what is done to the key; ID is that of the tombstone that goes with it, if one does. The
+ * bytes (docs/formats.md has them) say whether it is the soft-deleted item that is renamed, and the
+ * new key of a rename with its namespace; of all else they say nothing.
  *
  * There is exactly one right text for an intent (docs/formats.md). Any thread. */
 #ifndef MSTORE_INTENT_H
@@ -33,7 +34,7 @@ int ms_intent_init(struct ms_intent *out, enum ms_own_op op, struct ms_write_id 
                    struct ms_view new_key, struct ms_error *err) MS_MUST_CHECK;
 int ms_intent_make(const struct ms_intent *intent, struct ms_buf **out,
                    struct ms_error *err) MS_MUST_CHECK;
-/* Leaves op and id alone. FORMAT. */
+/* Leaves op and id alone. FORMAT: it is damaged; UNSUPPORTED: of a newer version. */
 int ms_intent_parse(struct ms_view text, struct ms_intent *out, struct ms_error *err) MS_MUST_CHECK;
 
 /* So many voters must have one: most of them; of a plain key's two, one. */

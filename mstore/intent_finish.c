@@ -8,7 +8,8 @@
  *         to its end. They differ, or only one is there: nothing (any more) to be done.
  *
  * An intent is taken up when it has been there for 20 minutes, so that nobody is at work on it; one
- * that less than a majority can have only goes. */
+ * that less than a majority can have only goes, and so does a rename's of which every copy is
+ * damaged: where it leads to is not known any more. */
 #include "mstore/immutable_parts.h"
 #include "mstore/intent.h"
 #include "mstore/kind.h"
@@ -225,15 +226,22 @@ static int read_at(struct work *w, const struct ms_object *o, struct ms_error *e
     return code ? code : ms_intent_parse(ms_buf_view(text), &w->intent, err);
 }
 
-/* Wherever it lies: one copy may be damaged. */
+/* Wherever it lies: copies may be damaged. FORMAT: all are, and nobody was silent. */
 static int read_intent(struct work *w, const struct ms_object *o, struct ms_error *err)
 {
-    int code = read_at(w, o, err);
+    struct ms_error why = {0};
+    int code = MS_ERR_FORMAT;
     for (size_t i = 0; i < w->item->count && code && !ms_upkeep_fatal(code); i++) {
-        const struct ms_object *other = &w->item->objects[i];
-        if (other != o && same(other, o) && !read_at(w, other, NULL))
-            code = 0;
+        if (!same(&w->item->objects[i], o))
+            continue;
+        int one = read_at(w, &w->item->objects[i], &why);
+        if (one && one != MS_ERR_FORMAT)
+            (void)!ms_error_set(err, one, "%s", why.text);
+        code = one == MS_ERR_FORMAT ? code : one;
     }
+    for (unsigned v = 0; v < ms_voters_count(&w->at.site) && code == MS_ERR_FORMAT; v++)
+        if (w->item->silent[ms_voters_member(&w->at.site, v)])
+            code = ms_error_set(err, MS_ERR_CONNECTION, "%s, and a member is silent", why.text);
     return code;
 }
 
@@ -242,12 +250,18 @@ static bool is_turn(const struct work *w)
     return w->at.site.space->kind == MS_KIND_IMMUTABLE && w->intent.op != MS_OWN_RENAME;
 }
 
-static int finish(struct work *w, const struct ms_object *o, struct ms_error *err)
+/* The name says all but where a rename leads to; *nowhere: it does not say that any more. */
+static int finish(struct work *w, const struct ms_object *o, bool *nowhere, struct ms_error *err)
 {
     int code = read_intent(w, o, err);
+    *nowhere = code == MS_ERR_FORMAT && o->name.op == MS_OWN_RENAME;
+    if (code == MS_ERR_FORMAT) {
+        w->intent = (struct ms_intent){.op = o->name.op, .id = o->name.id};
+        code = 0;
+    }
     if (!code && !is_turn(w) && (w->intent.op == MS_OWN_DELETE || !w->u->self))
         return ms_error_set(err, MS_ERR_UNSUPPORTED, "nobody here can finish it");
-    if (!code)
+    if (!code && !*nowhere)
         code = is_turn(w) ? finish_turn(w, err) : finish_move(w, err);
     return code ? code : ms_intent_drop(&w->at.site, &w->intent, err);
 }
@@ -262,6 +276,7 @@ static int look_at_intent(struct work *w, const struct ms_object *o, struct ms_e
     struct ms_error why = {0};
     enum state state = state_of(w, o);
     const char *op = op_name(o->name.op);
+    bool nowhere = false;
     int code = 0;
     if (state == YOUNG)
         return 0;
@@ -273,13 +288,15 @@ static int look_at_intent(struct work *w, const struct ms_object *o, struct ms_e
     }
     w->intent = (struct ms_intent){.op = o->name.op, .id = o->name.id};
     if (state == BEGUN)
-        code = finish(w, o, &why);
+        code = finish(w, o, &nowhere, &why);
     else
         code = ms_intent_drop(&w->at.site, &w->intent, &why);
     if (ms_upkeep_fatal(code))
         return ms_error_set(err, code, "%s", why.text);
     ms_upkeep_found(w->u, code ? MS_FIND_FAILED : MS_FIND_DEBRIS, o->member, w->item->path,
-                    w->item->key, !code, "a %s was broken off%s%s", op, code ? ": " : "", why.text);
+                    w->item->key, !code, "a %s was broken off%s%s%s", op,
+                    nowhere ? ", and where to cannot be read: what is there stays" : "",
+                    code ? ": " : "", code ? why.text : "");
     if (code)
         ms_upkeep_key_left(w->u);
     return 0;

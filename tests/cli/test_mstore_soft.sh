@@ -140,6 +140,29 @@ expect 0 get home.conf files/0124
 same_file "files/0124" out safe.value
 same "intents" "$(left intent)" 0
 
+# ---- one of which no copy can be read: where to is not known any more, and both names stay
+for ns in data files; do
+    expect 0 put home.conf $ns/0127 $ns.value
+    for member in one two; do
+        folder=$(find $member -maxdepth 1 -name 'mstore-*')/intent/n.$ns'!'/k.0127'!'
+        mkdir -p "$folder"
+        printf '[intent]\nformat = 1\ndeleted = no\nnew = 66\x80\n' >"$folder/$id.r"
+    done
+done
+find one two -path '*/intent/*' -name "$id.r" -exec touch -d '30 minutes ago' {} +
+mv one away
+expect 5 heal home.conf
+mv away one
+same "intents" "$(find one two -path '*/intent/*' -name "$id.r" | wc -l)" 4
+expect 0 heal home.conf
+says "a rename was broken off, and where to cannot be read: what is there stays"
+same "intents" "$(left intent)" 0
+for ns in data files; do
+    expect 0 get home.conf $ns/0127
+    same_file "$ns/0127" out $ns.value
+    expect 0 rm home.conf $ns/0127
+done
+
 # ---- two that lead to each other's beginning, both broken off: one is finished, then the other
 begin() { # FROM TO - in data
     local member folder

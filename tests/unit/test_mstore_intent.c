@@ -37,9 +37,17 @@ static void intent_bytes(void **state)
         check_code(ms_intent_parse(cut, &read, &err), MS_ERR_FORMAT, err);
         ms_buf_data(made)[i] ^= 0x20;
         int code = ms_intent_parse(ms_buf_view(made), &read, &err);
-        assert_true(code == MS_ERR_FORMAT ||
+        assert_true(code == MS_ERR_FORMAT || /* no digit becomes another one */
                     !ms_equal(ms_view(read.new_key, read.new_size), ms_str("data/new")));
         ms_buf_data(made)[i] ^= 0x20;
+    }
+    for (int digit = '0'; digit <= '9'; digit++) {
+        ms_buf_data(made)[strlen("[intent]\nformat = ")] = (uint8_t)digit;
+        check_code(ms_intent_parse(ms_buf_view(made), &read, &err),
+                   digit == '0'   ? MS_ERR_FORMAT
+                   : digit == '1' ? 0
+                                  : MS_ERR_UNSUPPORTED,
+                   err);
     }
     char long_key[MS_INTENT_KEY_MAX + 1];
     memset(long_key, 'x', sizeof long_key);

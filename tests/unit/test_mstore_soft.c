@@ -356,7 +356,7 @@ static void heal(struct fleet *f)
 struct broken_off {
     const struct policy *policy;
     int turned;
-    bool damaged; /* the intent, on one member */
+    unsigned damaged; /* the intent, on so many members */
 };
 
 static int finish_one(void *arg)
@@ -370,8 +370,8 @@ static int finish_one(void *arg)
     put(&f, false);
     check_ok(ms_sleep(f.clock, 100 * 24 * 60 * MINUTE, &err), err);
     die_after(&f, b->turned);
-    if (b->damaged)
-        fleet_flip(&f, 0, "intent", 77);
+    for (unsigned i = 0; i < b->damaged; i++)
+        fleet_flip(&f, i, "intent", 77);
     check_ok(ms_sleep(f.clock, 10 * MINUTE, &err), err);
     heal(&f); /* its client may be at work yet */
     unsigned intents = fleet_all(&f, "intent");
@@ -396,7 +396,7 @@ static void heal_finishes_or_takes_back(void **state)
     (void)state;
     EACH(p)
     for (int turned = 0; turned <= (int)p->members; turned++)
-        for (unsigned damaged = 0; damaged < 2; damaged++) {
+        for (unsigned damaged = 0; damaged <= p->members; damaged++) {
             struct broken_off b = {.policy = p, .turned = turned, .damaged = damaged};
             simulate(finish_one, &b, 3);
         }
