@@ -20,7 +20,7 @@ static void the_same_seed_gives_the_same_run(void **state)
     (void)state;
     const struct sim_scenario *sc;
     for (size_t i = 0; (sc = sim_scenario_at(i)); i++)
-        for (uint64_t seed = 1; seed <= 3; seed++) {
+        for (uint64_t seed = 1; seed <= SIM_TWICE; seed++) {
             struct sim_result first, second;
             sim_run(sc, seed, NULL, NULL, &first);
             sim_run(sc, seed, NULL, NULL, &second);
