@@ -72,8 +72,8 @@ expect 5 check home.conf
 ok "connect" grep -qE '^connect +FAILED ' out
 ok "of three" grep -qE '^member three +FAILED ' out
 mv home.conf.bak home.conf
-# two of three: nobody can say which layout is in force
-mkdir off && mv home.one home.two off
+# all of them: nobody can say which layout is in force
+mkdir off && mv home.one home.two home.three off
 expect 3 check home.conf --json
 json_ok
 same "layout" "$(json 'd["checks"][0]["check"], d["checks"][0]["result"]')" "('layout', 'failed')"
