@@ -2,7 +2,6 @@
  * lies where the key belonged under an earlier layout. None is read after a later store. */
 #include "mstore/plain.h"
 #include "mstore/plain_hint.h"
-#include "mstore/upkeep.h"
 
 #include "base/cleanup.h"
 #include "base/sim.h"
@@ -282,10 +281,7 @@ static void heal_brings_home_what_took_a_target_s_place(void **state)
 /* Heals until the marks of members that answer again have gone, though not all notes. */
 static void heal_marks(struct fleet *f, unsigned member)
 {
-    struct ms_upkeep_report *report = NULL;
-    struct ms_error err = {0};
-    check_ok(ms_upkeep_run(NULL, f->roster, MS_UPKEEP_HEAL, NULL, &report, &err), err);
-    ms_upkeep_report_free(report);
+    (void)mirrors_try_heal(f);
     mirrors_pause(21 * 60);
     fleet_gone(f, member, false);
     mirrors_pause(60);
