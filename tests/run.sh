@@ -13,8 +13,9 @@
 #   fuzz      every fuzz target for a few seconds (FUZZ_SECONDS, default 8)
 #
 # Ends with the sum of all stages: "N passed, N failed, N skipped".  A skipped test fails the run
-# unless tests/skips.txt names it.  Logs: build/logs/.  The servers (tests/servers/) are started once
-# and stopped at the end.
+# unless tests/skips.txt names it.  Up to four tests of a stage that fail beside others run once more
+# alone, and those that then pass are named before the sum; what a sanitizer finds fails at once.
+# Logs: build/logs/.  The servers (tests/servers/) are started once and stopped at the end.
 set -u
 top=$(cd "$(dirname "$0")/.." && pwd)
 cd "$top" || exit 1
@@ -25,7 +26,7 @@ stages=
 while [ $# -gt 0 ]; do
     case $1 in
     -h | --help)
-        sed -n '2,19s/^# \{0,1\}//p' "$0"
+        sed -n '2,20s/^# \{0,1\}//p' "$0"
         exit 0
         ;;
     --quick) stages="static release" ;;
@@ -55,6 +56,7 @@ mkdir -p "$logs"
 jobs=$(nproc)
 passed=0 failed=0 skipped=0
 troubles=
+unsteady=
 ahead= # what is built beside the tests of the network
 
 say() { printf '\n== %s\n' "$*"; }
@@ -140,6 +142,21 @@ guess_costs() { # PRESET
     grep -v '^#' tests/longest.txt | awk '{ print $1, 1, 200 - NR } END { print "---" }' >"$folder/CTestCostData.txt"
 }
 
+# second_look PRESET LOG FAILED - whether all that failed there passes alone
+second_look() {
+    local again=${2%.log}-again.log names
+    [ "$3" -le 4 ] || return 1
+    ! grep -aqE '(ERROR|WARNING|SUMMARY): [A-Za-z]+Sanitizer|: runtime error: ' "$2" || return 1
+    echo "failed, and runs once more alone:"
+    tests/build/why.sh "$2"
+    ctest --test-dir "build/$1" --rerun-failed --output-on-failure -j 1 >"$again" 2>&1
+    names=$(sed -nE 's/^ *[0-9]+\/[0-9]+ Test +#[0-9]+: ([^ ]+) .* Passed .*/\1/p' "$again")
+    [ "$(echo "$names" | grep -c .)" = "$3" ] || return 1
+    # shellcheck disable=SC2086
+    unsteady="$unsteady
+  $1:$(printf ' %s' $names)"
+}
+
 # suite PRESET [CTEST-ARGUMENT...] - runs ctest there and adds up its figures
 suite() {
     local preset=$1 log=$logs/ctest-$1${stage:+-$stage}.log line tests bad names
@@ -163,7 +180,9 @@ suite() {
             fail "$preset: $name was skipped, and tests/skips.txt does not name it"
         fi
     done
-    if [ "$bad" != 0 ]; then
+    if [ "$bad" != 0 ] && second_look "$preset" "$log" "$bad"; then
+        bad=0
+    elif [ "$bad" != 0 ]; then
         sed -n '/Start testing/,$p' "$log" | grep -avE '^ *Start |Passed +[0-9]' | tail -n 150
         { echo "== $preset${stage:+, stage $stage}"; tests/build/why.sh "$log"; } >>"$logs/evidence.log"
         troubles="$troubles
@@ -227,6 +246,7 @@ done
 
 say "result"
 echo "all stages took $((SECONDS - started)) s"
+[ -z "$unsteady" ] || echo "What failed beside others and passed alone:$unsteady"
 [ -z "$troubles" ] || echo "What failed:$troubles"
 [ -z "$troubles" ] || head -n 140 "$logs/evidence.log"
 echo "$passed passed, $failed failed, $skipped skipped"
