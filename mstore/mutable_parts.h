@@ -37,7 +37,18 @@ int ms_newest_list(const struct ms_site *site, bool times, struct ms_versions **
  * false: no version is there. NOT_FOUND: one vanished. */
 int ms_newest_settle(struct ms_newest *n, const struct ms_want *want,
                      struct ms_error *err) MS_MUST_CHECK;
-/* The two in turn, again when a version vanished. */
+/* Rounds of listing and reading. Zero it first. */
+struct ms_rounds {
+    unsigned count;
+    bool away; /* one was for members that had gone */
+};
+/* Whether there is to be another, after one that ended with `code`. NOT_FOUND: a version vanished;
+ * IO: one that made room between two requests of a load looks damaged. Once, where members were
+ * away: who listed a version may have gone since, and others have it; unless the listing itself
+ * failed, for which everybody was asked in earnest, or has become too old. */
+bool ms_newest_again(struct ms_rounds *r, const struct ms_newest *n, int code);
+int ms_newest_busy(struct ms_error *err); /* what to say where it vanished in all of them */
+/* The newest, listed and settled, in as many rounds. */
 int ms_newest_of(const struct ms_site *site, const struct ms_want *want, struct ms_newest *n,
                  struct ms_error *err) MS_MUST_CHECK;
 /* The same for an item with that mark; else MS_ERR_NOT_FOUND. */

@@ -124,27 +124,38 @@ int ms_newest_settle(struct ms_newest *n, const struct ms_want *want, struct ms_
     return 0;
 }
 
-/* A version that made room between two requests of one load looks like one that is damaged. */
-static bool worth_another(int code, unsigned round)
+bool ms_newest_again(struct ms_rounds *r, const struct ms_newest *n, int code)
 {
-    return code == MS_ERR_NOT_FOUND || (code == MS_ERR_IO && round < ROUNDS / 4);
+    bool away = ms_code_class(code) == MS_CLASS_TRANSIENT && !r->away && n->seen &&
+                !ms_versions_stale(n->seen);
+    r->away = r->away || away;
+    r->count++;
+    if (r->count == ROUNDS)
+        return false;
+    return away || code == MS_ERR_NOT_FOUND || (code == MS_ERR_IO && r->count < ROUNDS / 4);
 }
 
 int ms_newest_of(const struct ms_site *site, const struct ms_want *want, struct ms_newest *n,
                  struct ms_error *err)
 {
-    int code = MS_ERR_NOT_FOUND;
-    for (unsigned round = 0; round < ROUNDS && worth_another(code, round); round++) {
+    struct ms_rounds rounds = {0};
+    int code;
+    do {
         ms_newest_end(n);
         code = ms_newest_list(site, want->times, &n->seen, err);
         if (!code)
             code = ms_newest_settle(n, want, err);
-    }
+    } while (ms_newest_again(&rounds, n, code));
     if (code == MS_ERR_NOT_FOUND)
-        code = ms_error_set(err, MS_ERR_BUSY, "others store it faster than it can be read");
+        code = ms_newest_busy(err);
     if (code)
         ms_newest_end(n);
     return code ? ms_error_prefix(err, code, "%s", MS_SHOW_SITE(site)) : 0;
+}
+
+int ms_newest_busy(struct ms_error *err)
+{
+    return ms_error_set(err, MS_ERR_BUSY, "others store it faster than it can be read");
 }
 
 void ms_version_tag(const struct ms_version *version, struct ms_tag *tag)

@@ -12,8 +12,7 @@
 
 #include <stdlib.h>
 
-#define ROUNDS 16
-#define STEP   (256u * 1024)
+#define STEP (256u * 1024)
 /* From the listing to the commit: far less than a deletion is kept (MS_VERSIONS_GRACE_NS), so that
  * nothing comes back that was deleted meanwhile. */
 #define STREAM_LIFE_NS (UINT64_C(86400) * 1000000000)
@@ -62,7 +61,7 @@ static void close_reader(struct ms_store_reader *base)
     free(r);
 }
 
-/* The newest item, and its bytes or a reader. NOT_FOUND with n->seen: it vanished since. */
+/* The newest item, and its bytes or a reader. An error with n->seen: these cannot be had. */
 static int open_once(const struct ms_site *site, bool deleted, struct ms_newest *n,
                      struct reader *r, struct ms_error *err)
 {
@@ -79,16 +78,14 @@ static int open_newest(const struct ms_site *site, bool deleted, struct reader *
                        struct ms_error *err)
 {
     struct ms_newest n = {0};
-    bool gone = true;
-    int code = 0;
-    for (unsigned round = 0; round < ROUNDS && gone && !code; round++) {
+    struct ms_rounds rounds = {0};
+    int code;
+    do {
         ms_newest_end(&n);
         code = open_once(site, deleted, &n, r, err);
-        gone = code == MS_ERR_NOT_FOUND && n.seen;
-        code = gone ? 0 : code;
-    }
-    if (!code && gone)
-        code = ms_error_set(err, MS_ERR_BUSY, "others store it faster than it can be read");
+    } while (n.seen && ms_newest_again(&rounds, &n, code));
+    if (code == MS_ERR_NOT_FOUND && n.seen)
+        code = ms_newest_busy(err);
     if (!code)
         ms_newest_info(&n, &r->base.info);
     if (!code)

@@ -141,7 +141,9 @@ static int wire_info(struct ms_backend *b, struct ms_view name, struct ms_info *
 static int wire_load(struct ms_backend *b, struct ms_view name, int64_t offset, uint64_t size,
                      struct ms_buf **out, struct ms_info *info, struct ms_error *err)
 {
+    struct wire *w = (struct wire *)b;
     struct ms_buf *loaded = NULL;
+    atomic_fetch_or(&w->all->down, atomic_load(&w->all->leaves) & 1u << w->member);
     int code =
         WIRE(b, loads, err, ms_backend_load(inner_of(b), name, offset, size, &loaded, info, err));
     if (code)

@@ -25,11 +25,12 @@ enum wire_end { WIRE_BEFORE, WIRE_AFTER, WIRE_LATE };
 /* How one client reaches its members; set before use, or by the test's own thread. */
 struct wires {
     struct ms_clock *clock;
-    atomic_uint down;  /* bit i: member i is out of reach */
-    atomic_uint full;  /* bit i: stores to member i fail with NO_SPACE */
-    atomic_uint empty; /* bit i: nothing is found on member i */
-    atomic_uint slow;  /* bit i: calls on member i take a minute */
-    atomic_uint calls; /* all, from 1 */
+    atomic_uint down;   /* bit i: member i is out of reach */
+    atomic_uint leaves; /* bit i: likewise, from its next load on */
+    atomic_uint full;   /* bit i: stores to member i fail with NO_SPACE */
+    atomic_uint empty;  /* bit i: nothing is found on member i */
+    atomic_uint slow;   /* bit i: calls on member i take a minute */
+    atomic_uint calls;  /* all, from 1 */
     atomic_uint lists, loads, stores, removes, others;
     unsigned cut_at;            /* the client dies at this call; 0: never */
     enum wire_end cut_how;      /* its effect does not happen, happens, happens in 14 minutes */

@@ -242,6 +242,69 @@ static void with_a_minority_away_everything_works(void **state)
     keys_play(CODED, minority);
 }
 
+/* Another client stores it at member a alone; the others have no room. */
+static void put_at_a(struct keys *s, const char *key, const char *value)
+{
+    struct client other;
+    client_make(&other, &s->cluster, 2);
+    struct ms_site site = client_site(&other, key);
+    struct ms_buf *buf = ms_buf_copy(ms_str(value));
+    other.wires.full = ~1u;
+    check_code(ms_mutable_store(s->verbs, &site, buf, NULL, NULL, &s->err), MS_ERR_NO_SPACE,
+               s->err);
+    ms_buf_unref(buf);
+    keys_rest();
+    client_free(&other);
+}
+
+/* Of a version under way a saw its copy, b none, and c, which is back, is not asked: its breaker is
+ * open. Then a goes, too. */
+static void gone_since(struct keys *s)
+{
+    check_ok(keys_put(s, "config/x", "old"), s->err);
+    put_at_a(s, "config/x", "new");
+    s->client.wires.down = 4;
+    check_ok(keys_put(s, "config/y", "other"), s->err);
+    s->client.wires.down = 0;
+    s->client.wires.leaves = 1;
+    keys_assert(s, "config/x", "old");
+    assert_int_equal(s->client.wires.down, 1);
+}
+
+static void who_has_a_version_under_way_may_go_while_it_is_read(void **state)
+{
+    (void)state;
+    keys_play(THREE, gone_since);
+}
+
+static void gone_from_a_stream(struct keys *s)
+{
+    struct ms_site site = client_site(&s->client, "config/x");
+    check_ok(keys_put(s, "config/x", "value"), s->err);
+    keys_rest();
+    for (unsigned i = 0; i < s->cluster.members; i++) {
+        struct ms_store_reader *r = NULL;
+        uint8_t back[8];
+        size_t got;
+        s->client.wires.leaves = 1u << i;
+        check_ok(ms_mutable_read(&site, false, &r, &s->err), s->err);
+        check_ok(r->ops->read(r, 0, back, sizeof back, &got, &s->err), s->err);
+        assert_int_equal(got, 5);
+        assert_memory_equal(back, "value", 5);
+        r->ops->close(r);
+        s->client.wires.leaves = s->client.wires.down = 0;
+        keys_rest();
+    }
+}
+
+static void who_has_a_shard_may_go_while_a_stream_is_opened(void **state)
+{
+    (void)state;
+    keys_play(CLUSTER_HEAD CLUSTER_A CLUSTER_B CLUSTER_C
+              "[namespace config]\nkind = mutable\nredundancy = ec 2+1\n",
+              gone_from_a_stream);
+}
+
 static void damaged(struct keys *s)
 {
     check_ok(keys_put(s, "config/x", "value"), s->err);
@@ -373,6 +436,8 @@ int main(void)
         cmocka_unit_test(a_version_goes_only_where_a_higher_one_is),
         cmocka_unit_test(a_slow_listing_is_hedged),
         cmocka_unit_test(with_a_minority_away_everything_works),
+        cmocka_unit_test(who_has_a_version_under_way_may_go_while_it_is_read),
+        cmocka_unit_test(who_has_a_shard_may_go_while_a_stream_is_opened),
         cmocka_unit_test(damage_is_answered_from_others_and_put_right),
         cmocka_unit_test(an_empty_storage_has_no_vote),
         cmocka_unit_test(a_value_whose_copies_are_all_damaged_is_an_error),
