@@ -40,6 +40,26 @@ static void put(struct scene *s)
     check_ok(ms_immutable_store(&site, s->f.ids, value, NULL, &err), err);
 }
 
+/* Stores the key, and finds what lies of it; fini `out`. */
+static struct ms_site put_and_find(struct scene *s, struct ms_value_finding *out)
+{
+    struct ms_error err = {0};
+    struct ms_site site = fleet_site(&s->f, key);
+    put(s);
+    pass(s, MINUTE);
+    *out = (struct ms_value_finding){0};
+    check_ok(ms_value_find(&site, 0, true, out, &err), err);
+    return site;
+}
+
+/* All but `left` of its objects. */
+static void wipe_but(struct scene *s, unsigned left)
+{
+    struct ms_site site = fleet_site(&s->f, key);
+    for (unsigned i = 0; i < s->f.count - left; i++)
+        fleet_wipe(&s->f, site.order.member[i], "val");
+}
+
 static void forget(struct scene *s)
 {
     struct ms_error err = {0};
@@ -203,13 +223,10 @@ static void a_tombstone_of_a_living_key_goes(void **state)
 static void moved_back(struct scene *s)
 {
     struct ms_error err = {0};
-    struct ms_value_finding f = {0};
-    bool buried = true;
-    put(s);
-    pass(s, MINUTE);
-    struct ms_site site = fleet_site(&s->f, key);
+    struct ms_value_finding f;
+    struct ms_site site = put_and_find(s, &f);
     unsigned objects = fleet_all(&s->f, "val");
-    check_ok(ms_value_find(&site, 0, true, &f, &err), err);
+    bool buried = true;
     const struct ms_value_place *first = &f.writes[0].places[0];
     /* stored again between the look and the move: as good as any other */
     check_ok(ms_trash_bury(&site, &f.writes[0].shape, first->member, first->shard, &buried, &err),
@@ -230,16 +247,12 @@ static void what_is_there_again_is_moved_back(void **state)
 static void nobody_can_tell(struct scene *s)
 {
     struct ms_error err = {0};
-    struct ms_value_finding f = {0};
+    struct ms_value_finding f;
+    struct ms_site site = put_and_find(s, &f);
+    unsigned one = site.order.member[0], shard = 0;
     bool buried = true;
-    put(s);
-    pass(s, MINUTE);
-    struct ms_site site = fleet_site(&s->f, key);
-    unsigned one = site.order.member[0];
-    check_ok(ms_value_find(&site, 0, true, &f, &err), err);
     for (unsigned i = 1; i < 3; i++)
         fleet_gone(&s->f, site.order.member[i], true);
-    unsigned shard = 0;
     for (size_t i = 0; i < f.writes[0].count; i++)
         shard = f.writes[0].places[i].member == one ? f.writes[0].places[i].shard : shard;
     check_ok(ms_trash_bury(&site, &f.writes[0].shape, one, shard, &buried, &err), err);
@@ -259,13 +272,10 @@ static void nothing_is_buried_while_most_are_away(void **state)
 static void aside_by_wrong_clock(struct scene *s)
 {
     struct ms_error err = {0};
-    struct ms_value_finding f = {0};
+    struct ms_value_finding f;
     struct ms_name where;
     struct ms_clock wrong, *right = s->f.roster->clock;
-    put(s);
-    pass(s, MINUTE);
-    struct ms_site site = fleet_site(&s->f, key);
-    check_ok(ms_value_find(&site, 0, true, &f, &err), err);
+    struct ms_site site = put_and_find(s, &f);
     const struct ms_value_place *first = &f.writes[0].places[0];
     ms_clock_init_wrong(&wrong, s->f.clock, -(int64_t)(60 * DAY));
     s->f.roster->clock = &wrong;
@@ -296,8 +306,7 @@ static void die_deleting(struct scene *s, unsigned left)
     struct ms_site site = fleet_site(&s->f, key);
     check_ok(ms_tombs_put(&site, (struct ms_write_id){1, 77}, &err), err);
     pass(s, 1000000); /* on all by now */
-    for (unsigned i = 0; i < s->f.count - left; i++)
-        fleet_wipe(&s->f, site.order.member[i], "val");
+    wipe_but(s, left);
 }
 
 static void heal_deep(struct scene *s, uint64_t found[MS_FINDS])
@@ -364,9 +373,7 @@ static void lost_again(struct scene *s)
     put(s);
     pass(s, MINUTE);
     unsigned left = spoil(s);
-    struct ms_site site = fleet_site(&s->f, key);
-    for (unsigned i = 0; i < s->f.count - left; i++)
-        fleet_wipe(&s->f, site.order.member[i], "val");
+    wipe_but(s, left);
     pass(s, 60 * MINUTE);
     for (unsigned i = 0; i < 2; i++) {
         heal_deep(s, found);
@@ -417,12 +424,9 @@ static bool say(void *ctx, const struct ms_site *site, const struct ms_value_sha
 static void looked_at(struct scene *s)
 {
     struct ms_error err = {0};
-    struct ms_value_finding f = {0};
+    struct ms_value_finding f;
+    struct ms_site site = put_and_find(s, &f);
     bool buried = true;
-    put(s);
-    pass(s, MINUTE);
-    struct ms_site site = fleet_site(&s->f, key);
-    check_ok(ms_value_find(&site, 0, true, &f, &err), err);
     const struct ms_value_place *first = &f.writes[0].places[0];
     check_ok(ms_trash_bury_if(&site, &f.writes[0].shape, first->member, first->shard, say, s,
                               &buried, &err),
