@@ -25,7 +25,7 @@ struct round { /* shared with the calls */
     bool about[MS_MEMBERS_MAX]; /* reading: these members' notes */
     struct notes *read;         /* by leg */
     unsigned legs;
-    struct notes put, old; /* writing: new ones, and those that say nothing more */
+    struct notes written; /* writing: what is put or removed */
 };
 
 static void round_free(void *shared)
@@ -34,8 +34,7 @@ static void round_free(void *shared)
     for (unsigned i = 0; r->read && i < r->legs; i++)
         free(r->read[i].all);
     free(r->read);
-    free(r->put.all);
-    free(r->old.all);
+    free(r->written.all);
     ms_value_home_fini(&r->home);
     free(r);
 }
@@ -120,12 +119,19 @@ static struct ms_own_name note_name(const struct ms_site *site, unsigned member)
                                 .member = site->roster->layout->members[member].uuid};
 }
 
-static int add_note(struct notes *n, unsigned member, const struct ms_write_id *id,
-                    struct ms_error *err)
+static bool has_note(const struct notes *n, unsigned member, const struct ms_write_id *id)
 {
     for (size_t i = 0; i < n->count; i++)
         if (n->all[i].member == member && ms_write_id_compare(&n->all[i].id, id) == 0)
-            return 0;
+            return true;
+    return false;
+}
+
+static int add_note(struct notes *n, unsigned member, const struct ms_write_id *id,
+                    struct ms_error *err)
+{
+    if (has_note(n, member, id))
+        return 0;
     struct ms_plain_note *more = reallocarray(n->all, n->count + 1, sizeof *more);
     if (!more)
         return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for notes of a key");
@@ -180,28 +186,12 @@ static bool is_pair(const struct ms_layout *layout)
     return ms_away_majority(layout) == 1;
 }
 
-/* Whoever has missed the newer change is behind whether he has missed the older one or not. */
-static bool is_outdone(const struct ms_plain_note *older, const struct notes *by)
-{
-    for (size_t i = 0; i < by->count; i++) {
-        const struct ms_plain_note *n = &by->all[i];
-        bool covers = n->id.counter >= older->id.counter;
-        for (int deleted = 0; deleted < 2; deleted++)
-            covers = covers && (!ms_plain_note_concerns(&older->id, deleted) ||
-                                ms_plain_note_concerns(&n->id, deleted));
-        if (n->member == older->member && covers &&
-            (!ms_plain_note_late(&older->id) || ms_plain_note_late(&n->id)))
-            return true;
-    }
-    return false;
-}
-
-/* A newer note counts for those that it outdoes: it is there instead of them. */
 static void count_holders(struct notes *all, const struct round *r, const bool good[])
 {
     for (size_t i = 0; i < all->count; i++)
         for (unsigned leg = 0; leg < r->legs; leg++)
-            all->all[i].held += good[leg] && is_outdone(&all->all[i], &r->read[leg]);
+            all->all[i].held +=
+                good[leg] && has_note(&r->read[leg], all->all[i].member, &all->all[i].id);
 }
 
 /* All notes of the key about these members, from so many (`need`) that none is overlooked that a
@@ -280,40 +270,67 @@ static int note_call(const struct round *r, struct ms_member *m, const struct ms
                  : ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a note");
 }
 
-static int write_leg(struct round *r, unsigned leg, struct ms_member *m, struct ms_error *err)
+static int write_leg(struct round *r, struct ms_member *m, bool put, struct ms_error *err)
 {
     int code = 0;
-    (void)leg;
-    for (size_t i = 0; i < r->put.count && !code; i++)
-        code = note_call(r, m, &r->put.all[i], true, err);
-    for (size_t i = 0; i < r->old.count && !code; i++)
-        code = note_call(r, m, &r->old.all[i], false, err);
+    for (size_t i = 0; i < r->written.count && !code; i++)
+        code = note_call(r, m, &r->written.all[i], put, err);
     return code;
 }
 
-static int fill_round(struct round *r, const struct ms_plain_missed *change,
-                      const struct notes *known, struct ms_error *err)
+static int put_leg(struct round *r, unsigned leg, struct ms_member *m, struct ms_error *err)
 {
-    const struct ms_site *site = &r->home.site;
+    (void)leg;
+    return write_leg(r, m, true, err);
+}
+
+static int remove_leg(struct round *r, unsigned leg, struct ms_member *m, struct ms_error *err)
+{
+    (void)leg;
+    return write_leg(r, m, false, err);
+}
+
+/* Whoever has missed the newer change is behind whether he has missed the older one or not. */
+static bool is_outdone(const struct ms_plain_note *older, const struct notes *by)
+{
+    for (size_t i = 0; i < by->count; i++) {
+        const struct ms_plain_note *n = &by->all[i];
+        bool covers = n->id.counter >= older->id.counter;
+        for (int deleted = 0; deleted < 2; deleted++)
+            covers = covers && (!ms_plain_note_concerns(&older->id, deleted) ||
+                                ms_plain_note_concerns(&n->id, deleted));
+        if (n->member == older->member && covers &&
+            (!ms_plain_note_late(&older->id) || ms_plain_note_late(&n->id)))
+            return true;
+    }
+    return false;
+}
+
+/* put: what is noted of the change; old: what says nothing more beside it. */
+static int choose_notes(const struct ms_site *site, const struct ms_plain_missed *change,
+                        const struct notes *known, struct notes *put, struct notes *old,
+                        struct ms_error *err)
+{
     struct ms_write_id id = {.counter = 1};
     uint64_t chance = ms_lease_draw(site->roster) << 8;
     int code = 0;
     for (size_t i = 0; i < known->count; i++)
         if (known->all[i].id.counter >= id.counter && known->all[i].id.counter < UINT64_MAX)
             id.counter = known->all[i].id.counter + 1;
-    for (unsigned i = 0; i < r->legs / 2 && !code; i++) {
+    for (unsigned i = 0; i < site->roster->layout->member_count && !code; i++) {
         id.writer = chance | ms_plain_note_byte(change->op, site->deleted, change->late[i]);
         if (change->missed[i])
-            code = add_note(&r->put, i, &id, err);
+            code = add_note(put, i, &id, err);
     }
     for (size_t i = 0; i < known->count && !code; i++)
-        if (is_outdone(&known->all[i], &r->put))
-            code = add_note(&r->old, known->all[i].member, &known->all[i].id, err);
+        if (is_outdone(&known->all[i], put))
+            code = add_note(old, known->all[i].member, &known->all[i].id, err);
     return code;
 }
 
-static int write_notes(const struct ms_site *site, const struct ms_plain_missed *change,
-                       const struct notes *known, struct ms_error *err)
+/* Puts or removes them on a majority, the rest goes on. Takes what is in `notes`. */
+static int write_round(const struct ms_site *site, const struct ms_plain_missed *change,
+                       struct notes *notes, bool put, struct ms_error *err)
 {
     unsigned need = ms_away_majority(site->roster->layout);
     struct round *r = NULL;
@@ -321,19 +338,32 @@ static int write_notes(const struct ms_site *site, const struct ms_plain_missed 
     int code = round_new(site, &r, err);
     if (code)
         return code;
-    r->call = write_leg;
-    code = fill_round(r, change, known, err);
-    if (code) {
-        round_free(r);
-        return code;
-    }
+    r->call = put ? put_leg : remove_leg;
+    r->written = *notes;
+    *notes = (struct notes){0};
     code = ask(r, change->missed, need, false, &asked, err);
     if (!code && asked.count < need)
         code = ms_error_set(err, asked.blame.code ? asked.blame.code : MS_ERR_CONNECTION,
                             "that mirrors missed a change is noted on %u members, %u are needed "
                             "(%s): it may have been done or not",
                             asked.count, need, asked.blame.text);
-    ms_fan_release(asked.fan); /* the rest goes on */
+    ms_fan_release(asked.fan);
+    return code;
+}
+
+/* Older notes go only once a majority has the newer ones: else nobody could tell any more whether
+ * the older change was acknowledged. What stays goes with a later change. */
+static int write_notes(const struct ms_site *site, const struct ms_plain_missed *change,
+                       const struct notes *known, struct ms_error *err)
+{
+    struct notes put = {0}, old = {0};
+    int code = choose_notes(site, change, known, &put, &old, err);
+    if (!code)
+        code = write_round(site, change, &put, true, err);
+    if (!code && old.count)
+        (void)!write_round(site, change, &old, false, NULL);
+    free(put.all);
+    free(old.all);
     return code;
 }
 

@@ -21,7 +21,8 @@
  * Of two changes that a majority holds notes of the later one has the higher counter: whoever noted
  * it met the other. One that fewer hold a note of was not acknowledged: its client died, or could
  * not reach a majority, and who came after it need not have met it. So it counts as older than
- * those of a majority, whatever its counter.
+ * those of a majority, whatever its counter. A note that says nothing more beside a newer one about
+ * its mirror goes only once a majority has that.
  *
  * For keys that one client at a time writes. Any thread. */
 #ifndef MSTORE_PLAIN_HINT_H
@@ -42,7 +43,7 @@ enum ms_plain_op {
 struct ms_plain_note {
     uint16_t member; /* who missed it: index of the layout */
     struct ms_write_id id;
-    unsigned held; /* so many of those that answered have it, or one that says more */
+    unsigned held; /* so many of those that answered have it */
 };
 /* The last byte of an ID's writer. */
 uint8_t ms_plain_note_byte(enum ms_plain_op op, bool deleted, bool late);

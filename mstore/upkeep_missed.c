@@ -161,6 +161,19 @@ static int remove_old(struct ms_mirrored *k, size_t member, bool deleted, struct
     return code ? ms_mirrored_failed(k, member, code, &why, err) : 0;
 }
 
+/* Of an old copy, which nothing is done about. */
+static const char *why_left(const struct ms_mirrored *k, bool found)
+{
+    const struct ms_order *order = &k->at.site.order;
+    bool silent = false;
+    for (unsigned i = 0; i < order->data; i++)
+        silent |= k->item->silent[order->member[i]];
+    return silent || found ? "whether it was deleted cannot be told without the others"
+                           : "it has missed changes; who has missed none does not have the item, "
+                             "and nothing tells whether it was deleted: store it again, or delete "
+                             "it";
+}
+
 int ms_mirrored_purge(struct ms_mirrored *k, bool found, bool deleted, struct ms_error *err)
 {
     bool certain = found ? !k->conflict && !k->failed : is_gone(k, deleted);
@@ -172,8 +185,7 @@ int ms_mirrored_purge(struct ms_mirrored *k, bool found, bool deleted, struct ms
             code = remove_old(k, i, deleted, err);
         else if (!k->wanting) {
             k->unjudged = true;
-            ms_mirrored_tell(k, MS_FIND_UNJUDGED, i, false,
-                             "whether it was deleted cannot be told without the others");
+            ms_mirrored_tell(k, MS_FIND_UNJUDGED, i, false, why_left(k, found));
         }
     }
     return code;

@@ -66,6 +66,25 @@ void mirrors_assert_at(struct fleet *f, unsigned member, const char *name, const
         assert_true(ms_equal(ms_buf_view(bytes), ms_str(value)));
 }
 
+void mirrors_note(struct fleet *f, const char *key, const struct mirrors_noted *note)
+{
+    struct ms_site site = fleet_site(f, key);
+    struct ms_own_name own = {.kind = MS_OWN_HINT,
+                              .store = f->roster->layout->uuid,
+                              .space = site.space_path,
+                              .key = site.key,
+                              .level = site.level,
+                              .member = f->roster->layout->members[note->about].uuid,
+                              .id = {.counter = note->counter}};
+    struct ms_error err = {0};
+    struct ms_name name;
+    own.id.writer = note->counter << 8 | ms_plain_note_byte(note->op, false, note->late);
+    check_ok(ms_own_format(&own, 0, &name, &err), err);
+    MS_AUTO_BUF struct ms_buf *empty = ms_buf_new(0);
+    struct ms_backend *keeper = f->storage[note->keeper];
+    check_ok(ms_backend_store(keeper, ms_name_view(&name), empty, NULL, NULL, &err), err);
+}
+
 bool mirrors_try_heal(struct fleet *f)
 {
     struct ms_upkeep_report *report = NULL;

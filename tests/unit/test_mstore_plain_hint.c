@@ -329,26 +329,6 @@ static int judge(void *arg)
     return 0;
 }
 
-static void note_there(struct fleet *f, unsigned keeper, unsigned about, uint64_t counter,
-                       enum ms_plain_op op, bool late)
-{
-    struct ms_site site = fleet_site(f, "00a");
-    struct ms_own_name own = {.kind = MS_OWN_HINT,
-                              .store = f->roster->layout->uuid,
-                              .space = site.space_path,
-                              .key = site.key,
-                              .level = site.level,
-                              .member = f->roster->layout->members[about].uuid,
-                              .id = {.counter = counter}};
-    struct ms_error err = {0};
-    struct ms_name name;
-    own.id.writer = counter << 8 | ms_plain_note_byte(op, false, late);
-    check_ok(ms_own_format(&own, 0, &name, &err), err);
-    MS_AUTO_BUF struct ms_buf *empty = ms_buf_new(0);
-    check_ok(ms_backend_store(f->storage[keeper], ms_name_view(&name), empty, NULL, NULL, &err),
-             err);
-}
-
 /* A client died when it had told one member. Who stored next did not meet those notes: the member
  * was away. */
 static int heal_unacknowledged(void *arg)
@@ -359,8 +339,8 @@ static int heal_unacknowledged(void *arg)
     members = 3;
     fleet_make(&f, options());
     check_ok(mirrors_put(&f, "00a", "old", &err), err);
-    note_there(&f, 2, 0, 3, MS_PLAIN_STORE, false);
-    note_there(&f, 2, 1, 3, MS_PLAIN_STORE, false);
+    for (unsigned i = 0; i < 2; i++)
+        mirrors_note(&f, "00a", &(struct mirrors_noted){2, i, 3, MS_PLAIN_STORE, false});
     fleet_gone(&f, 2, true);
     check_ok(mirrors_put(&f, "00a", "new value", &err), err);
     fleet_gone(&f, 2, false);
@@ -382,35 +362,44 @@ static void what_was_not_acknowledged_is_not_spread(void **state)
     mirrors_simulated(heal_unacknowledged);
 }
 
-/* A newer note is about to take the place of an older one: each is on one member. */
-static int judge_replacing(void *arg)
+/* The second member's stores, counted from now, fail but for the first one: that of a value. */
+static void keep_no_notes(struct fleet *f, bool none)
+{
+    static const struct ms_fault faults[] = {
+        {.verb = MS_VERB_STORE, .kind = MS_FAULT_NTH, .nth = 2, .code = MS_ERR_NO_SPACE},
+        {.verb = MS_VERB_STORE, .kind = MS_FAULT_NTH, .nth = 3, .code = MS_ERR_NO_SPACE}};
+    struct ms_error err = {0};
+    check_ok(ms_emulator_set_faults(f->emulator[1], faults, none ? 2 : 0, &err), err);
+}
+
+/* The third member misses three stores. The second one counts for nobody: it is noted on one
+ * member. */
+static int replace_notes(void *arg)
 {
     struct fleet f;
     struct ms_error err = {0};
-    struct ms_plain_standing s;
     (void)arg;
     members = 3;
     fleet_make(&f, options());
-    for (unsigned i = 0; i < 3; i++) {
-        if (i != 0)
-            note_there(&f, i, 0, 1, MS_PLAIN_STORE, true);
-        if (i != 1)
-            note_there(&f, i, 1, 2, MS_PLAIN_STORE, true);
-    }
-    note_there(&f, 0, 2, 3, MS_PLAIN_STORE, true);
-    note_there(&f, 1, 2, 4, MS_PLAIN_DELETE, true);
-    struct ms_site site = fleet_site(&f, "00a");
-    check_ok(ms_plain_behind(&site, false, true, &s, &err), err);
-    assert_false(s.behind[0] || s.behind[1]);
-    assert_true(s.behind[2]);
+    check_ok(mirrors_put(&f, "00a", "old", &err), err);
+    fleet_gone(&f, 2, true);
+    check_ok(mirrors_put(&f, "00a", "one", &err), err);
+    assert_int_equal(fleet_all(&f, "hint"), 2);
+    keep_no_notes(&f, true);
+    assert_int_equal(mirrors_put(&f, "00a", "two", &err), MS_ERR_NO_SPACE);
+    assert_int_equal(fleet_objects(&f, 0, "hint"), 2);
+    assert_int_equal(fleet_objects(&f, 1, "hint"), 1);
+    keep_no_notes(&f, false);
+    check_ok(mirrors_put(&f, "00a", "three", &err), err);
+    assert_int_equal(fleet_all(&f, "hint"), 2);
     fleet_free(&f);
     return 0;
 }
 
-static void a_note_that_is_replaced_counts(void **state)
+static void older_notes_stay_until_a_majority_has_the_newer_ones(void **state)
 {
     (void)state;
-    mirrors_simulated(judge_replacing);
+    mirrors_simulated(replace_notes);
 }
 
 /* A change that was noted on one member alone is the older one, whatever its counter. */
@@ -491,7 +480,7 @@ int main(void)
         cmocka_unit_test(notes_are_judged_in_their_order),
         cmocka_unit_test(what_was_not_acknowledged_is_not_spread),
         cmocka_unit_test(what_was_not_acknowledged_is_older),
-        cmocka_unit_test(a_note_that_is_replaced_counts),
+        cmocka_unit_test(older_notes_stay_until_a_majority_has_the_newer_ones),
         cmocka_unit_test(the_name_of_a_note_is_that_of_the_formats),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
