@@ -47,7 +47,7 @@ static int store_in_doubt(struct storing *s, struct ms_error *err)
         return code;
     if (!s->tomb.there || s->first.loose)
         return s->put ? ms_error_set(err, s->put, "%s", s->put_err.text) : 0;
-    code = ms_tombs_supersede(s->site, err);
+    code = ms_tombs_supersede(s->site, MS_TOMBS_ANY, err);
     return code ? code : ms_value_store(s->site, &s->shape, &s->rule, s->value, NULL, err);
 }
 

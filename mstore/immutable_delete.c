@@ -217,11 +217,12 @@ struct removed {
 };
 
 /* What became the other item's must be as much as a store leaves, whoever has turned it. When every
- * member has turned what it had, has answered, and it is less, there was less before, or somebody
- * has turned it back in the same moment, or deleted it: then it does not count, and what is left of
- * it is for heal; nothing is left: NOT_FOUND. */
-static int check_turned(const struct ms_site *site, const struct removed *done,
-                        struct ms_error *err)
+ * member has turned what it had, has answered, and it is less, somebody has turned it back in the
+ * same moment, or deleted it: then it does not count, and what is left of it is for heal; nothing
+ * is left: NOT_FOUND. Or there was less before: it is all there is of the item, also where a member
+ * misses something later, so an older deletion of the other item is taken back. */
+static int check_turned(const struct ms_site *site, struct ms_write_id id,
+                        const struct removed *done, struct ms_error *err)
 {
     char shown[MS_VALUE_SHOWN];
     struct ms_site other = *site;
@@ -250,6 +251,8 @@ static int check_turned(const struct ms_site *site, const struct removed *done,
                          "%s was deleted or moved by somebody else in the same moment: look what "
                          "is there, and try again",
                          ms_value_shown(site, shown));
+    else if (most < ms_immutable_needs(site))
+        code = ms_tombs_supersede(&other, id.counter, err);
     ms_value_finding_fini(&f);
     return code;
 }
@@ -295,7 +298,7 @@ static int remove_all(const struct ms_site *site, const struct ms_value_finding 
     if (!code)
         code = check_leftovers(site, done.answered, &done.why, err);
     if (!code && turning)
-        code = check_turned(site, &done, err);
+        code = check_turned(site, tomb, &done, err);
     return code ? code : note_absent(site, tomb, done.answered, err);
 }
 
@@ -403,7 +406,7 @@ int ms_immutable_revive(const struct ms_site *site, struct ms_error *err)
 {
     bool doubt;
     int code = ms_immutable_doubt(site, &doubt, err);
-    return code || !doubt ? code : ms_tombs_supersede(site, err);
+    return code || !doubt ? code : ms_tombs_supersede(site, MS_TOMBS_ANY, err);
 }
 
 /* There is a tombstone, and all that was found is at members that were away: as much as an

@@ -194,11 +194,11 @@ int ms_tombs_put(const struct ms_site *site, struct ms_write_id id, struct ms_er
     return put(site, id, ms_tombs_mark(site), err);
 }
 
-int ms_tombs_supersede(const struct ms_site *site, struct ms_error *err)
+int ms_tombs_supersede(const struct ms_site *site, uint64_t before, struct ms_error *err)
 {
     struct ms_tomb tomb = {0};
     int code = ms_tombs_look(site, &tomb, err);
-    return code || !tomb.there
+    return code || !tomb.there || tomb.id.counter >= before
                ? code
                : put(site, tomb.id, site->deleted ? MS_OWN_TAKEN_BACK : MS_OWN_LIVE, err);
 }

@@ -38,9 +38,12 @@ int ms_tombs_put(const struct ms_site *site, struct ms_write_id id,
                  struct ms_error *err) MS_MUST_CHECK;
 /* Before an item is stored, or moved to, while members have missed something: a copy there may be a
  * leftover, and another may be taken by a deletion that comes late, so that copies alone would not
- * show that the key was stored again. Takes back its tombstone, where there is one, on a majority.
- */
-int ms_tombs_supersede(const struct ms_site *site, struct ms_error *err) MS_MUST_CHECK;
+ * show that the key was stored again. Also where fewer copies were moved there than a store leaves:
+ * they would be taken for leftovers when their members miss something. Takes back its tombstone,
+ * where there is one with a counter below `before` (MS_TOMBS_ANY: with any), on a majority. */
+#define MS_TOMBS_ANY UINT64_MAX
+int ms_tombs_supersede(const struct ms_site *site, uint64_t before,
+                       struct ms_error *err) MS_MUST_CHECK;
 /* After an object of the key was put later than its write was acknowledged: takes it back when
  * there is a tombstone, for the deletion may have looked for objects before. It counted for nobody.
  */

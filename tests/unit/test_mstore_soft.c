@@ -201,6 +201,36 @@ static void what_came_again_is_not_lost(void **state)
     }
 }
 
+/* One copy is all there is, as of a store that nobody was told of as done. Whoever is told that it
+ * is soft-deleted, or brought back, finds it there, also when its member has missed something since
+ * (of another key), and the item had been moved away before. */
+static void one_copy_that_moved_is_no_leftover(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 4; i++) {
+        struct fleet f;
+        struct ms_error err = {0};
+        bool deleted = i % 2;
+        make(&f, &soft_policies[i / 2]);
+        struct ms_site site = soft_site(&f, false);
+        soft_put(&f, false);
+        ms_pool_shutdown();
+        for (unsigned m = 1; m < 3; m++)
+            fleet_wipe(&f, site.order.member[m], "val");
+        check_ok(soft_delete(&f, &err), err);
+        check_ok(soft_undelete(&f, &err), err);
+        if (deleted)
+            check_ok(soft_delete(&f, &err), err);
+        ms_pool_shutdown();
+        assert_int_equal(fleet_all(&f, "val"), 1);
+        ms_member_set_returning(f.roster->members[site.order.member[0]]);
+        soft_check_there(&f, !deleted, deleted);
+        ms_pool_shutdown(); /* and who has loaded it puts back what is missing */
+        assert_int_equal(fleet_all(&f, "val"), 3);
+        fleet_free(&f);
+    }
+}
+
 static void too_few_members(void **state)
 {
     (void)state;
@@ -281,6 +311,7 @@ int main(void)
         cmocka_unit_test(a_returning_member_shows_nothing_old),
         cmocka_unit_test(what_stayed_behind_is_not_alive),
         cmocka_unit_test(what_came_again_is_not_lost),
+        cmocka_unit_test(one_copy_that_moved_is_no_leftover),
         cmocka_unit_test(too_few_members),
         cmocka_unit_test(deleted_while_it_moves),
     };
