@@ -290,11 +290,14 @@ static int remove_from_all(const struct ms_site *site, const struct ms_value_fin
     return 0;
 }
 
+/* found: as much of it has been seen before. */
 static int remove_all(const struct ms_site *site, const struct ms_value_finding *f,
-                      struct ms_write_id tomb, bool turning, struct ms_error *err)
+                      struct ms_write_id tomb, bool turning, unsigned found, struct ms_error *err)
 {
     struct removed done;
     int code = remove_from_all(site, f, turning ? TURN : REMOVE, &done, err);
+    if (found > done.found)
+        done.found = found;
     if (!code)
         code = check_leftovers(site, done.answered, &done.why, err);
     if (!code && turning)
@@ -326,14 +329,14 @@ static int find_settled(const struct ms_site *site, struct ms_value_finding *f,
 /* ---- deleting ------------------------------------------------------------------------------- */
 
 static int delete_as(const struct ms_site *site, struct ms_write_id id, bool turning,
-                     struct ms_error *err)
+                     unsigned found, struct ms_error *err)
 {
     struct ms_value_finding f = {0};
     int code = ms_tombs_put(site, id, err);
     if (!code)
         code = find_settled(site, &f, err);
     if (!code)
-        code = remove_all(site, &f, id, turning, err);
+        code = remove_all(site, &f, id, turning, found, err);
     ms_value_finding_fini(&f);
     return code;
 }
@@ -343,15 +346,16 @@ static int delete_found(const struct ms_site *site, struct ms_ids *ids, struct m
     struct ms_tomb newest = {0};
     int code = ms_tombs_look(site, &newest, err);
     struct ms_write_id id = {newest.last + 1, ms_ids_draw(ids)};
-    return code ? code : delete_as(site, id, false, err);
+    return code ? code : delete_as(site, id, false, 0, err);
 }
 
-int ms_immutable_turn(const struct ms_site *site, struct ms_write_id id, struct ms_error *err)
+int ms_immutable_turn(const struct ms_site *site, struct ms_write_id id, unsigned found,
+                      struct ms_error *err)
 {
     struct ms_site other = *site;
     other.deleted = !site->deleted;
     int code = ms_immutable_revive(&other, err);
-    return code ? code : delete_as(site, id, true, err);
+    return code ? code : delete_as(site, id, true, found, err);
 }
 
 int ms_immutable_delete(const struct ms_site *site, struct ms_ids *ids, struct ms_error *err)

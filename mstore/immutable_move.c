@@ -19,14 +19,15 @@
 #include "mstore/intent.h"
 #include "mstore/tombs.h"
 
-/* NOT_FOUND, or who may have it. */
-static int must_exist(const struct ms_site *site, struct ms_error *err)
+/* NOT_FOUND, or who may have it. *most: ms_immutable_most. */
+static int must_exist(const struct ms_site *site, unsigned *most, struct ms_error *err)
 {
     struct ms_value_finding f = {0};
     int code = ms_value_find(site, 0, true, &f, err);
     if (code)
         return code;
     code = f.complete ? ms_immutable_alive(site, &f, err) : ms_immutable_judge(site, &f, err);
+    *most = ms_immutable_most(&f);
     ms_value_finding_fini(&f);
     return code;
 }
@@ -34,7 +35,8 @@ static int must_exist(const struct ms_site *site, struct ms_error *err)
 static int must_not_exist(const struct ms_site *site, struct ms_error *err)
 {
     struct ms_error own = {0};
-    int code = must_exist(site, &own);
+    unsigned most;
+    int code = must_exist(site, &most, &own);
     if (code == MS_ERR_NOT_FOUND)
         return 0;
     if (!code)
@@ -43,7 +45,7 @@ static int must_not_exist(const struct ms_site *site, struct ms_error *err)
     return ms_error_set(err, code, "%s", own.text);
 }
 
-static int change(const struct ms_site *from, enum ms_own_op op, struct ms_ids *ids,
+static int change(const struct ms_site *from, enum ms_own_op op, unsigned most, struct ms_ids *ids,
                   struct ms_error *err)
 {
     struct ms_tomb newest = {0};
@@ -56,7 +58,7 @@ static int change(const struct ms_site *from, enum ms_own_op op, struct ms_ids *
     if (!code)
         code = ms_intent_put(from, &intent, err);
     if (!code)
-        code = ms_immutable_turn(from, id, err);
+        code = ms_immutable_turn(from, id, most, err);
     if (code == MS_ERR_NOT_FOUND) /* deleted in the same moment */
         (void)!ms_intent_drop(from, &intent, NULL);
     return code ? code : ms_intent_drop(from, &intent, err);
@@ -66,8 +68,9 @@ int ms_immutable_soft_delete(const struct ms_site *site, struct ms_ids *ids, str
 {
     struct ms_site live = *site;
     live.deleted = false;
-    int code = must_exist(&live, err);
-    return code ? code : change(&live, MS_OWN_SOFT_DELETE, ids, err);
+    unsigned most = 0;
+    int code = must_exist(&live, &most, err);
+    return code ? code : change(&live, MS_OWN_SOFT_DELETE, most, ids, err);
 }
 
 int ms_immutable_undelete(const struct ms_site *site, struct ms_ids *ids, struct ms_error *err)
@@ -75,8 +78,9 @@ int ms_immutable_undelete(const struct ms_site *site, struct ms_ids *ids, struct
     struct ms_site live = *site, deleted = *site;
     live.deleted = false;
     deleted.deleted = true;
-    int code = must_exist(&deleted, err);
+    unsigned most = 0;
+    int code = must_exist(&deleted, &most, err);
     if (!code)
         code = must_not_exist(&live, err);
-    return code ? code : change(&deleted, MS_OWN_UNDELETE, ids, err);
+    return code ? code : change(&deleted, MS_OWN_UNDELETE, most, ids, err);
 }

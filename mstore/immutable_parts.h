@@ -58,8 +58,9 @@ int ms_immutable_verdict(const struct ms_site *site, const struct ms_immutable_w
                          struct ms_error *err) MS_MUST_CHECK;
 
 /* Steps 2 to 4 of a deletion (mstore/immutable_delete.c) that makes the site's item, live or
- * soft-deleted, the other one. */
-int ms_immutable_turn(const struct ms_site *site, struct ms_write_id id,
+ * soft-deleted, the other one. found: so much of it (ms_immutable_most) has been seen there; 0: not
+ * known. */
+int ms_immutable_turn(const struct ms_site *site, struct ms_write_id id, unsigned found,
                       struct ms_error *err) MS_MUST_CHECK;
 int ms_immutable_nothing(const struct ms_site *site, struct ms_error *err); /* NOT_FOUND */
 /* No complete write was found: NOT_FOUND, or who may have it. */

@@ -84,11 +84,11 @@ static int finish_turn(struct work *w, struct ms_error *err)
     if (code || (before >= needs && behind >= needs))
         return code;
     if (before >= needs)
-        return behind ? ms_immutable_turn(&to, w->intent.id, err) : 0;
+        return behind ? ms_immutable_turn(&to, w->intent.id, 0, err) : 0;
     if (before)
         code = is_overtaken(w, &from, &to, &overtaken, err);
     if (!code && before && !overtaken)
-        return ms_immutable_turn(&from, w->intent.id, err);
+        return ms_immutable_turn(&from, w->intent.id, 0, err);
     return code || !behind || behind >= needs ? code : clear_spoiled(w, err);
 }
 

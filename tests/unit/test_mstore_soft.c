@@ -5,6 +5,7 @@
 
 #include "base/pool.h"
 #include "base/sim.h"
+#include "mstore/tombs.h"
 #include "mstore/voters.h"
 #include "tests/support/check.h"
 #include "tests/support/soft.h"
@@ -254,53 +255,77 @@ static void too_few_members(void **state)
 
 /* ---- two at once ---- */
 
+struct collision {
+    bool back; /* it is undeleted */
+    bool cut;  /* who deletes it does not reach one of the members */
+    uint64_t seed;
+    unsigned count;
+    struct fleet mover, purger;
+};
+
 static int purge_task(void *arg)
 {
-    return soft_purge(arg, false, NULL);
+    struct collision *c = arg;
+    struct ms_site site = soft_site(&c->purger, c->back);
+    struct ms_tomb tomb;
+    for (uint64_t i = 0; i < c->seed % 4; i++) /* it comes somewhat later */
+        (void)!ms_tombs_look(&site, &tomb, NULL);
+    return soft_purge(&c->purger, c->back, NULL);
 }
 
-static void count_soft(void *ctx, struct ms_backend *storage, struct ms_view name)
+struct counting {
+    const char *mark;
+    unsigned count;
+};
+
+static void count_marked(void *ctx, struct ms_backend *storage, struct ms_view name)
 {
     char text[512];
-    unsigned *count = ctx;
+    struct counting *c = ctx;
     (void)storage;
     snprintf(text, sizeof text, "%.*s", (int)name.size, (const char *)name.data);
-    *count += strstr(text, ".s.") != NULL;
+    c->count += strstr(text, c->mark) != NULL;
 }
 
 static int collide(void *arg)
 {
-    struct fleet f;
+    struct collision *c = arg;
+    struct fleet *f = &c->mover;
     struct ms_error err = {0};
     struct ms_group *group = NULL;
-    unsigned soft = 0, *collisions = arg;
-    fleet_make(&f, &(struct fleet_options){
-                       .members = 3, .policy = "redundancy = copies 3\n", .clock = ms_sim_clock()});
-    soft_put(&f, false);
+    struct counting moved = {.mark = c->back ? ".l." : ".s."};
+    struct fleet_options options = {
+        .members = 3, .policy = "redundancy = copies 3\n", .clock = ms_sim_clock()};
+    fleet_make(f, &options);
+    fleet_join(&c->purger, f, &options);
+    fleet_gone(&c->purger, 1, c->cut);
+    soft_put(f, c->back);
     check_ok(ms_group_new(&group, &err), err);
-    check_ok(ms_group_fork(group, purge_task, NULL, &f, &err), err);
-    int code = soft_delete(&f, &err);
+    check_ok(ms_group_fork(group, purge_task, NULL, c, &err), err);
+    int code = c->back ? soft_undelete(f, &err) : soft_delete(f, &err);
     ms_group_join_all(group, NULL);
     ms_group_release(group);
-    check_ok(ms_sleep(f.clock, MINUTE, &err), err);
+    check_ok(ms_sleep(f->clock, MINUTE, &err), err);
     for (unsigned i = 0; i < 3; i++)
-        fleet_each(&f, i, "val", count_soft, &soft);
+        fleet_each(f, i, "val", count_marked, &moved);
     if (code == 0)
-        assert_true(soft >= 2);
-    *collisions += code == MS_ERR_BUSY && soft == 1;
-    fleet_free(&f);
+        assert_true(moved.count >= 2);
+    c->count += code == MS_ERR_BUSY && moved.count == 1;
+    fleet_free(&c->purger);
+    fleet_free(f);
     return 0;
 }
 
-/* What a deletion in the same moment has left of it is not called soft-deleted. */
+/* What a deletion in the same moment has left of it is not called soft-deleted, or brought back. */
 static void deleted_while_it_moves(void **state)
 {
-    unsigned collisions = 0;
     (void)state;
-    for (uint64_t seed = 0; seed < 200; seed++) {
-        soft_simulate(collide, &collisions, seed);
+    for (unsigned i = 0; i < 4; i++) {
+        struct collision c = {.back = i & 1, .cut = i & 2};
+        for (c.seed = 0; c.seed < 200; c.seed++)
+            soft_simulate(collide, &c, c.seed);
+        assert_true(c.count > 0);
     }
-    assert_true(collisions > 0);
 }
 int main(void)
 {
