@@ -316,8 +316,13 @@ static bool take_ops(struct search *s, const struct sim_history *h, unsigned key
         if (op->key != key || (sim_op_reads(op) && op->answer == SIM_NO_ANSWER) ||
             (op->verb == SIM_LIST && op->begin_seq < lists_from))
             continue;
-        s->ops[s->count++] = *op;
-        s->answered += op->end_seq != SIM_NEVER;
+        struct sim_op *taken = &s->ops[s->count++];
+        *taken = *op;
+        if (h->frail && sim_op_moves(op) && op->answer == SIM_DONE && !sim_move_is_whole(h, op)) {
+            taken->answer = SIM_NO_ANSWER;
+            taken->end_seq = SIM_NEVER;
+        }
+        s->answered += taken->end_seq != SIM_NEVER;
     }
     qsort(s->ops, s->count, sizeof *s->ops, by_beginning);
     if (s->count > SIM_LINEAR_OPS)

@@ -3,7 +3,8 @@
  * Wing and Gong's search with Lowe's memo of configurations that lead nowhere ("Testing for
  * linearizability", 2017), key by key (linearizability is local: Herlihy and Wing, 1990). A key is
  * a pair of registers, the live and the soft-deleted value. An operation without answer may take
- * its place anywhere after its beginning, or nowhere.
+ * its place anywhere after its beginning, or nowhere. So may, in a history that is `frail`, a move
+ * of what was not surely stored (sim_move_is_whole).
  */
 #ifndef TESTS_SIM_CHECK_LINEAR_H
 #define TESTS_SIM_CHECK_LINEAR_H

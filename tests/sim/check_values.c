@@ -3,13 +3,15 @@
  * stale. */
 #include "tests/sim/check_values.h"
 
-static bool stores_live(const struct sim_op *op)
+static bool stores_live(const struct sim_history *h, const struct sim_op *op)
 {
-    return sim_op_stores(op) || op->verb == SIM_UNDELETE;
+    return sim_op_stores(op) ||
+           (op->verb == SIM_UNDELETE && (!h->frail || sim_move_is_whole(h, op)));
 }
 
-static bool removes_live(const struct sim_op *op)
+static bool removes_live(const struct sim_history *h, const struct sim_op *op)
 {
+    (void)h;
     return (op->verb == SIM_DELETE && !op->deleted) || op->verb == SIM_SOFT_DELETE;
 }
 
@@ -21,14 +23,15 @@ static bool may_have_happened(const struct sim_op *op)
 /* The latest acknowledged change of that kind that lies wholly between the two places; NULL: none.
  */
 static const struct sim_op *surely_between(const struct sim_history *h, unsigned key,
-                                           bool (*kind)(const struct sim_op *), uint64_t after,
-                                           uint64_t before)
+                                           bool (*kind)(const struct sim_history *h,
+                                                        const struct sim_op *op),
+                                           uint64_t after, uint64_t before)
 {
     const struct sim_op *latest = NULL;
     for (size_t i = 0; i < h->count; i++) {
         const struct sim_op *op = &h->ops[i];
-        if (op->key == key && kind(op) && op->answer == SIM_DONE && op->begin_seq > after &&
-            op->end_seq < before && (!latest || op->end_seq > latest->end_seq))
+        if (op->key == key && op->answer == SIM_DONE && op->begin_seq > after &&
+            op->end_seq < before && (!latest || op->end_seq > latest->end_seq) && kind(h, op))
             latest = op;
     }
     return latest;
@@ -45,9 +48,9 @@ static bool undelete_possible(const struct sim_history *h, const struct sim_op *
     return false;
 }
 
-static bool changes_live(const struct sim_op *op)
+static bool changes_live(const struct sim_history *h, const struct sim_op *op)
 {
-    return sim_op_stores(op) || removes_live(op);
+    return sim_op_stores(op) || removes_live(h, op);
 }
 
 static void say(char *why, size_t size, const struct sim_op *reading, const char *what,
@@ -84,7 +87,7 @@ static bool check_present(const struct sim_history *h, const struct sim_op *r, c
     if (undelete_possible(h, r))
         return true;
     say(why, size, r,
-        removes_live(over) ? "a deleted value came back" : "a replaced value was read", over);
+        removes_live(h, over) ? "a deleted value came back" : "a replaced value was read", over);
     return false;
 }
 
@@ -97,7 +100,7 @@ static bool check_absent(const struct sim_history *h, const struct sim_op *r, ch
         return true;
     for (size_t i = 0; i < h->count; i++) {
         const struct sim_op *d = &h->ops[i];
-        if (d->key == r->key && removes_live(d) && may_have_happened(d) &&
+        if (d->key == r->key && removes_live(h, d) && may_have_happened(d) &&
             d->begin_seq < r->end_seq &&
             !surely_between(h, r->key, stores_live, d->end_seq, r->begin_seq))
             return true;

@@ -4,7 +4,9 @@
  * not promised. It finds a value that nobody stored, a value that was surely replaced or deleted
  * before the reading began (stale, resurrected), and a missing value that was surely stored and by
  * nobody deleted (lost). "Surely" means acknowledged, between two acknowledgements.
- */
+ *
+ * Where copies may be gone or not be seen (`frail`) an undelete is surely there only when it moved
+ * what was (sim_move_is_whole). */
 #ifndef TESTS_SIM_CHECK_VALUES_H
 #define TESTS_SIM_CHECK_VALUES_H
 

@@ -65,6 +65,42 @@ void sim_history_add(struct sim_history *h, const struct sim_op *op, uint64_t no
     added->end_ns = now_ns;
 }
 
+/* One of the kind may have been done to the key of `one` between its beginning and that place. */
+static bool meets(const struct sim_history *h, const struct sim_op *one, uint64_t until,
+                  bool (*kind)(const struct sim_op *op))
+{
+    for (size_t i = 0; i < h->count; i++) {
+        const struct sim_op *op = &h->ops[i];
+        bool may = op->answer == SIM_DONE || op->answer == SIM_NO_ANSWER;
+        if (op->key == one->key && kind(op) && may && op->end_seq > one->begin_seq &&
+            op->begin_seq < until)
+            return true;
+    }
+    return false;
+}
+
+static bool deletes(const struct sim_op *op)
+{
+    return op->verb == SIM_DELETE;
+}
+
+bool sim_op_moves(const struct sim_op *op)
+{
+    return op->verb == SIM_SOFT_DELETE || op->verb == SIM_UNDELETE;
+}
+
+bool sim_move_is_whole(const struct sim_history *h, const struct sim_op *move)
+{
+    for (size_t i = 0; i < h->count; i++) {
+        const struct sim_op *s = &h->ops[i];
+        if (s->key == move->key && sim_op_stores(s) && s->answer == SIM_DONE &&
+            s->end_seq < move->begin_seq && !meets(h, s, s->end_seq, sim_op_moves) &&
+            !meets(h, s, move->begin_seq, deletes))
+            return true;
+    }
+    return false;
+}
+
 /* ---- for people ---- */
 
 static const char *const verbs[SIM_VERB_COUNT] = {

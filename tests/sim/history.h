@@ -54,7 +54,9 @@ struct sim_history {
     struct sim_op *ops;
     size_t count, room;
     uint64_t seq;
-    bool full; /* out of memory: what is here is not all */
+    bool full;  /* out of memory: what is here is not all */
+    bool frail; /* of immutable keys: one copy may be gone, or not be seen, as a disk rots or a
+                   member is silent */
 };
 
 void sim_history_fini(struct sim_history *h);
@@ -77,6 +79,11 @@ static inline bool sim_op_reads(const struct sim_op *op)
 {
     return op->verb == SIM_LOAD || op->verb == SIM_INFO || op->verb == SIM_LIST;
 }
+bool sim_op_moves(const struct sim_op *op); /* soft delete, undelete */
+/* What this soft delete or undelete moved had surely been stored, and deleted by nobody before it
+ * began. What nobody was told of as stored, or was stored beside a deletion, may be on one copy
+ * (docs/mstore.md, Leases, "Where it is weaker"); moving it vouches for no more. */
+bool sim_move_is_whole(const struct sim_history *h, const struct sim_op *move);
 /* "client 2 store key 1 value 17 (40 bytes): OK [1.250..1.375 ms]" */
 void sim_op_print(char *text, size_t size, const struct sim_op *op);
 #define SIM_ANY_KEY UINT_MAX

@@ -71,14 +71,15 @@ static uint64_t last_done(const struct sim_history *h, unsigned key, enum sim_ve
 {
     uint64_t begin_seq = 0;
     for (size_t i = 0; i < h->count; i++)
-        if (h->ops[i].key == key && h->ops[i].verb == verb && h->ops[i].answer == SIM_DONE)
+        if (h->ops[i].key == key && h->ops[i].verb == verb && h->ops[i].answer == SIM_DONE &&
+            (verb != SIM_UNDELETE || sim_move_is_whole(h, &h->ops[i])))
             begin_seq = h->ops[i].begin_seq;
     return begin_seq;
 }
 
 /* A store that nobody was told of as done, and one beside a deletion of the key, may leave one copy
- * (docs/mstore.md, Leases, "Where it is weaker"), which may be soft-deleted then; when that is
- * spoiled before heal has been there, it stays so. */
+ * (docs/mstore.md, Leases, "Where it is weaker"), which may be soft-deleted then, and brought back;
+ * when that is spoiled before heal has been there, it stays so. */
 static bool may_be_lost(const struct sim_actor *a, const struct sim_op *op, int code)
 {
     const struct sim_history *h = &a->run->history;

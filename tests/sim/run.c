@@ -174,16 +174,24 @@ static void keep_history(struct sim_result *out, const struct sim_history *h, un
     fclose(text);
 }
 
+static bool is_frail(const struct sim_run *run, const struct sim_space *space)
+{
+    const struct sim_faults *f = &run->scenario->faults;
+    return space->one_value_per_key && (f->disturbances || f->before || f->after || f->delayed);
+}
+
 static void check_key(const struct sim_run *run, unsigned key, struct sim_result *out)
 {
     uint64_t at = 0;
-    enum sim_verdict verdict = sim_check_values(&run->history, key, out->why, sizeof out->why, &at);
     const struct sim_space *space = sim_space_of(run->scenario, key);
+    struct sim_history h = run->history;
+    h.frail = is_frail(run, space);
+    enum sim_verdict verdict = sim_check_values(&h, key, out->why, sizeof out->why, &at);
     struct sim_model model = {.max_steps = SIM_LINEAR_STEPS,
                               .blind_changes = space->blind_changes,
                               .lists_from = space->lists_apart ? run->calm_seq : 0};
     if (verdict == SIM_HOLDS && space->linearizable)
-        verdict = sim_check_linear(&run->history, key, &model, out->why, sizeof out->why, &at);
+        verdict = sim_check_linear(&h, key, &model, out->why, sizeof out->why, &at);
     out->undecided += verdict == SIM_UNDECIDED;
     if (verdict != SIM_BROKEN)
         return;
