@@ -186,8 +186,28 @@ static int adopt_proposed(struct ms_self *self, const struct ms_roster *r, struc
     return code;
 }
 
+/* Who has the mark on a storage that cannot be taken is known by name. */
+static int explain(const struct ms_layout *l, struct ms_member *m, int code, struct ms_error *err)
+{
+    struct ms_uuid owner;
+    if (code != MS_ERR_STORE_EXISTS || ms_member_owner(m, &owner, NULL))
+        return code;
+    const struct ms_layout_member *other = ms_layout_member_of(l, &owner);
+    if (!other)
+        return code;
+    return ms_error_set(err, code,
+                        other->state == MS_GONE
+                            ? "the storage of member %s, %s, still has what member %s left there, "
+                              "which is gone: empty it first"
+                            : "the storage of member %s, %s, is that of member %s too, by its mark "
+                              "there: give another, or empty it first if member %s is to be "
+                              "replaced",
+                        ms_member_name(m), ms_member_url(m), other->name, other->name);
+}
+
 /* The added member must be to be had before others are told of it. */
-static int prepare(struct ms_self *self, const struct ms_change *c, struct ms_error *err)
+static int prepare(struct ms_self *self, const struct ms_change *c, const struct ms_layout *now,
+                   struct ms_error *err)
 {
     struct ms_member *m = NULL;
     if (!c->add)
@@ -196,7 +216,7 @@ static int prepare(struct ms_self *self, const struct ms_change *c, struct ms_er
     if (code)
         return code;
     ms_member_identify(m, &self->uuid, &c->add->uuid);
-    return ms_member_create(m, err);
+    return explain(now, m, ms_member_create(m, err), err);
 }
 
 /* The layout in force has the change already: by a run that may have been broken off before all
@@ -232,7 +252,7 @@ static int step(struct ms_self *self, const struct ms_change *c, bool *done, uin
         return code;
     *done = c->dry_run;
     if (!c->dry_run) {
-        code = prepare(self, c, err);
+        code = prepare(self, c, r->layout, err);
         if (!code)
             code = decide(self, r, mine, &next, err);
         if (!code)

@@ -63,10 +63,12 @@ static int set_url(struct ms_mconf *c, size_t member, const struct ms_ini_entry 
     ms_url_free(url);
     for (size_t i = 0; i < member; i++)
         if (c->urls[i] && strcmp(c->urls[i], e->value) == 0)
-            return ms_error_set(err, MS_ERR_CONFIG,
-                                "[member %s] has the url of [member %s]: copies on one storage "
-                                "are lost together; give it another",
-                                c->shared->members[member].name, c->shared->members[i].name);
+            return ms_error_set(
+                err, MS_ERR_CONFIG,
+                "[member %s] has the url of [member %s]: copies on one storage "
+                "are lost together; give it another, or take the section of one that "
+                "is gone out",
+                c->shared->members[member].name, c->shared->members[i].name);
     code = find_secret(c, e, err);
     if (code)
         return code;

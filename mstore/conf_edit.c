@@ -22,6 +22,19 @@ static int system_error(const char *path, const char *what, struct ms_error *err
                         "%s: %s: %s", path, what, strerror(number));
 }
 
+static int no_memory(struct ms_error *err)
+{
+    return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a configuration");
+}
+
+static void wipe(struct ms_buf **text)
+{
+    if (*text)
+        explicit_bzero(ms_buf_data(*text), ms_buf_size(*text));
+    ms_buf_unref(*text);
+    *text = NULL;
+}
+
 /* ---- replacing a file ---- */
 
 /* A file that is being edited. Edits of several programs come one after the other: each holds a
@@ -124,8 +137,95 @@ static int append(struct ms_view before, const struct ms_layout_member *m, const
     }
     explicit_bzero(section, sizeof section);
     *out = text;
-    return text ? 0 : ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a configuration");
+    return text ? 0 : no_memory(err);
 }
+
+/* ---- a section that gives way ---- */
+
+static struct ms_view first_line(struct ms_view text)
+{
+    const uint8_t *feed = memchr(text.data, '\n', text.size);
+    return ms_view(text.data, feed ? (size_t)(feed + 1 - text.data) : text.size);
+}
+
+/* What it begins with; 0: it is empty. */
+static char begin_of(struct ms_view line)
+{
+    size_t at = 0;
+    while (at < line.size && (line.data[at] == ' ' || line.data[at] == '\t'))
+        at++;
+    return at < line.size && line.data[at] != '\r' && line.data[at] != '\n' ? (char)line.data[at]
+                                                                            : 0;
+}
+
+/* Whose head is the line of that number: up to the next head. */
+static struct ms_view section_at(struct ms_view text, unsigned number)
+{
+    struct ms_view found = {0};
+    for (unsigned n = 1; text.size; n++) {
+        struct ms_view line = first_line(text);
+        if (n == number)
+            found = ms_view(line.data, 0);
+        else if (n > number && begin_of(line) == '[')
+            break;
+        found.size += n >= number ? line.size : 0;
+        text = ms_view(text.data + line.size, text.size - line.size);
+    }
+    return found;
+}
+
+/* With "# " before each line that says something. NULL: no memory. */
+static struct ms_buf *comment_out(struct ms_view section)
+{
+    size_t size = 0;
+    struct ms_buf *out = ms_buf_new(3 * section.size);
+    for (struct ms_view rest = section; out && rest.size;) {
+        struct ms_view line = first_line(rest);
+        char begin = begin_of(line);
+        if (begin && begin != '#' && begin != ';') {
+            memcpy(ms_buf_data(out) + size, "# ", 2);
+            size += 2;
+        }
+        memcpy(ms_buf_data(out) + size, line.data, line.size);
+        size += line.size;
+        rest = ms_view(rest.data + line.size, rest.size - line.size);
+    }
+    if (out)
+        ms_buf_truncate(out, size);
+    return out;
+}
+
+/* The text with something else in place of a part of it. NULL: no memory. */
+static struct ms_buf *exchange(struct ms_view text, struct ms_view part, struct ms_view other)
+{
+    size_t begin = (size_t)(part.data - text.data), end = begin + part.size;
+    struct ms_buf *out = ms_buf_new(text.size - part.size + other.size);
+    if (!out)
+        return NULL;
+    memcpy(ms_buf_data(out), text.data, begin);
+    if (other.size)
+        memcpy(ms_buf_data(out) + begin, other.data, other.size);
+    memcpy(ms_buf_data(out) + begin + other.size, text.data + end, text.size - end);
+    return out;
+}
+
+/* The section whose head is that line (0: none) becomes a comment. */
+static int hide(struct ms_view text, unsigned line, struct ms_mconf_edit *edit, struct ms_buf **out,
+                struct ms_error *err)
+{
+    struct ms_view section = line ? section_at(text, line) : ms_view(text.data, 0);
+    if (line) {
+        edit->was = ms_buf_copy(section);
+        edit->hidden = comment_out(section);
+        *out =
+            edit->was && edit->hidden ? exchange(text, section, ms_buf_view(edit->hidden)) : NULL;
+    } else {
+        *out = ms_buf_copy(text);
+    }
+    return *out ? 0 : no_memory(err);
+}
+
+/* ---- the file with a member more ---- */
 
 /* What the file would be must be accepted as a file of members, and have the URL where it belongs
  * (a URL with a line's end in it would be more than that). */
@@ -142,76 +242,114 @@ static int check_text(const char *path, struct ms_view text, const char *name, c
     return code;
 }
 
-/* *there: the file has the member already, with that URL. */
-static int look_for(const char *path, struct ms_view text, const char *name, const char *url,
-                    bool *there, struct ms_error *err)
+/* *there: the file has the member already, with that URL. *line: of the section that gives way. */
+static int look_for(const char *path, struct ms_view text, const struct ms_mconf_member *m,
+                    bool *there, unsigned *line, struct ms_error *err)
 {
     struct ms_mconf *conf = NULL;
     int code = ms_mconf_parse(text, path, &conf, err);
     if (code)
         return code;
-    const char *found = ms_mconf_url(conf, name);
+    const char *found = ms_mconf_url(conf, m->as->name);
+    const char *other = m->gives_way ? ms_mconf_url(conf, m->gives_way) : NULL;
     *there = found != NULL;
-    if (found && strcmp(found, url) != 0)
+    if (other && strcmp(other, m->url) == 0)
+        *line = ms_layout_member(conf->shared, m->gives_way)->line;
+    if (found && strcmp(found, m->url) != 0)
         code = ms_error_set(err, MS_ERR_CONFIG,
                             "%s has a [member %s] with another url: remove that section, or take "
                             "another name",
-                            path, name);
+                            path, m->as->name);
     ms_mconf_free(conf);
     return code;
 }
 
-static int add(const struct edited *e, const struct ms_layout_member *m, const char *url,
-               struct ms_mconf_edit *edit, struct ms_error *err)
+/* What the file would be; NULL: as it is. */
+static int make_text(const char *path, struct ms_view before, const struct ms_mconf_member *m,
+                     struct ms_mconf_edit *edit, struct ms_buf **out, struct ms_error *err)
+{
+    struct ms_buf *rest = NULL, *text = NULL;
+    bool there = false;
+    unsigned line = 0;
+    int code = look_for(path, before, m, &there, &line, err);
+    if (code || there)
+        return code;
+    code = hide(before, line, edit, &rest, err);
+    if (!code)
+        code = append(ms_buf_view(rest), m->as, m->url, &text, err);
+    if (!code)
+        code = check_text(path, ms_buf_view(text), m->as->name, m->url, err);
+    if (!code) {
+        size_t size = ms_buf_size(rest);
+        edit->added = ms_buf_copy(ms_view(ms_buf_data(text) + size, ms_buf_size(text) - size));
+        code = edit->added ? 0 : no_memory(err);
+    }
+    wipe(&rest);
+    if (code)
+        wipe(&text);
+    *out = text;
+    return code;
+}
+
+static int add(const struct edited *e, const struct ms_mconf_member *m, struct ms_mconf_edit *edit,
+               struct ms_error *err)
 {
     struct ms_private_file file;
-    MS_AUTO_BUF struct ms_buf *text = NULL;
-    bool there = false;
+    struct ms_buf *text = NULL;
     int code = ms_private_file_read(e->path, "the store's configuration", &file, err);
     if (code)
         return code;
-    struct ms_view before = ms_private_file_view(&file);
-    code = look_for(e->path, before, m->name, url, &there, err);
-    if (!code && !there)
-        code = append(before, m, url, &text, err);
-    if (!code && !there)
-        code = check_text(e->path, ms_buf_view(text), m->name, url, err);
-    if (!code && !there)
+    code = make_text(e->path, ms_private_file_view(&file), m, edit, &text, err);
+    if (!code && text)
         code = replace(e, ms_buf_view(text), err);
-    if (!code && !there) /* without memory for it, it stays */
-        edit->added =
-            ms_buf_copy(ms_view(ms_buf_data(text) + before.size, ms_buf_size(text) - before.size));
-    if (text)
-        explicit_bzero(ms_buf_data(text), ms_buf_size(text));
+    if (code)
+        ms_mconf_edit_fini(edit);
+    wipe(&text);
     ms_private_file_free(&file);
     return code;
 }
 
-int ms_mconf_add_member(const char *path, const struct ms_layout_member *m, const char *url,
+int ms_mconf_add_member(const char *path, const struct ms_mconf_member *m,
                         struct ms_mconf_edit *edit, struct ms_error *err)
 {
     struct edited e;
     *edit = (struct ms_mconf_edit){0};
     int code = begin_edit(path, &e, err);
     if (!code)
-        code = add(&e, m, url, edit, err);
+        code = add(&e, m, edit, err);
     end_edit(&e);
     return code;
 }
 
-/* All but what was added, wherever that is by now; nothing is done when it is not there. */
-static int take_out(const struct edited *e, struct ms_view added, struct ms_error *err)
+/* ---- undoing it ---- */
+
+/* `to` in place of `from`, wherever that is by now; nothing is done when it is not there. */
+static int put_back(struct ms_buf **text, struct ms_view from, struct ms_view to,
+                    struct ms_error *err)
+{
+    struct ms_view all = ms_buf_view(*text);
+    const uint8_t *found = memmem(all.data, all.size, from.data, from.size);
+    struct ms_buf *out = found ? exchange(all, ms_view(found, from.size), to) : NULL;
+    if (found && !out)
+        return no_memory(err);
+    if (found) {
+        wipe(text);
+        *text = out;
+    }
+    return 0;
+}
+
+static int undo(const struct edited *e, const struct ms_mconf_edit *edit, struct ms_error *err)
 {
     struct ms_private_file file;
     int code = ms_private_file_read(e->path, "the store's configuration", &file, err);
     if (code)
         return code;
-    uint8_t *text = ms_buf_data(file.text), *end = text + ms_buf_size(file.text);
-    uint8_t *found = memmem(text, ms_buf_size(file.text), added.data, added.size);
-    if (found) {
-        memmove(found, found + added.size, (size_t)(end - found) - added.size);
-        code = replace(e, ms_view(text, ms_buf_size(file.text) - added.size), err);
-    }
+    code = put_back(&file.text, ms_buf_view(edit->added), ms_str(""), err);
+    if (!code && edit->hidden)
+        code = put_back(&file.text, ms_buf_view(edit->hidden), ms_buf_view(edit->was), err);
+    if (!code)
+        code = replace(e, ms_private_file_view(&file), err);
     ms_private_file_free(&file);
     return code;
 }
@@ -223,15 +361,14 @@ int ms_mconf_undo(const char *path, struct ms_mconf_edit *edit, struct ms_error 
         return 0;
     int code = begin_edit(path, &e, err);
     if (!code)
-        code = take_out(&e, ms_buf_view(edit->added), err);
+        code = undo(&e, edit, err);
     end_edit(&e);
     return code;
 }
 
 void ms_mconf_edit_fini(struct ms_mconf_edit *edit)
 {
-    if (edit->added)
-        explicit_bzero(ms_buf_data(edit->added), ms_buf_size(edit->added));
-    ms_buf_unref(edit->added);
-    edit->added = NULL;
+    wipe(&edit->added);
+    wipe(&edit->hidden);
+    wipe(&edit->was);
 }

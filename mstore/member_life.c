@@ -2,7 +2,8 @@
  * erased.
  *
  * Taken is what is empty, so that all that is in it later is the store's; or what has the store's
- * own folder, "mstore-UUID", from a create that was broken off. Where the member keeps values
+ * own folder, "mstore-UUID", with nothing in it, from a create that was broken off: what a member
+ * had that has lost its mark may be old. Where the member keeps values
  * others may be there, and they stay when the member ends. Another store's folder is never
  * accepted. */
 #include "mstore/member_parts.h"
@@ -148,6 +149,34 @@ static int check_nothing(struct ms_member *m, struct ms_error *err)
     return ms_member_open_backend(m, err);
 }
 
+/* What another has put there meanwhile is found by ms_member_prove. */
+static int check_own(struct ms_member *m, struct ms_error *err)
+{
+    static const struct ms_list_request request = {.names_only = true};
+    struct ms_lister *lister = NULL;
+    const struct ms_entry *entry = NULL;
+    struct ms_name folder, mark;
+    int code = ms_member_mark_name(m, &mark, err);
+    if (!code)
+        code = own_folder(m, &folder, err);
+    if (!code)
+        code = ms_backend_list(m->backend, ms_name_view(&folder), &request, &lister, err);
+    if (code)
+        return code == MS_ERR_NOT_FOUND ? 0 : code;
+    struct ms_view is_mark = ms_view(mark.text + folder.size + 1, mark.size - folder.size - 1);
+    while (!(code = ms_lister_next(lister, &entry, err)) && entry)
+        if (!ms_equal(entry->name, is_mark)) {
+            code =
+                ms_error_set(err, MS_ERR_STORE_EXISTS,
+                             "%s has lost its mark but still holds %s/%s, which may be old: "
+                             "empty it first",
+                             m->backend->url, MS_SHOW(ms_name_view(&folder)), MS_SHOW(entry->name));
+            break;
+        }
+    ms_lister_close(lister);
+    return code;
+}
+
 static int check_root(struct ms_member *m, struct ms_error *err)
 {
     AUTO_ROOT struct root r = {0};
@@ -160,7 +189,9 @@ static int check_root(struct ms_member *m, struct ms_error *err)
         return ms_error_set(err, MS_ERR_STORE_EXISTS,
                             "%s is not empty: it holds %s, which is not this store's",
                             m->backend->url, r.other);
-    return r.own || m->keeps_values || m->looked ? 0 : check_nothing(m, err);
+    if (r.own)
+        return check_own(m, err);
+    return m->keeps_values || m->looked ? 0 : check_nothing(m, err);
 }
 
 /* *ours: the mark is there. */

@@ -26,9 +26,21 @@ static int check_store(struct ms_store *s, struct ms_error *err)
                               ms_store_url(s));
 }
 
-static void note_epoch(struct ms_self *self, struct ms_membership *result)
+static bool is_listed(struct ms_self *self, const char *name)
+{
+    struct ms_mconf *conf = NULL;
+    if (ms_mconf_load(self->base.url, &conf, NULL))
+        return false;
+    bool listed = ms_mconf_url(conf, name) != NULL;
+    ms_mconf_free(conf);
+    return listed;
+}
+
+/* name: who was to change. */
+static void note_state(struct ms_self *self, const char *name, struct ms_membership *result)
 {
     MS_AUTO_ROSTER struct ms_roster *r = ms_self_roster(self);
+    result->listed = is_listed(self, name);
     result->epoch = r->layout->epoch;
     result->proposed = r->next ? r->next->epoch : 0;
 }
@@ -59,6 +71,25 @@ static bool is_known(struct ms_self *self, const char *name)
     return ms_layout_member(r->layout, name) || (r->next && ms_layout_member(r->next, name));
 }
 
+/* Who has that url in the file, and leaves its place: it is replaced, or gone. "": nobody. */
+static void find_giving_way(struct ms_self *self, const char *replaced, const char *url,
+                            char out[MS_LAYOUT_NAME_MAX + 1])
+{
+    MS_AUTO_ROSTER struct ms_roster *r = ms_self_roster(self);
+    struct ms_mconf *conf = NULL;
+    out[0] = 0;
+    if (ms_mconf_load(self->base.url, &conf, NULL)) /* who changes it is told why */
+        return;
+    for (size_t i = 0; i < conf->shared->member_count; i++) {
+        const char *name = conf->shared->members[i].name;
+        const struct ms_layout_member *m = ms_layout_member(r->layout, name);
+        bool leaves = (replaced && strcmp(name, replaced) == 0) || (m && m->state == MS_GONE);
+        if (leaves && strcmp(conf->urls[i], url) == 0)
+            snprintf(out, MS_LAYOUT_NAME_MAX + 1, "%s", name);
+    }
+    ms_mconf_free(conf);
+}
+
 /* The change, with its new member in the file; which is put back when nothing came of it. */
 static int run_change(struct ms_self *self, const struct ms_change *c, const char *url,
                       struct ms_error *err)
@@ -66,13 +97,17 @@ static int run_change(struct ms_self *self, const struct ms_change *c, const cha
     struct ms_mconf_edit edit = {0};
     struct ms_change look = *c;
     struct ms_error why = {0};
+    char way[MS_LAYOUT_NAME_MAX + 1] = "";
     int code = ms_self_renew(self, err);
     look.dry_run = true;
     if (!code && !is_known(self, c->add->name))
         code = ms_change_run(self, &look, err);
     code = code == MS_ERR_BUSY ? 0 : code; /* one is proposed: it is finished first */
-    if (!code)
-        code = ms_mconf_add_member(self->base.url, c->add, url, &edit, err);
+    if (!code) {
+        find_giving_way(self, c->member, url, way);
+        const struct ms_mconf_member m = {.as = c->add, .url = url, .gives_way = way};
+        code = ms_mconf_add_member(self->base.url, &m, &edit, err);
+    }
     if (!code)
         code = ms_change_run(self, c, err);
     if (code && !is_known(self, c->add->name) && ms_mconf_undo(self->base.url, &edit, &why))
@@ -111,7 +146,7 @@ int ms_mstore_add(struct ms_store *s, const char *name, const struct ms_membersh
     code = o.dry_run ? plan(self, &change, result, err) : run_change(self, &change, o.url, err);
     if (!code)
         snprintf(result->added, sizeof result->added, "%s", name);
-    note_epoch(self, result);
+    note_state(self, name, result);
     return code;
 }
 
@@ -241,7 +276,7 @@ int ms_mstore_drain(struct ms_store *s, const char *name,
     code = o.dry_run ? plan(self, &change, result, err) : ms_change_run(self, &change, err);
     if (!code && !o.dry_run)
         code = retire(self, name, &o, result, err);
-    note_epoch(self, result);
+    note_state(self, name, result);
     return code;
 }
 
@@ -330,6 +365,6 @@ int ms_mstore_replace(struct ms_store *s, const char *name,
     code = o.dry_run ? plan(self, &change, result, err) : run_change(self, &change, o.url, err);
     if (!code && !o.dry_run)
         code = retire(self, name, &o, result, err);
-    note_epoch(self, result);
+    note_state(self, name, result);
     return code;
 }

@@ -206,6 +206,7 @@ struct ms_membership {
     uint64_t keys, moving;           /* dry run: all, and those of which something moves */
     uint64_t objects, bytes;         /* dry run: what moves, about */
     struct ms_upkeep_report *report; /* drain, replace: of the moving; NULL: none took place */
+    bool listed; /* the file has a section of the member, which may be taken out once it is gone */
 };
 
 /* Of an open MStore that was made from a file. Clients may go on using the store; those whose file
@@ -218,7 +219,9 @@ struct ms_membership {
  * one that is gone already all keys are looked at: an earlier run may have been interrupted.
  * replace: a new member, named like NAME with a number behind unless it is said otherwise, takes
  * the place of this one, which is drained; that may be dead: then what it made superfluous
- * elsewhere goes in a second look at all keys, once it is gone. */
+ * elsewhere goes in a second look at all keys, once it is gone. The new one may have the url of one
+ * that it replaces or that is gone, when what is there now is empty: the other one's section of the
+ * file becomes a comment. STORE_EXISTS: what is there has a member's mark, or something else. */
 MS_API int ms_mstore_add(struct ms_store *s, const char *name,
                          const struct ms_membership_options *options, struct ms_membership *result,
                          struct ms_error *err) MS_MUST_CHECK;

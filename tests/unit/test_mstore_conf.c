@@ -92,7 +92,7 @@ static void bad_files_are_refused(void **state)
          "home.conf:3: a [member] has no key \"key\"; it has url, uuid, weight"},
         {M "[member b]\nurl = file:///a\n",
          "home.conf:5: [member b] has the url of [member a]: copies on one storage are lost "
-         "together; give it another"},
+         "together; give it another, or take the section of one that is gone out"},
         {M "[namespace d]\nkind = plain\nredundancy = copies 2\n",
          "home.conf:6: [namespace d]: redundancy = copies 2 needs 2 active members, and there is "
          "1: add members or ask for less"},
@@ -182,9 +182,13 @@ static void what_was_added_is_taken_out_alone(void **state)
     snprintf(beside, sizeof beside, "%s.mstore.tmp", path);
     write_file(path, sample, 0600);
     write_file(beside, "half a f", 0400); /* by one who was killed */
-    check_ok(ms_mconf_add_member(path, &usb, "file:///usb", &first, &err), err);
+    check_ok(ms_mconf_add_member(path, &(struct ms_mconf_member){.as = &usb, .url = "file:///usb"},
+                                 &first, &err),
+             err);
     assert_int_equal(access(beside, F_OK), -1);
-    check_ok(ms_mconf_add_member(path, &red, "file:///red", &second, &err), err);
+    check_ok(ms_mconf_add_member(path, &(struct ms_mconf_member){.as = &red, .url = "file:///red"},
+                                 &second, &err),
+             err);
     check_ok(ms_mconf_undo(path, &first, &err), err);
     ms_mconf_edit_fini(&first);
 #define RED "\n[member red]\nurl = file:///red\nweight = 2\nzone = desk\n"
@@ -198,6 +202,76 @@ static void what_was_added_is_taken_out_alone(void **state)
     scratch_remove(&dir);
 }
 
+/* Who is at a place where another was: that one's section is a comment, and all else as it was. */
+static void a_section_gives_way(void **state)
+{
+    (void)state;
+    static const struct ms_layout_member two = {
+        .name = "box-2", .zone = "box-2", .weight = 1, .state = MS_WITNESS};
+    static const char *const others[][2] = {
+        /* who gives way, and has another url, or is not there */
+        {"nas", "file:///srv/other"},
+        {"none", "file:///srv/other"}};
+    struct scratch dir;
+    char path[128];
+    struct ms_mconf_edit edit;
+    struct ms_error err = {0};
+    struct ms_mconf_member m = {.as = &two, .url = "file:///srv/box"};
+    assert_true(scratch_make(&dir));
+    snprintf(path, sizeof path, "%s/home.conf", dir.path);
+    write_file(path, sample, 0600);
+    check_code(ms_mconf_add_member(path, &m, &edit, &err), MS_ERR_CONFIG, err);
+    m.gives_way = "cloud";
+    check_code(ms_mconf_add_member(path, &m, &edit, &err), MS_ERR_CONFIG, err);
+    check_file(path, sample);
+    m.gives_way = "box";
+    check_ok(ms_mconf_add_member(path, &m, &edit, &err), err);
+    char want[sizeof sample + 100];
+    const char *at = strstr(sample, "[member box]"), *rest = strstr(sample, "[member cloud]");
+    snprintf(want, sizeof want,
+             "%.*s# [member box]\n# url = file:///srv/box\n# state = witness\n%s"
+             "\n[member box-2]\nurl = file:///srv/box\nstate = witness\n",
+             (int)(at - sample), sample, rest);
+    check_file(path, want);
+    check_ok(ms_mconf_undo(path, &edit, &err), err);
+    ms_mconf_edit_fini(&edit);
+    check_file(path, sample);
+    m.url = "file:///srv/other";
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        m.gives_way = others[i][0];
+        check_ok(ms_mconf_add_member(path, &m, &edit, &err), err);
+        assert_null(edit.hidden);
+        check_ok(ms_mconf_undo(path, &edit, &err), err);
+        ms_mconf_edit_fini(&edit);
+        check_file(path, sample);
+    }
+    scratch_remove(&dir);
+}
+
+/* A section at the end, without a line's end; comments and empty lines in it stay as they are. */
+static void the_last_section_gives_way(void **state)
+{
+    (void)state;
+    static const struct ms_layout_member two = {.name = "b-2", .zone = "b-2", .weight = 1};
+    struct scratch dir;
+    char path[128];
+    struct ms_mconf_edit edit;
+    struct ms_error err = {0};
+    const struct ms_mconf_member m = {.as = &two, .url = "file:///b", .gives_way = "b"};
+#define TEXT_A "[mstore]\r\n[member a]\nurl = file:///a\n"
+#define TEXT_B "  [member b]\n; mine\n\n\turl = file:///b"
+    assert_true(scratch_make(&dir));
+    snprintf(path, sizeof path, "%s/home.conf", dir.path);
+    write_file(path, TEXT_A TEXT_B, 0600);
+    check_ok(ms_mconf_add_member(path, &m, &edit, &err), err);
+    check_file(path, TEXT_A "#   [member b]\n; mine\n\n# \turl = file:///b\n"
+                            "\n[member b-2]\nurl = file:///b\n");
+    check_ok(ms_mconf_undo(path, &edit, &err), err);
+    ms_mconf_edit_fini(&edit);
+    check_file(path, TEXT_A TEXT_B);
+    scratch_remove(&dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -207,6 +281,8 @@ int main(void)
         cmocka_unit_test(secrets_are_the_owners_alone),
         cmocka_unit_test(large_files_are_refused),
         cmocka_unit_test(what_was_added_is_taken_out_alone),
+        cmocka_unit_test(a_section_gives_way),
+        cmocka_unit_test(the_last_section_gives_way),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

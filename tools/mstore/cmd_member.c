@@ -50,7 +50,9 @@ static void print_text(const struct ms_cli *cli, const struct ms_telling *t, con
         puts("");
     if (r->added[0])
         printf("member %s is in layout %" PRIu64 "\n", r->added, r->epoch);
-    if (r->gone)
+    if (r->gone && !r->listed)
+        printf("member %s is gone\n", name);
+    else if (r->gone)
         printf("member %s is gone: its storage may be switched off, and [member %s] taken out of "
                "%s\n",
                name, name, file);

@@ -57,7 +57,18 @@ static void print_space(const struct ms_mstore_space *s)
     puts("");
 }
 
-static void print_text(const struct ms_mstore_status *s)
+/* What to type when a member's storage is there no more: what a new disk at its place needs, too.
+ */
+static void print_replace(const char *file, const struct ms_mstore_member *m)
+{
+    if ((m->code != MS_ERR_NO_STORE && m->code != MS_ERR_UNTRUSTED) || !m->url)
+        return;
+    printf("\nmember %s: if its storage is lost, put an empty one in its place and run\n"
+           "  mstore replace %s %s '%s'\n",
+           m->name, file, m->name, m->url);
+}
+
+static void print_text(const char *file, const struct ms_mstore_status *s)
 {
     printf("store %s, layout %llu, placement %s\n", s->uuid, (unsigned long long)s->epoch,
            s->placement);
@@ -72,6 +83,8 @@ static void print_text(const struct ms_mstore_status *s)
     printf("\n%-14s %-9s %-11s\n", "namespace", "kind", "redundancy");
     for (size_t i = 0; i < s->space_count; i++)
         print_space(&s->spaces[i]);
+    for (size_t i = 0; i < s->member_count; i++)
+        print_replace(file, &s->members[i]);
 }
 
 static void json_member(struct ms_json *j, const struct ms_mstore_member *m)
@@ -160,7 +173,7 @@ int ms_cmd_status(struct ms_cli *cli, struct ms_error *err)
         if (cli->json)
             print_json(status);
         else
-            print_text(status);
+            print_text(cli->args.positional[0], status);
         code = ms_out_flush(err);
     }
     if (!code)

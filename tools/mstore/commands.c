@@ -286,9 +286,14 @@ const struct ms_command ms_commands[] = {
      "That may be dead: what it had is made again from the others. The new one is called "
      "MEMBER-2,\n"
      "then MEMBER-3, and is appended to FILE.conf; the old one is drained and gone for good.\n"
-     "Otherwise like add and drain; run again, it needs the same URL.\n",
-     "  mstore replace home.conf usb file:///mnt/usb2/store\n", replace_options, 3, 3,
-     ms_cmd_replace},
+     "After a disk was changed or wiped, URL may be that of MEMBER: what is there must be empty, "
+     "and\n"
+     "[member MEMBER] becomes a comment. Otherwise like add and drain; run again, it needs the\n"
+     "same URL.\n",
+     "  mstore replace home.conf usb file:///mnt/usb2/store\n"
+     "  mstore replace home.conf usb file:///mnt/usb/store  # a new disk under the same mount "
+     "point\n",
+     replace_options, 3, 3, ms_cmd_replace},
     {"sweep", "STORE", "Remove what broken-off writers left behind",
      "A command that is interrupted cleans up behind it. One that was killed, or whose line broke\n"
      "for good, may leave temporaries, or parts of a large value in an S3 bucket: no item shows\n"
