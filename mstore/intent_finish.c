@@ -5,7 +5,8 @@
  *         leaves is there still, or again: taken back. Else finished. Neither, since it was deleted
  *         meanwhile: what of it nobody can read goes.
  *     renames, moves of plain keys                 both items are there and equal: done once more,
- *         to its end. They differ, or only one is there: nothing (any more) to be done.
+ *         to its end. They differ, or only one is there: nothing (any more) to be done. (A deletion
+ *         at the new end that was taken back at some voters is taken back at a majority first.)
  *
  * An intent is taken up when it has been there for 20 minutes, so that nobody is at work on it; one
  * that less than a majority can have only goes, and so does a rename's of which every copy is
@@ -114,14 +115,33 @@ static void find_ends(const struct work *w, struct ends *e)
         e->to.key = ms_view(w->intent.new_key, w->intent.new_size);
 }
 
-/* *equal: both are there, with the same bytes. */
-static int compare(struct ms_store *s, const struct ends *e, bool *equal, struct ms_error *err)
+/* Nothing is seen where a rename leads to. What an earlier deletion left there may be there again
+ * for some who look: its client died as it took that deletion back. So for all, or for nobody. */
+static int look_again(const struct work *w, const struct ms_item_ref *to, char hex[MS_HASH_HEX_MAX],
+                      struct ms_error *err)
 {
+    struct ms_store *s = &w->u->self->base;
+    struct ms_site site;
+    int code = ms_site_of(w->u->roster, to->key, to->deleted, &site, err);
+    if (!code && site.space->kind != MS_KIND_IMMUTABLE)
+        return MS_ERR_NOT_FOUND;
+    if (!code)
+        code = ms_tombs_settle(&site, err);
+    return code ? code : s->ops->hash(s, *to, "sha256", hex, MS_HASH_HEX_MAX, err);
+}
+
+/* *equal: both are there, with the same bytes. */
+static int compare(const struct work *w, const struct ends *e, bool *equal, struct ms_error *err)
+{
+    struct ms_store *s = &w->u->self->base;
     char one[MS_HASH_HEX_MAX], two[MS_HASH_HEX_MAX];
     *equal = false;
     int code = s->ops->hash(s, e->from, "sha256", one, sizeof one, err);
-    if (!code)
-        code = s->ops->hash(s, e->to, "sha256", two, sizeof two, err);
+    if (code)
+        return code == MS_ERR_NOT_FOUND ? 0 : code;
+    code = s->ops->hash(s, e->to, "sha256", two, sizeof two, err);
+    if (code == MS_ERR_NOT_FOUND)
+        code = look_again(w, &e->to, two, err);
     *equal = !code && strcmp(one, two) == 0;
     return code == MS_ERR_NOT_FOUND ? 0 : code;
 }
@@ -171,7 +191,7 @@ static int finish_move(struct work *w, struct ms_error *err)
     struct ends e;
     bool equal = false, wait = false;
     find_ends(w, &e);
-    int code = compare(s, &e, &equal, err);
+    int code = compare(w, &e, &equal, err);
     if (!code && equal)
         code = must_wait(w, &e, &wait, err);
     if (!code && wait)

@@ -132,7 +132,8 @@ static struct round *round_new(struct ms_error *err)
     return r;
 }
 
-static int look_once(const struct ms_site *site, struct ms_tomb *out, struct ms_error *err)
+static int look_once(const struct ms_site *site, bool all, struct ms_tomb *out,
+                     struct ms_error *err)
 {
     struct ms_tomb newest = {0};
     struct round *r = round_new(err);
@@ -141,25 +142,30 @@ static int look_once(const struct ms_site *site, struct ms_tomb *out, struct ms_
     r->base.call = look_leg;
     r->base.good = look_good;
     r->newest = &newest;
-    int code =
-        ms_voters_ask(site, &r->base, ms_voters_meeting(site), 0, "looking for a tombstone", err);
+    unsigned need = all ? ms_voters_count(site) : ms_voters_meeting(site);
+    int code = ms_voters_ask(site, &r->base, need, 0, "looking for a tombstone", err);
     if (!code)
         *out = newest;
     return code;
 }
 
 /* While a layout is proposed others may have put one by either. */
-int ms_tombs_look(const struct ms_site *site, struct ms_tomb *out, struct ms_error *err)
+static int look(const struct ms_site *site, bool all, struct ms_tomb *out, struct ms_error *err)
 {
     struct ms_tomb other = {0};
-    int code = look_once(site, out, err);
+    int code = look_once(site, all, out, err);
     if (code || !site->joint)
         return code;
     struct ms_site next = ms_site_next(site);
-    code = look_once(&next, &other, err);
+    code = look_once(&next, all, &other, err);
     if (!code)
         take_newer(out, &other);
     return code;
+}
+
+int ms_tombs_look(const struct ms_site *site, struct ms_tomb *out, struct ms_error *err)
+{
+    return look(site, false, out, err);
 }
 
 static int put_once(const struct ms_site *site, struct ms_write_id id, enum ms_own_mark mark,
@@ -194,13 +200,25 @@ int ms_tombs_put(const struct ms_site *site, struct ms_write_id id, struct ms_er
     return put(site, id, ms_tombs_mark(site), err);
 }
 
+static int take_back(const struct ms_site *site, struct ms_write_id id, struct ms_error *err)
+{
+    return put(site, id, site->deleted ? MS_OWN_TAKEN_BACK : MS_OWN_LIVE, err);
+}
+
 int ms_tombs_supersede(const struct ms_site *site, uint64_t before, struct ms_error *err)
 {
     struct ms_tomb tomb = {0};
     int code = ms_tombs_look(site, &tomb, err);
-    return code || !tomb.there || tomb.id.counter >= before
-               ? code
-               : put(site, tomb.id, site->deleted ? MS_OWN_TAKEN_BACK : MS_OWN_LIVE, err);
+    return code || !tomb.there || tomb.id.counter >= before ? code : take_back(site, tomb.id, err);
+}
+
+int ms_tombs_settle(const struct ms_site *site, struct ms_error *err)
+{
+    struct ms_tomb tomb = {0};
+    int code = look(site, false, &tomb, err);
+    if (!code && tomb.there)
+        code = look(site, true, &tomb, err);
+    return code || tomb.there || !tomb.id.counter ? code : take_back(site, tomb.id, err);
 }
 
 void ms_tombs_late(const struct ms_site *site, struct ms_member *member, struct ms_view name)

@@ -44,6 +44,9 @@ int ms_tombs_put(const struct ms_site *site, struct ms_write_id id,
 #define MS_TOMBS_ANY UINT64_MAX
 int ms_tombs_supersede(const struct ms_site *site, uint64_t before,
                        struct ms_error *err) MS_MUST_CHECK;
+/* Whoever began to take one back may have come to less than a majority: then it depends on who is
+ * asked whether the item is there. Asks all voters; what one of them has comes on a majority. */
+int ms_tombs_settle(const struct ms_site *site, struct ms_error *err) MS_MUST_CHECK;
 /* After an object of the key was put later than its write was acknowledged: takes it back when
  * there is a tombstone, for the deletion may have looked for objects before. It counted for nobody.
  */
