@@ -4,7 +4,9 @@
 #include "mstore/value_parts.h"
 #include "base/cleanup.h"
 #include "base/hash.h"
+#include "mstore/digest_check.h"
 #include "mstore/gather.h"
+#include "mstore/held.h"
 #include "mstore/turn.h"
 
 #include <stdlib.h>
@@ -107,7 +109,9 @@ struct reader { /* any thread; one is in the midst of a read, the others wait */
     struct ms_store_reader base;
     struct ms_value_home home;
     struct ms_value_reader *values;
-    bool everywhere; /* all who could have it were asked where it is */
+    bool everywhere;               /* all who could have it were asked where it is */
+    struct ms_buf *held;           /* all of it, held against the key; NULL: not yet, or too long */
+    struct ms_digest_check *check; /* NULL: there is none */
     struct ms_turn turn;
 };
 
@@ -158,14 +162,45 @@ static bool look_further(struct reader *r, int code)
     return same;
 }
 
+static int read_values(struct reader *r, uint64_t offset, uint8_t *into, size_t size, size_t *got,
+                       struct ms_error *err)
+{
+    int code = ms_value_reader_read(r->values, offset, into, size, got, err);
+    if (code && look_further(r, code))
+        code = ms_value_reader_read(r->values, offset, into, size, got, err);
+    if (!code && r->check)
+        code = ms_digest_check_take(r->check, offset, ms_view(into, *got), err);
+    return code;
+}
+
+/* verify = sha256: who begins at the beginning gets what is not too long by a whole load, which
+ * knows where else to look for what is damaged. */
+static int hold(struct reader *r, struct ms_error *err)
+{
+    int code = ms_immutable_load(&r->home.site, 0, MS_SIZE_TO_END, &r->held, err);
+    if (code || ms_buf_size(r->held) == r->base.info.size_bytes)
+        return code;
+    ms_buf_unref(MS_TAKE(r->held));
+    return ms_error_set(err, MS_ERR_CORRUPT, "it is of another size than its copies or shards say");
+}
+
+static int read_in_turn(struct reader *r, uint64_t offset, uint8_t *into, size_t size, size_t *got,
+                        struct ms_error *err)
+{
+    bool whole = r->check && offset == 0 && r->base.info.size_bytes <= MS_HELD_MAX;
+    int code = whole && !r->held ? hold(r, err) : 0;
+    if (code || !r->held)
+        return code ? code : read_values(r, offset, into, size, got, err);
+    *got = ms_held_read(ms_buf_view(r->held), offset, into, size);
+    return 0;
+}
+
 static int read_at(struct ms_store_reader *base, uint64_t offset, uint8_t *into, size_t size,
                    size_t *got, struct ms_error *err)
 {
     struct reader *r = (struct reader *)base;
     ms_turn_enter(&r->turn);
-    int code = ms_value_reader_read(r->values, offset, into, size, got, err);
-    if (code && look_further(r, code))
-        code = ms_value_reader_read(r->values, offset, into, size, got, err);
+    int code = read_in_turn(r, offset, into, size, got, err);
     ms_turn_leave(&r->turn);
     return code;
 }
@@ -174,6 +209,8 @@ static void close_reader(struct ms_store_reader *base)
 {
     struct reader *r = (struct reader *)base;
     ms_value_reader_close(r->values);
+    ms_digest_check_free(r->check);
+    ms_buf_unref(r->held);
     ms_value_home_fini(&r->home);
     ms_turn_fini(&r->turn);
     free(r);
@@ -206,7 +243,11 @@ int ms_immutable_read(const struct ms_site *site, struct ms_store_reader **out,
     int code = ms_value_home_init(&r->home, site, NULL, err);
     if (!code)
         code = open_reader(site, &r->values, &r->everywhere, err);
+    if (!code && site->space->verify)
+        code =
+            ms_digest_check_new(site->key, ms_value_reader_info(r->values)->size, &r->check, err);
     if (code) {
+        ms_value_reader_close(r->values);
         ms_value_home_fini(&r->home);
         free(r);
         return code;
@@ -215,8 +256,13 @@ int ms_immutable_read(const struct ms_site *site, struct ms_store_reader **out,
     const struct ms_value_info *info = ms_value_reader_info(r->values);
     r->base.info =
         (struct ms_item_info){.exists = true, .size_bytes = info->size, .mtime_ns = info->mtime_ns};
-    *out = &r->base;
-    return 0;
+    if (r->check && info->size == 0) /* nobody will read it */
+        code = hold(r, err);
+    if (code)
+        close_reader(&r->base);
+    else
+        *out = &r->base;
+    return code;
 }
 
 int ms_immutable_hash(const struct ms_site *site, const char *algorithm, char *hex, size_t hex_size,

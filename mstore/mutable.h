@@ -16,6 +16,7 @@
 #ifndef MSTORE_MUTABLE_H
 #define MSTORE_MUTABLE_H
 
+#include "mstore/held.h"
 #include "mstore/roster.h"
 #include "mstore/value.h"
 #include "store/store.h"
@@ -47,7 +48,7 @@ int ms_mutable_move(struct ms_mutable *m, enum ms_move how, const struct ms_site
 
 /* In a stream, in bounded memory: the version that is the newest now. One up to MS_MUTABLE_HELD is
  * read at once. Of a longer one that is replaced while it is read, later reads may be CONFLICT. */
-#define MS_MUTABLE_HELD (UINT64_C(8) << 20)
+#define MS_MUTABLE_HELD MS_HELD_MAX
 int ms_mutable_read(const struct ms_site *site, bool deleted, struct ms_store_reader **out,
                     struct ms_error *err) MS_MUST_CHECK;
 int ms_mutable_hash(const struct ms_site *site, bool deleted, const char *algorithm, char *hex,

@@ -26,21 +26,12 @@ struct reader {
     struct ms_turn turn;
 };
 
-static size_t read_held(struct ms_view value, uint64_t offset, uint8_t *into, size_t size)
-{
-    size_t from = offset < value.size ? (size_t)offset : value.size;
-    size_t part = value.size - from < size ? value.size - from : size;
-    if (part)
-        memcpy(into, value.data + from, part);
-    return part;
-}
-
 static int read_at(struct ms_store_reader *base, uint64_t offset, uint8_t *into, size_t size,
                    size_t *got, struct ms_error *err)
 {
     struct reader *r = (struct reader *)base;
     if (r->value) {
-        *got = read_held(ms_buf_view(r->value), offset, into, size);
+        *got = ms_held_read(ms_buf_view(r->value), offset, into, size);
         return 0;
     }
     ms_turn_enter(&r->turn);

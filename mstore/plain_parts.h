@@ -67,6 +67,10 @@ bool ms_plain_is_missed(const struct ms_plain_missed *change); /* by anybody */
 int ms_plain_clear(const struct ms_site *site, struct ms_item_ref item, const bool asked[],
                    struct ms_plain_missed *change, struct ms_error *err) MS_MUST_CHECK;
 
+/* verify = sha256: CORRUPT unless the key is the SHA-256 of the value that the mirror gave. */
+int ms_plain_verify(struct ms_view key, struct ms_view value, struct ms_store *mirror,
+                    struct ms_error *err) MS_MUST_CHECK;
+
 /* UNSUPPORTED unless pre is ALWAYS. */
 int ms_plain_no_condition(const struct ms_precondition *pre, struct ms_error *err) MS_MUST_CHECK;
 

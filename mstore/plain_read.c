@@ -1,4 +1,5 @@
 /* mstore/plain_read.c - reading from mirrors: one member, the next when it fails or is late. */
+#include "mstore/held.h"
 #include "mstore/plain_parts.h"
 
 #include "base/cleanup.h"
@@ -176,9 +177,8 @@ static int first_answer(struct asking *a, const struct ms_site *site, struct ms_
 
 /* ---- the verbs ---- */
 
-/* verify = sha256: the key is the value's digest. */
-static int verify(struct ms_view key, struct ms_view value, struct ms_store *mirror,
-                  struct ms_error *err)
+int ms_plain_verify(struct ms_view key, struct ms_view value, struct ms_store *mirror,
+                    struct ms_error *err)
 {
     char hex[MS_SHA256_HEX];
     int code = ms_sha256_hex(value, hex, err);
@@ -199,8 +199,8 @@ static int leg_load(struct ms_plain_call *c, struct ms_store *mirror, struct ms_
     int code = ms_store_load(mirror, ms_buf_view(c->key), &o, &loaded, err);
     if (code)
         return code;
-    if (c->algorithm[0] && c->offset == 0 && c->size == MS_SIZE_TO_END)
-        code = verify(ms_buf_view(c->key), ms_buf_view(loaded), mirror, err);
+    if (c->algorithm[0] && ms_held_is_whole(c->offset, c->size, ms_buf_size(loaded)))
+        code = ms_plain_verify(ms_buf_view(c->key), ms_buf_view(loaded), mirror, err);
     if (code)
         ms_buf_unref(loaded);
     else

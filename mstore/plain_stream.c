@@ -1,5 +1,7 @@
 /* mstore/plain_stream.c - large values on mirrors: a writer on every target, a reader that goes on
  * at another member when one fails. */
+#include "mstore/digest_check.h"
+#include "mstore/held.h"
 #include "mstore/plain_parts.h"
 #include "mstore/value_parts.h"
 
@@ -229,6 +231,9 @@ struct plain_reader {
     unsigned next;              /* member not yet tried */
     bool lacking;               /* a target that has missed nothing does not have it */
     struct open_mirror *now;    /* counted: reads of other threads may still use the one before */
+    bool verify;                /* sha256 */
+    struct ms_buf *held;        /* all of it, held against the key; NULL: */
+    struct ms_digest_check *check; /* of one that passes in a stream; NULL: not to be checked */
 };
 
 struct open_mirror {
@@ -317,6 +322,48 @@ static void heard(struct plain_reader *r, bool sure, int code)
     r->lacking |= sure && code == MS_ERR_NOT_FOUND;
 }
 
+/* verify = sha256: what is not too long is read at once, so that another member can still be asked
+ * for what is damaged on this one. */
+static int hold(struct plain_reader *r, unsigned leg, struct ms_store_reader *from,
+                struct ms_error *err)
+{
+    const struct ms_plain_call *c = r->call;
+    struct ms_store *mirror = c->roster->mirrors[c->member[leg]];
+    uint64_t size = ms_store_reader_info(from)->size_bytes;
+    size_t got = 0;
+    if (!r->verify || size > MS_HELD_MAX)
+        return 0;
+    MS_AUTO_BUF struct ms_buf *value = ms_buf_new((size_t)size);
+    if (!value)
+        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a value");
+    int code =
+        size ? ms_store_reader_read(from, 0, ms_buf_data(value), (size_t)size, &got, err) : 0;
+    if (!code)
+        code = ms_plain_verify(ms_buf_view(c->key), ms_view(ms_buf_view(value).data, got), mirror,
+                               err);
+    if (!code)
+        r->held = MS_TAKE(value);
+    return code;
+}
+
+static int open_on(struct plain_reader *r, unsigned leg, bool first, struct ms_store_reader **out,
+                   struct ms_error *err)
+{
+    struct ms_plain_call *c = r->call;
+    struct ms_store *mirror = c->roster->mirrors[c->member[leg]];
+    int code = ms_store_read(mirror, ms_buf_view(c->key), c->deleted, out, err);
+    if (code)
+        return code;
+    if (first)
+        code = hold(r, leg, *out, err);
+    else if (ms_store_reader_info(*out)->size_bytes != r->base.info.size_bytes)
+        code = ms_error_set(err, MS_ERR_CONFLICT, "%s has another size on %s",
+                            MS_SHOW(ms_buf_view(c->key)), ms_store_url(mirror));
+    if (code)
+        ms_store_reader_close(MS_TAKE(*out));
+    return code;
+}
+
 /* Opens the value on the next member that has it (of the same size, when one was open before). */
 static int open_next(struct plain_reader *r, bool first, struct open_mirror **out,
                      struct ms_error *err)
@@ -331,16 +378,8 @@ static int open_next(struct plain_reader *r, bool first, struct open_mirror **ou
         bool sure = false;
         int one = may_believe(r, i, &sure, &why);
         if (!one)
-            one = ms_store_read(c->roster->mirrors[c->member[i]], ms_buf_view(c->key), c->deleted,
-                                &o->reader, &why);
+            one = open_on(r, i, first, &o->reader, &why);
         heard(r, sure, one);
-        if (!one && !first &&
-            ms_store_reader_info(o->reader)->size_bytes != r->base.info.size_bytes) {
-            ms_store_reader_close(o->reader);
-            one = ms_error_set(&why, MS_ERR_CONFLICT, "%s has another size on %s",
-                               MS_SHOW(ms_buf_view(c->key)),
-                               ms_store_url(c->roster->mirrors[c->member[i]]));
-        }
         if (one != MS_ERR_NOT_FOUND)
             code = one ? ms_error_set(err, one, "%s", why.text) : 0;
     }
@@ -372,10 +411,9 @@ static int replace(struct plain_reader *r, struct open_mirror *old, struct ms_er
     return 0;
 }
 
-static int reader_read(struct ms_store_reader *base, uint64_t offset, uint8_t *into, size_t size,
+static int read_mirror(struct plain_reader *r, uint64_t offset, uint8_t *into, size_t size,
                        size_t *got, struct ms_error *err)
 {
-    struct plain_reader *r = (struct plain_reader *)base;
     for (;;) {
         struct open_mirror *o = take(r);
         struct ms_error why = {0};
@@ -391,11 +429,26 @@ static int reader_read(struct ms_store_reader *base, uint64_t offset, uint8_t *i
     }
 }
 
+static int reader_read(struct ms_store_reader *base, uint64_t offset, uint8_t *into, size_t size,
+                       size_t *got, struct ms_error *err)
+{
+    struct plain_reader *r = (struct plain_reader *)base;
+    if (r->held) {
+        *got = ms_held_read(ms_buf_view(r->held), offset, into, size);
+        return 0;
+    }
+    int code = read_mirror(r, offset, into, size, got, err);
+    return code || !r->check ? code
+                             : ms_digest_check_take(r->check, offset, ms_view(into, *got), err);
+}
+
 static void reader_close(struct ms_store_reader *base)
 {
     struct plain_reader *r = (struct plain_reader *)base;
     if (r->now)
         give(r, r->now);
+    ms_buf_unref(r->held);
+    ms_digest_check_free(r->check);
     ms_mutex_fini(&r->mutex);
     ms_value_home_fini(&r->home);
     ms_plain_call_free(r->call);
@@ -404,11 +457,13 @@ static void reader_close(struct ms_store_reader *base)
 
 static const struct ms_store_reader_ops reader_ops = {.read = reader_read, .close = reader_close};
 
-/* When no member gave it: the words of a load. */
+/* When no member gave it: the words of a load. Of what is damaged *err tells already. */
 static int explain(const struct ms_site *site, struct ms_item_ref item, int code,
                    struct ms_error *err)
 {
     struct ms_item_info info;
+    if (code == MS_ERR_CORRUPT)
+        return code;
     int known = ms_plain_info(site, item, &info, err);
     if (known)
         return known;
@@ -437,6 +492,7 @@ int ms_plain_read(const struct ms_site *site, struct ms_item_ref item, struct ms
     r->call = call;
     r->base.ops = &reader_ops;
     ms_mutex_init(&r->mutex);
+    r->verify = site->space->verify;
     code = open_next(r, true, &o, err);
     if (code) {
         reader_close(&r->base);
@@ -446,6 +502,13 @@ int ms_plain_read(const struct ms_site *site, struct ms_item_ref item, struct ms
     r->base.info = *ms_store_reader_info(o->reader);
     r->base.info.tag = (struct ms_tag){""};
     give(r, o);
+    if (r->verify && !r->held)
+        code = ms_digest_check_new(ms_placement_part(item.key), r->base.info.size_bytes, &r->check,
+                                   err);
+    if (code) {
+        reader_close(&r->base);
+        return code;
+    }
     *out = &r->base;
     return 0;
 }
