@@ -135,6 +135,27 @@ bool ms_newest_again(struct ms_rounds *r, const struct ms_newest *n, int code)
     return away || code == MS_ERR_NOT_FOUND || (code == MS_ERR_IO && r->count < ROUNDS / 4);
 }
 
+static bool any_silent(const struct ms_versions *v)
+{
+    bool any = false;
+    for (unsigned i = 0; i < v->count; i++)
+        any = any || (!v->voter[i].answered && v->voter[i].why.code);
+    return any;
+}
+
+/* Its data cannot be had from those that answer: it is the others that are needed. */
+static int name_silent(const struct ms_newest *n, int code, struct ms_error *err)
+{
+    struct ms_error said = {0}, silent = {0};
+    if (code != MS_ERR_IO || !n->seen || !any_silent(n->seen))
+        return code;
+    if (err)
+        said = *err;
+    (void)ms_versions_refuse(
+        n->seen, code, "others do not answer (bring them back, then run mstore heal)", &silent);
+    return ms_error_set(err, MS_ERR_CONNECTION, "%s, and %s", said.text, silent.text);
+}
+
 int ms_newest_of(const struct ms_site *site, const struct ms_want *want, struct ms_newest *n,
                  struct ms_error *err)
 {
@@ -148,6 +169,7 @@ int ms_newest_of(const struct ms_site *site, const struct ms_want *want, struct 
     } while (ms_newest_again(&rounds, n, code));
     if (code == MS_ERR_NOT_FOUND)
         code = ms_newest_busy(err);
+    code = name_silent(n, code, err);
     if (code)
         ms_newest_end(n);
     return code ? ms_error_prefix(err, code, "%s", MS_SHOW_SITE(site)) : 0;

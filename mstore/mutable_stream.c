@@ -60,9 +60,10 @@ static int open_once(const struct ms_site *site, bool deleted, struct ms_newest 
     int code = ms_newest_item(site, ms_mutable_mark(deleted), &want, n, err);
     if (code)
         return code;
-    return n->version.size <= MS_MUTABLE_HELD
+    code = n->version.size <= MS_MUTABLE_HELD
                ? ms_versions_load(n->seen, &n->version, 0, MS_SIZE_TO_END, &r->value, err)
                : ms_versions_reader(n->seen, &n->version, &r->values, err);
+    return code ? ms_error_prefix(err, code, "%s", MS_SHOW_SITE(site)) : 0;
 }
 
 static int open_newest(const struct ms_site *site, bool deleted, struct reader *r,
@@ -76,7 +77,7 @@ static int open_newest(const struct ms_site *site, bool deleted, struct reader *
         code = open_once(site, deleted, &n, r, err);
     } while (n.seen && ms_newest_again(&rounds, &n, code));
     if (code == MS_ERR_NOT_FOUND && n.seen)
-        code = ms_newest_busy(err);
+        code = ms_error_prefix(err, ms_newest_busy(err), "%s", MS_SHOW_SITE(site));
     if (!code)
         ms_newest_info(&n, &r->base.info);
     if (!code)
@@ -97,7 +98,7 @@ int ms_mutable_read(const struct ms_site *site, bool deleted, struct ms_store_re
     int code = open_newest(site, deleted, r, err);
     if (code) {
         close_reader(&r->base);
-        return ms_error_prefix(err, code, "%s", MS_SHOW_SITE(site));
+        return code;
     }
     *out = &r->base;
     return 0;
@@ -131,14 +132,16 @@ static int feed(struct ms_value_writer *w, int file, uint64_t size, struct ms_er
     return code;
 }
 
-/* What lies below goes, once it is seen that the version is durable. */
+/* What lies below goes, once it is seen that the version is durable; who has missed it is noted. */
 static void sweep_below(const struct ms_site *site, const struct ms_version *version)
 {
     struct ms_versions *v = NULL;
     if (ms_newest_list(site, false, &v, NULL))
         return;
-    if (!ms_versions_look(v, NULL, NULL))
+    if (!ms_versions_look(v, NULL, NULL)) {
+        ms_versions_note(v, version, true);
         ms_versions_sweep(v, version, false);
+    }
     ms_versions_free(v);
 }
 

@@ -99,6 +99,35 @@ static int replay(struct ms_upkeep *u, const struct ms_upkeep_item *item, struct
     return code;
 }
 
+/* One that is gone never returns. Of mutable keys nothing else depends on what it has missed. */
+static bool is_gone(const struct ms_upkeep *u, size_t member)
+{
+    return u->roster->layout->members[member].state == MS_GONE;
+}
+
+static int forget(struct ms_upkeep *u, const struct ms_upkeep_item *item, struct ms_error *err)
+{
+    (void)u;
+    int code = drop_notes(item->ctx, item);
+    return code ? ms_error_set(err, code, "notes about a member that is gone are left") : 0;
+}
+
+static int forget_member(struct ms_upkeep *u, size_t member, const struct ms_paths *paths,
+                         struct ms_error *err)
+{
+    struct notes n = {.u = u, .member = member};
+    size_t missing = 0;
+    int code = 0;
+    for (size_t i = 0; i < paths->count && !code && ms_upkeep_may_write(u); i++) {
+        struct ms_view path = ms_text_view(paths->path[i]);
+        const struct ms_layout_space *space = ms_layout_space(u->roster->layout, path);
+        if (space && space->kind == MS_KIND_MUTABLE)
+            code = ms_upkeep_noted(u, space, path, &u->roster->layout->members[member].uuid, forget,
+                                   &n, &missing, err);
+    }
+    return code;
+}
+
 /* A member that did not answer cannot have made up for anything. */
 static bool answers(struct ms_upkeep *u, size_t member)
 {
@@ -135,7 +164,9 @@ int ms_upkeep_notes(struct ms_upkeep *u, const struct ms_paths *paths, struct ms
 {
     int code = 0;
     for (size_t i = 0; i < u->roster->layout->member_count && !code; i++)
-        if (u->roster->members[i] && u->roster->layout->members[i].state != MS_GONE)
+        if (is_gone(u, i))
+            code = forget_member(u, i, paths, err);
+        else if (u->roster->members[i])
             code = replay_member(u, i, paths, err);
     return code;
 }

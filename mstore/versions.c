@@ -315,9 +315,10 @@ void ms_versions_deal(const struct ms_versions *v, const struct ms_version *vers
     }
 }
 
-/* Holds it or one above it, for which it may have gone. */
-static bool reaches(const struct ms_voter *one, const struct ms_version *version)
+bool ms_versions_reaches(const struct ms_versions *v, unsigned voter,
+                         const struct ms_version *version)
 {
+    const struct ms_voter *one = &v->voter[voter];
     for (size_t h = 0; h < one->count; h++)
         if (ms_write_id_compare(&one->held[h].version.id, &version->id) >= 0)
             return true;
@@ -329,7 +330,7 @@ static bool is_incomplete(const struct ms_versions *v, unsigned q, const struct 
     const struct ms_quorum *quorum = &v->quorum[q];
     unsigned without = 0, targets_without = 0;
     for (unsigned i = 0; i < v->count; i++)
-        if (v->voter[i].in[q] && v->voter[i].answered && !reaches(&v->voter[i], version)) {
+        if (v->voter[i].in[q] && v->voter[i].answered && !ms_versions_reaches(v, i, version)) {
             without++;
             targets_without += !v->voter[i].witness;
         }

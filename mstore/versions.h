@@ -97,6 +97,9 @@ bool ms_versions_newest(const struct ms_versions *v, const struct ms_write_id *b
 /* The object of that version on that voter; NULL: it holds none. */
 const struct ms_held *ms_versions_held(const struct ms_versions *v, unsigned voter,
                                        const struct ms_version *version);
+/* It holds it or one above it, for which it may have gone. */
+bool ms_versions_reaches(const struct ms_versions *v, unsigned voter,
+                         const struct ms_version *version);
 /* It is certain that it is complete: on a majority, at least K different shards. */
 bool ms_versions_complete(const struct ms_versions *v, const struct ms_version *version);
 /* It is certain that it was not when the listing began: more voters with neither it nor a higher
@@ -157,6 +160,10 @@ enum ms_put {
 int ms_versions_put(struct ms_versions *v, const struct ms_version *version,
                     const struct ms_frames *frames, enum ms_put how,
                     struct ms_error *err) MS_MUST_CHECK;
+/* Notes at the holders of a version that other voters have missed it: those that failed (`all`: all
+ * that are not known to have it). No call where there is none; else a second at most. Failures only
+ * mean that less is known: mstore/versions_note.c. */
+void ms_versions_note(const struct ms_versions *v, const struct ms_version *version, bool all);
 /* Of a durable version: whether a voter that holds it holds something lower. */
 bool ms_versions_has_debris(const struct ms_versions *v, const struct ms_version *version);
 /* Begins to delete what is below a durable version wherever that one is known to lie. Waits for

@@ -41,8 +41,10 @@ int ms_errand_new(const struct ms_versions *v, ms_fan_fn fn, struct ms_errand **
     e->legs = v->count;
     e->times = v->times;
     own_key(e, site);
-    for (unsigned i = 0; i < v->count; i++)
+    for (unsigned i = 0; i < v->count; i++) {
         e->leg[i].member = v->voter[i].member;
+        e->leg[i].index = v->voter[i].index;
+    }
     int code = ms_fan_new(v->count, fn, errand_free, e, fan, err);
     if (code)
         errand_free(e);

@@ -9,6 +9,7 @@
 
 struct ms_errand_leg {
     struct ms_member *member; /* lives as long as the roster */
+    unsigned index;           /* of the layout's member */
     struct ms_held *held;     /* listing: found; others: what is called by these names */
     size_t count, room;
     struct ms_buf *value; /* to put; loaded */

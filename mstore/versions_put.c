@@ -154,8 +154,8 @@ static int put_round(struct ms_versions *v, const struct ms_version *version,
     return good ? 0 : refuse_put(v, version, store, err);
 }
 
-int ms_versions_put(struct ms_versions *v, const struct ms_version *version,
-                    const struct ms_frames *frames, enum ms_put how, struct ms_error *err)
+static int put_until(struct ms_versions *v, const struct ms_version *version,
+                     const struct ms_frames *frames, enum ms_put how, struct ms_error *err)
 {
     int code = put_round(v, version, frames, how, err);
     if (!code || !ms_versions_wake(v))
@@ -163,6 +163,15 @@ int ms_versions_put(struct ms_versions *v, const struct ms_version *version,
     if (how != MS_PUT_NEW)
         code = ms_versions_look(v, version, err); /* what those have that are awake now */
     return code && ms_check_cancelled(NULL) ? code : put_round(v, version, frames, how, err);
+}
+
+int ms_versions_put(struct ms_versions *v, const struct ms_version *version,
+                    const struct ms_frames *frames, enum ms_put how, struct ms_error *err)
+{
+    int code = put_until(v, version, frames, how, err);
+    if (!code) /* one that is being completed was not put at those who have not been asked */
+        ms_versions_note(v, version, how == MS_PUT_NEW);
+    return code;
 }
 
 /* ---- what lies below ---- */

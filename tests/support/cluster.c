@@ -342,7 +342,8 @@ void cluster_free(struct cluster *c)
         ms_backend_free(c->storage[i]);
 }
 
-#define OBJECTS "mstore-5d8e0102030445068708090a0b0c0d0e/obj"
+#define OWN     "mstore-5d8e0102030445068708090a0b0c0d0e/"
+#define OBJECTS OWN "obj"
 
 static void damage(struct ms_backend *b, const char *name)
 {
@@ -383,6 +384,11 @@ static unsigned walk(struct ms_backend *b, const char *folder,
 unsigned cluster_objects(const struct cluster *c, unsigned member)
 {
     return walk(c->storage[member], OBJECTS, NULL);
+}
+
+unsigned cluster_notes(const struct cluster *c, unsigned member)
+{
+    return walk(c->storage[member], OWN "hint", NULL);
 }
 
 void cluster_damage(const struct cluster *c, unsigned member)

@@ -47,8 +47,9 @@ struct client {
 /* The layout's storages, created and marked. `name`: of the test. */
 void cluster_make(struct cluster *c, const char *layout, struct ms_clock *clock);
 void cluster_free(struct cluster *c);
-/* Objects of MStore's own on a member, without its mark and without folders. */
+/* Versions on a member, and notes about others. */
 unsigned cluster_objects(const struct cluster *c, unsigned member);
+unsigned cluster_notes(const struct cluster *c, unsigned member);
 /* Turns each of them into something else of the same length. */
 void cluster_damage(const struct cluster *c, unsigned member);
 

@@ -375,8 +375,9 @@ static void witnessed(struct keys *s)
     keys_rest();
     s->client.wires.down = 2; /* b, the only one with the data */
     char text[64];
-    check_code(keys_get(s, "config/x", false, text), MS_ERR_IO, s->err); /* never "old" */
-    check_text(s->err, "\"config/x\": no member that answered has its data");
+    check_code(keys_get(s, "config/x", false, text), MS_ERR_CONNECTION, s->err); /* never "old" */
+    check_text(s->err, "\"config/x\": no member that answered has its data, and others do not "
+                       "answer (bring them back, then run mstore heal): b has not answered");
     s->client.wires.down = 4;
     keys_rest();
     keys_assert(s, "config/x", "new"); /* copies it to a */

@@ -1,0 +1,78 @@
+#!/usr/bin/env bash
+# What status says of members that have missed changes, whatever the kind of the keys, and that
+# nothing is lost without a word before heal has been there.
+. "${SOURCE:?}/tests/cli/lib.sh"
+export MSTORE_STATE_DIR=$T/state MSTORE_LEASE=300ms
+stores=0
+store() { # NAME POLICY-LINES... -- MEMBER... - NAME.conf, the members' folders are NAME.MEMBER; one named w is a witness
+    local name=$1 lines=() member
+    shift
+    while [ "$1" != -- ]; do
+        lines+=("$1")
+        shift
+    done
+    shift
+    {
+        stores=$((stores + 1))
+        printf '[mstore]\nkey = %064d\n' $stores
+        for member; do
+            printf '[member %s]\nurl = file://%s/%s.%s?sync=none\n' "$member" "$T" "$name" "$member"
+            if [ "$member" = w ]; then echo 'state = witness'; fi
+        done
+        printf '%s\n' "${lines[@]}"
+    } >"$name.conf"
+    chmod 600 "$name.conf"
+    expect 0 create "$name.conf"
+}
+notes() { find "$1".* -path '*/hint/*' -type f | wc -l; } # NAME - how many lie on members
+
+# ---- mutable keys: two copies and a witness, one of them misses a store
+store two '[namespace]' 'kind = mutable' 'redundancy = all' -- a b w
+echo first >value
+expect 0 put two.conf k value
+expect 0 status two.conf
+ok "one may be lost" grep -qE 'on 2 members, 1 may be lost$' out
+same "no notes" "$(notes two)" 0
+mv two.a two.off
+echo second >value
+expect 0 put two.conf k value
+expect 0 put two.conf k value
+mv two.off two.a
+expect 0 status two.conf
+ok "a has missed it" grep -qE '^a .*ok, but it has missed something: run mstore heal$' out
+ok "b has not" grep -qE '^b .* ok$' out
+ok "none may be lost" grep -qE 'on 2 members, 1 may be lost, now 0$' out
+same "one note on each holder" "$(notes two)" 2
+
+# ---- then the other one goes away: who is needed, and what to do
+mv two.b two.off
+expect 5 get two.conf k -
+says '"k": no member that answered has its data, and others do not answer (bring them back, then run mstore heal): b '
+one_line
+mv two.off two.b
+rm -r state # its breaker
+expect 0 get two.conf k -
+same "the second" "$(cat out)" second
+expect 0 heal two.conf
+expect 0 status two.conf
+ok "one may be lost again" grep -qE 'on 2 members, 1 may be lost$' out
+same "no notes are left" "$(notes two)" 0
+mv two.b two.off
+expect 0 get two.conf k -
+same "now a has it" "$(cat out)" second
+
+# ---- four copies and a witness; a deletion, and a value that comes in a stream
+store four '[namespace]' 'kind = mutable' 'redundancy = all' -- a b c d w
+expect 0 put four.conf k value
+expect 0 put four.conf gone value
+mv four.c four.off
+echo third | expect 0 put four.conf k -
+expect 0 rm four.conf gone
+mv four.off four.c
+expect 0 status four.conf
+ok "c has missed it" grep -qE '^c .*missed something' out
+ok "one less" grep -qE 'on 4 members, 2 may be lost, now 1$' out
+expect 0 heal four.conf
+expect 0 status four.conf
+ok "two may be lost" grep -qE 'on 4 members, 2 may be lost$' out
+finish
