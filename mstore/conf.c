@@ -135,6 +135,19 @@ int ms_mconf_parse(struct ms_view text, const char *source, struct ms_mconf **ou
     return 0;
 }
 
+int ms_mconf_check_new(const struct ms_mconf *c, const char *source, struct ms_error *err)
+{
+    for (size_t i = 0; i < c->shared->member_count; i++) {
+        const struct ms_layout_member *m = &c->shared->members[i];
+        if (m->state == MS_GONE)
+            return ms_layout_refuse(source, m->line, err,
+                                    "[member %s] has state = gone, and a new store has no use for "
+                                    "it: take the section out",
+                                    m->name);
+    }
+    return 0;
+}
+
 int ms_mconf_load(const char *path, struct ms_mconf **out, struct ms_error *err)
 {
     struct ms_private_file file;

@@ -99,6 +99,22 @@ static int known_here(struct ms_self *self, struct ms_error *err)
                         path ? path : "what is known of it");
 }
 
+/* A member that was gone when the store ended has what was left there. */
+static int refuse_left(struct ms_self *self, const struct ms_layout *left, struct ms_error *err)
+{
+    for (size_t i = 0; i < self->member_count; i++) {
+        const char *name = ms_member_name(self->members[i]);
+        const struct ms_layout_member *m = ms_layout_member(left, name);
+        if (m && m->state == MS_GONE)
+            return ms_error_set(err, MS_ERR_STORE_EXISTS,
+                                "member %s was gone in a store of %s that is there no more: run "
+                                "mstore destroy %s --yes, empty %s, or take [member %s] out",
+                                name, self->base.url, self->base.url,
+                                ms_member_url(self->members[i]), name);
+    }
+    return 0;
+}
+
 static int check_new(struct ms_self *self, struct ms_error *err)
 {
     struct ms_layouts found = {0};
@@ -107,7 +123,9 @@ static int check_new(struct ms_self *self, struct ms_error *err)
                             "%s has no [namespace NAME] section: say what is kept how, as in "
                             "[namespace] kind = immutable, redundancy = copies 2",
                             self->base.url);
-    int code = ms_self_recall(self, err);
+    int code = ms_mconf_check_new(self->conf, self->base.url, err);
+    if (!code)
+        code = ms_self_recall(self, err);
     if (!code && ms_state_epoch(self->state) == MS_STATE_ENDED)
         return known_here(self, err);
     if (!code)
@@ -118,6 +136,8 @@ static int check_new(struct ms_self *self, struct ms_error *err)
                          self->base.url, (unsigned long long)found.final->epoch);
     else if (!code)
         code = known_here(self, err);
+    if (!code && found.left)
+        code = refuse_left(self, found.left, err);
     ms_layouts_free(&found);
     return code;
 }
@@ -331,6 +351,23 @@ static int list_members(struct ms_self *self, const struct ms_layout *l, struct 
     return code;
 }
 
+/* What is left with members that are gone, of those that are there: others may be switched off, or
+ * have become somebody else's. */
+static void end_left(struct ms_self *self, const struct ms_layout *l)
+{
+    for (size_t i = 0; i < self->member_count; i++) {
+        struct ms_error why = {0};
+        const struct ms_layout_member *m = ms_layout_member(l, ms_member_name(self->members[i]));
+        if (!m || m->state != MS_GONE)
+            continue;
+        ms_member_identify(self->members[i], &self->uuid, &m->uuid);
+        int code = ms_member_destroy_left(self->members[i], &why);
+        if (code && code != MS_ERR_NO_STORE && code != MS_ERR_UNTRUSTED)
+            ms_log(MS_LOG_WARN, "%s: what is left with a member that is gone stays: %s",
+                   self->base.url, why.text);
+    }
+}
+
 /* Nothing is erased before all members have shown that they are there, so that none comes back with
  * what was destroyed. The local state keeps that they have, for a run that is broken off: after it
  * a member without a storage is one that has ended. */
@@ -349,10 +386,13 @@ static int end_members(struct ms_self *self, const struct ms_layout *l, bool aga
     }
     if (!code)
         code = ms_inquiry_all(self, list, l->member_count, again ? leg_end_again : leg_end, l, err);
+    if (!code)
+        end_left(self, l);
     return code ? code : ms_state_forget(self->state, err);
 }
 
-/* *again: its destruction was begun before. Its layout may be gone then: *out is empty. */
+/* *again: its destruction was begun before. Its layout may be gone then: *out is empty, or has what
+ * is left with members that are gone. */
 static int find_ending(struct ms_self *self, struct ms_layouts *out, bool *again,
                        struct ms_error *err)
 {
@@ -365,7 +405,9 @@ static int find_ending(struct ms_self *self, struct ms_layouts *out, bool *again
         code = ms_inquiry_layouts(self, out, err);
     if (code || out->final)
         return code;
-    return *again ? first_layout(self, err) : no_store(self, err);
+    if (*again)
+        return out->left ? 0 : first_layout(self, err);
+    return out->left ? known_here(self, err) : no_store(self, err);
 }
 
 int ms_self_destroy(struct ms_store *s, struct ms_error *err)
@@ -374,8 +416,13 @@ int ms_self_destroy(struct ms_store *s, struct ms_error *err)
     struct ms_layouts found = {0};
     bool again;
     int code = find_ending(self, &found, &again, err);
-    if (!code)
-        code = end_members(self, found.final ? found.final : self->conf->shared, again, err);
+    const struct ms_layout *l = found.final  ? found.final
+                                : found.left ? found.left
+                                             : self->conf->shared;
+    if (!code && found.left && !again)
+        end_left(self, l);
+    else if (!code)
+        code = end_members(self, l, again, err);
     ms_layouts_free(&found);
     return code;
 }

@@ -17,6 +17,7 @@ void ms_layouts_free(struct ms_layouts *l)
 {
     ms_layout_free(l->final);
     ms_layout_free(l->proposed);
+    ms_layout_free(l->left);
     *l = (struct ms_layouts){0};
 }
 
@@ -226,6 +227,38 @@ int ms_inquiry_all(struct ms_self *self, struct ms_member *const members[], size
     return code;
 }
 
+static bool was_asked(const struct ms_self *self, const char *name)
+{
+    for (size_t i = 0; i < self->member_count; i++)
+        if (strcmp(ms_member_name(self->members[i]), name) == 0)
+            return true;
+    return false;
+}
+
+/* Whether somebody has it who is not gone by it, or may have it who is not known here. */
+static bool is_alive(const struct ms_self *self, const struct ms_layouts *l)
+{
+    for (size_t i = 0; l->final && i < l->heard_count; i++) {
+        const struct ms_layout_member *m = ms_layout_member(l->final, ms_member_name(l->heard[i]));
+        if (!m || m->state != MS_GONE)
+            return true;
+    }
+    for (size_t i = 0; l->final && i < l->final->member_count; i++)
+        if (l->final->members[i].state != MS_GONE && !was_asked(self, l->final->members[i].name))
+            return true;
+    return false;
+}
+
+/* Those who are gone keep theirs when the store ends. */
+static void set_aside(const struct ms_self *self, struct ms_layouts *l)
+{
+    if (!l->final || is_alive(self, l))
+        return;
+    ms_layout_free(l->proposed);
+    l->proposed = NULL;
+    l->left = MS_TAKE(l->final);
+}
+
 int ms_inquiry_layouts(struct ms_self *self, struct ms_layouts *out, struct ms_error *err)
 {
     struct ms_inquiry *q = NULL;
@@ -246,10 +279,11 @@ int ms_inquiry_layouts(struct ms_self *self, struct ms_layouts *out, struct ms_e
             continue;
         ms_layouts_merge(&newest, &q->found[leg]);
         newest.heard[newest.heard_count++] = q->members[leg];
-        if (++answered * 2 > count && deadline == UINT64_MAX)
+        if (++answered * 2 > count && deadline == UINT64_MAX && is_alive(self, &newest))
             deadline = ms_clock_now(self->base.clock) + OTHERS_WAIT;
     }
     ms_fan_release(fan);
+    set_aside(self, &newest);
     *out = newest;
     return newest.final || !trouble.code ? 0 : ms_error_set(err, trouble.code, "%s", trouble.text);
 }

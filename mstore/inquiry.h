@@ -9,6 +9,9 @@
 /* The newest final layout, and the one proposed to follow it; NULL: none. Owned. */
 struct ms_layouts {
     struct ms_layout *final, *proposed;
+    /* Only members have it that are gone by it, and all others were asked: what is left of a store
+     * that is there no more, or whose members' storage is not. There is no `final` then. */
+    struct ms_layout *left;
     uint64_t asked_ns; /* by ms_lease_now; and who answered: only to be compared */
     size_t heard_count;
     const struct ms_member *heard[MS_MEMBERS_MAX];

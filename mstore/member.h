@@ -92,6 +92,9 @@ int ms_member_may_end(struct ms_member *m, const struct ms_layout *layout,
  * have lost its mark. */
 int ms_member_destroy(struct ms_member *m, const struct ms_layout *layout, bool again,
                       struct ms_error *err) MS_MUST_CHECK;
+/* Removes the storage of a member that is gone, when it has its mark and nothing but what the store
+ * has left: its own folder, and empty ones. EXISTS: something else is there. */
+int ms_member_destroy_left(struct ms_member *m, struct ms_error *err) MS_MUST_CHECK;
 /* Opens it now and looks at the mark. NO_STORE: none there (nothing is, or nothing of this store);
  * UNTRUSTED: another member's, or a wrong seal. */
 int ms_member_open(struct ms_member *m, struct ms_error *err) MS_MUST_CHECK;

@@ -452,3 +452,52 @@ int ms_member_destroy(struct ms_member *m, const struct ms_layout *layout, bool 
     struct ending e = {layout, again};
     return step(m, false, end, &e, err);
 }
+
+/* ---- what is left with one that is gone ---- */
+
+/* Anything but folders, besides the store's own. */
+static int check_no_files(struct ms_member *m, struct ms_view folder, struct ms_view own,
+                          struct ms_error *err)
+{
+    static const struct ms_list_request request = {.names_only = true};
+    struct ms_lister *lister = NULL;
+    const struct ms_entry *entry = NULL;
+    int code = ms_backend_list(m->backend, folder, &request, &lister, err);
+    if (code)
+        return code == MS_ERR_NOT_FOUND ? 0 : code;
+    while (!code && !(code = ms_lister_next(lister, &entry, err)) && entry) {
+        MS_AUTO_FREE char *name = NULL;
+        if (!folder.size && ms_equal(entry->name, own))
+            continue;
+        if (asprintf(&name, "%.*s%s%.*s", (int)folder.size, (const char *)folder.data,
+                     folder.size ? "/" : "", (int)entry->name.size,
+                     (const char *)entry->name.data) < 0)
+            code = ms_error_set(err, MS_ERR_NO_MEMORY, "no memory to look at %s", m->backend->url);
+        else if (entry->info.directory)
+            code = check_no_files(m, ms_str(name), own, err);
+        else
+            code = ms_error_set(err, MS_ERR_EXISTS, "%s also holds %s", m->backend->url,
+                                MS_SHOW(ms_str(name)));
+    }
+    ms_lister_close(lister);
+    return code;
+}
+
+static int end_left(struct ms_member *m, void *ctx, struct ms_error *err)
+{
+    struct ms_name name;
+    (void)ctx;
+    int code = ms_member_open_backend(m, err);
+    if (!code)
+        code = ms_member_check_mark(m, err);
+    if (!code)
+        code = own_folder(m, &name, err);
+    if (!code && !m->keeps_values)
+        code = check_no_files(m, ms_str(""), ms_name_view(&name), err);
+    return code ? code : erase(m, err);
+}
+
+int ms_member_destroy_left(struct ms_member *m, struct ms_error *err)
+{
+    return step(m, false, end_left, NULL, err);
+}

@@ -180,7 +180,9 @@ static int try_out(const struct ms_mconf *conf, const char *path, const struct m
     if (conf->shared->space_count == 0)
         return ms_error_set(err, MS_ERR_CONFIG,
                             "%s has no [namespace NAME] section: there is nothing to plan", path);
-    int code = ms_layout_check_build(conf->shared, err);
+    int code = ms_mconf_check_new(conf, path, err);
+    if (!code)
+        code = ms_layout_check_build(conf->shared, err);
     return code ? code : ms_plan_space(conf->shared, &conf->shared->spaces[0], o, &plan, err);
 }
 
