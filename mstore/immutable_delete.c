@@ -182,7 +182,12 @@ static int check_leftovers(const struct ms_site *site, const bool answered[],
     int code = count_doubtful(site, answered, &left, err);
     if (code || left < ms_immutable_needs(site))
         return code;
-    return ms_error_set(err, why->code ? why->code : MS_ERR_CONNECTION,
+    if (!why->code)
+        return ms_error_set(err, MS_ERR_BUSY,
+                            "%s may not be deleted: earlier puts of it may still come to %u "
+                            "members; run mstore heal, and try again a quarter of an hour later",
+                            ms_value_shown(site, shown), left);
+    return ms_error_set(err, why->code,
                         "%s may not be deleted: %u members did not say for good that theirs is "
                         "gone (%s)",
                         ms_value_shown(site, shown), left, why->text);

@@ -1,6 +1,8 @@
 /* mstore/notes.c - see mstore/notes.h. */
 #include "mstore/notes.h"
 
+#include "base/text.h"
+
 #include <stdlib.h>
 
 #define FOLDERS_MOST 256 /* looked into; with more, there is most likely a note in one */
@@ -36,10 +38,17 @@ static int add_folder(struct search *s, const struct ms_name *folder, struct ms_
     return 0;
 }
 
+static bool is_of_late(struct ms_view last)
+{
+    return ms_equal(last, ms_str("0000000000000000-0000000000000001"));
+}
+
 static int take_entry(void *ctx, const struct ms_entry *entry, struct ms_error *err)
 {
     struct search *s = ctx;
     struct ms_name name = s->in;
+    if (!entry->info.directory && is_of_late(entry->name))
+        return 0;
     s->found = s->found || !entry->info.directory || s->count == FOLDERS_MOST;
     if (s->found || name.size + 1 + entry->name.size > sizeof name.text)
         return 0;

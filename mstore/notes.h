@@ -7,7 +7,13 @@
 #include "mstore/member.h"
 #include "mstore/names.h"
 
-/* Whether the keeper has a note about the member: a few listings, as far as the first one. */
+/* IDs of notes about an immutable key that are of no write: the member lacks something and a put of
+ * it may still come (it was not waited for); only the latter, what it lacked was made up for. */
+#define MS_NOTE_PENDING ((struct ms_write_id){.counter = 0, .writer = 2})
+#define MS_NOTE_OF_LATE ((struct ms_write_id){.counter = 0, .writer = 1})
+
+/* Whether the keeper has a note of something that the member lacks: a few listings, as far as the
+ * first one. */
 int ms_notes_any(struct ms_member *keeper, const struct ms_uuid *store, const struct ms_uuid *about,
                  bool *any, struct ms_error *err) MS_MUST_CHECK;
 /* After the note of that name was taken away: the folders that it lay in go, up to that of the

@@ -216,7 +216,7 @@ int ms_upkeep_noted(struct ms_upkeep *u, const struct ms_layout_space *space, st
                                      .kinds = MS_INVENTORY_KIND(MS_OWN_HINT),
                                      .hints_about = *about,
                                      .witnesses = true,
-                                     .names_only = space->kind != MS_KIND_PLAIN};
+                                     .names_only = space->kind == MS_KIND_MUTABLE};
     struct ms_inventory *inv = NULL;
     struct batch *b = NULL;
     int code = batch_new(u, space, path, fn, &b, err);

@@ -1,6 +1,7 @@
 /* mstore/upkeep_notes.c - what others have noted about members (hints): the keys that a member
  * lacks something of, looked after first, and each note taken away once its key is whole. A member
- * about which nothing is noted any more has made up for what it missed. */
+ * about which nothing is noted any more has made up for what it missed. Where a put of an
+ * immutable key may come late, a note of that stays in its place for a quarter of an hour. */
 #include "mstore/upkeep_parts.h"
 
 #include "base/cleanup.h"
@@ -20,19 +21,57 @@ struct notes { /* about one member */
     atomic_bool left; /* some stay, or may have been missed */
 };
 
+static bool has_id(const struct ms_object *note, struct ms_write_id id)
+{
+    return ms_write_id_compare(&note->name.id, &id) == 0;
+}
+
+/* The member was not waited for: a put may come after what this run does, until its mark has been
+ * closing for a quarter of an hour (mstore/away.h). A deletion must hear of that. */
+static bool may_be_put_late(struct notes *n, const struct ms_object *note)
+{
+    struct ms_own_name beside = note->name;
+    beside.id = (struct ms_write_id){.writer = MS_NOTE_PENDING.writer + 1};
+    return (has_id(note, MS_NOTE_PENDING) || has_id(note, MS_NOTE_OF_LATE)) &&
+           n->u->roster->members[n->member] &&
+           ms_member_returning(n->u->roster->members[n->member]) &&
+           !ms_age_there(&n->u->ages, n->u->roster, note->member, &beside, note->mtime_ns,
+                         (int64_t)MS_AWAY_GRACE_NS);
+}
+
+static int put_of_late(struct ms_member *keeper, struct ms_own_name own)
+{
+    MS_AUTO_BUF struct ms_buf *empty = ms_buf_new(0);
+    struct ms_name name;
+    own.id = MS_NOTE_OF_LATE;
+    int code = empty ? ms_own_format(&own, 0, &name, NULL) : MS_ERR_NO_MEMORY;
+    return code ? code : ms_member_store(keeper, ms_name_view(&name), empty, NULL, NULL, NULL);
+}
+
+static int drop_note(struct notes *n, const struct ms_object *note)
+{
+    struct ms_member *keeper = n->u->roster->members[note->member];
+    struct ms_own_name own = note->name;
+    struct ms_name name;
+    bool late = may_be_put_late(n, note);
+    own.store = n->u->roster->layout->uuid;
+    if (late && has_id(note, MS_NOTE_OF_LATE))
+        return 0;
+    int code = late ? put_of_late(keeper, own) : 0;
+    if (!code)
+        code = ms_own_format(&own, 0, &name, NULL);
+    if (!code)
+        code = ms_member_delete(keeper, ms_name_view(&name), NULL);
+    if (!code && !late)
+        ms_notes_prune(keeper, &own, ms_name_view(&name));
+    return code;
+}
+
 /* The notes of one key, as they were seen: one that comes later stays. */
 static int drop_notes(struct notes *n, const struct ms_upkeep_item *e)
 {
     for (size_t i = 0; i < e->count; i++) {
-        struct ms_own_name own = e->objects[i].name;
-        struct ms_name name;
-        own.store = n->u->roster->layout->uuid;
-        int code = ms_own_format(&own, 0, &name, NULL);
-        struct ms_member *keeper = n->u->roster->members[e->objects[i].member];
-        if (!code)
-            code = ms_member_delete(keeper, ms_name_view(&name), NULL);
-        if (!code)
-            ms_notes_prune(keeper, &own, ms_name_view(&name));
+        int code = drop_note(n, &e->objects[i]);
         if (ms_upkeep_fatal(code))
             return code;
         if (code && code != MS_ERR_NOT_FOUND)
@@ -75,7 +114,8 @@ static int replay_one(struct ms_upkeep *u, const struct ms_upkeep_item *item, st
     enum ms_upkeep_end end = MS_KEY_WELL;
     {
         MS_HOLD(&u->mutex);
-        u->report->members[n->member].notes += item->count;
+        for (size_t i = 0; i < item->count; i++)
+            u->report->members[n->member].notes += !has_id(&item->objects[i], MS_NOTE_OF_LATE);
     }
     if (!ms_upkeep_may_write(u)) {
         atomic_store(&n->left, true);

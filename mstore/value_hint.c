@@ -3,6 +3,7 @@
 #include "base/assert.h"
 #include "mstore/away.h"
 #include "mstore/lease.h"
+#include "mstore/notes.h"
 #include "mstore/value_parts.h"
 
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 struct noting { /* shared with the calls */
     struct ms_value_home home;
     uint16_t keepers[MS_MEMBERS_MAX];
+    bool pending; /* what is missing may still come */
     size_t count;
     struct ms_value_place missing[];
 };
@@ -32,7 +34,7 @@ static int note_one(const struct noting *n, struct ms_member *keeper,
                                .space = site->space_path,
                                .key = site->key,
                                .level = site->level,
-                               .id = n->home.shape.id,
+                               .id = n->pending ? MS_NOTE_PENDING : n->home.shape.id,
                                .member = site->roster->layout->members[lack->member].uuid};
     struct ms_name name, object;
     int code = ms_own_format(&hint, 0, &name, err);
@@ -60,8 +62,9 @@ static int note_leg(void *shared, unsigned leg, struct ms_error *err)
 
 /* Begins to write the notes, one leg for each keeper. */
 static int note_begin(const struct ms_site *site, const struct ms_value_shape *shape,
-                      const struct ms_value_place missing[], size_t count, const uint16_t keepers[],
-                      size_t keeper_count, struct ms_fan **out, struct ms_error *err)
+                      const struct ms_value_place missing[], size_t count, bool pending,
+                      const uint16_t keepers[], size_t keeper_count, struct ms_fan **out,
+                      struct ms_error *err)
 {
     struct noting *n = calloc(1, sizeof *n + count * sizeof *n->missing);
     unsigned legs = (unsigned)keeper_count;
@@ -75,6 +78,7 @@ static int note_begin(const struct ms_site *site, const struct ms_value_shape *s
     memcpy(n->keepers, keepers, legs * sizeof *keepers);
     memcpy(n->missing, missing, count * sizeof *missing);
     n->count = count;
+    n->pending = pending;
     code = ms_fan_new(legs, note_leg, noting_free, n, out, err);
     if (code) {
         noting_free(n);
@@ -113,7 +117,7 @@ struct ms_fan *ms_value_hint_begin(const struct ms_site *site, const struct ms_v
 {
     struct ms_fan *fan = NULL;
     size_t few = keeper_count < KEEPERS ? keeper_count : KEEPERS;
-    return note_begin(site, shape, missing, count, keepers, few, &fan, NULL) ? NULL : fan;
+    return note_begin(site, shape, missing, count, false, keepers, few, &fan, NULL) ? NULL : fan;
 }
 
 void ms_value_hint_end(const struct ms_site *site, struct ms_fan *fan)
@@ -144,7 +148,8 @@ int ms_value_missed(const struct ms_site *site, const struct ms_value_shape *sha
         if (r->layout->members[i].state != MS_GONE && !missed[i])
             keepers[keeping++] = (uint16_t)i;
     struct ms_fan *fan = NULL;
-    int code = note_begin(site, shape, missing, count, keepers, keeping, &fan, err);
+    int code = note_begin(site, shape, missing, count, shape->kind == MS_OWN_VALUE, keepers,
+                          keeping, &fan, err);
     if (!code)
         code = note_end(site, fan, ms_away_majority(r->layout), err);
     return code ? code : ms_lease_disbelieve(r, missed, done, ctx, err);
