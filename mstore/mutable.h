@@ -63,6 +63,10 @@ int ms_mutable_store_file(struct ms_mutable *m, const struct ms_site *site, int 
  * deletion that is over gone. *whole: nothing is left to be done but waiting for a deletion's
  * grace period; else a voter was away or would not. Safe beside everything else, at any time. */
 int ms_mutable_heal(const struct ms_site *site, bool *whole, struct ms_error *err) MS_MUST_CHECK;
+/* Likewise. *seen: what the voters hold since (at least), and why not more; NULL: not known. */
+struct ms_versions;
+int ms_mutable_heal_seen(const struct ms_site *site, bool *whole, struct ms_versions **seen,
+                         struct ms_error *err) MS_MUST_CHECK;
 
 /* Puts what was agreed on that follows the newest version, and what follows that. While a layout is
  * proposed: under both, also for those who know only the next one. */

@@ -20,6 +20,7 @@
 #include "mstore/mutable_parts.h"
 #include "mstore/versions_parts.h"
 
+#include "base/cleanup.h"
 #include "base/sync.h"
 
 #define ROUNDS 4
@@ -325,7 +326,10 @@ static bool drop_blocks(const struct ms_site *site, const struct ms_version *del
 
 /* ---- one key ---- */
 
-static int heal_once(const struct ms_site *site, bool *whole, bool *again, struct ms_error *err)
+/* *seen: what was listed, with what has been put since, and what failed; the caller's on success.
+ */
+static int heal_once(const struct ms_site *site, bool *whole, bool *again,
+                     struct ms_versions **seen, struct ms_error *err)
 {
     struct ms_newest n = {0};
     struct ms_version end;
@@ -351,19 +355,31 @@ static int heal_once(const struct ms_site *site, bool *whole, bool *again, struc
         end = ms_version_end_of(&n.version);
         *whole = drop_blocks(site, &n.version) && put_end(n.seen, &end);
     }
+    *seen = MS_TAKE(n.seen);
     ms_newest_end(&n);
     return 0;
 }
 
-int ms_mutable_heal(const struct ms_site *site, bool *whole, struct ms_error *err)
+int ms_mutable_heal_seen(const struct ms_site *site, bool *whole, struct ms_versions **seen,
+                         struct ms_error *err)
 {
     bool again = true;
     int code = 0;
+    *seen = NULL;
     for (unsigned round = 0; round < ROUNDS && again && !code; round++) {
-        code = heal_once(site, whole, &again, err);
+        ms_versions_free(MS_TAKE(*seen));
+        code = heal_once(site, whole, &again, seen, err);
         again |= code == MS_ERR_NOT_FOUND;
         code = code == MS_ERR_NOT_FOUND ? 0 : code;
     }
     *whole = *whole && !again;
+    return code;
+}
+
+int ms_mutable_heal(const struct ms_site *site, bool *whole, struct ms_error *err)
+{
+    struct ms_versions *seen;
+    int code = ms_mutable_heal_seen(site, whole, &seen, err);
+    ms_versions_free(seen);
     return code ? ms_error_prefix(err, code, "%s", MS_SHOW_SITE(site)) : 0;
 }

@@ -4,6 +4,7 @@
  * more. */
 #include "mstore/upkeep_parts.h"
 
+#include "base/cleanup.h"
 #include "mstore/mutable.h"
 #include "mstore/versions.h"
 
@@ -14,6 +15,7 @@ struct key {
     const struct ms_upkeep_item *item;
     struct ms_upkeep_site at;
     struct ms_versions *seen;  /* what voters have */
+    struct ms_versions *after; /* what they have after an attempt to heal it; NULL: not known */
     struct ms_version version; /* the newest, of whoever has it */
     bool found, wanting, repaired, moved, failed, foreign;
 };
@@ -87,28 +89,87 @@ static int gather(struct key *k, struct ms_error *err)
 
 /* ---- what is told ---- */
 
+/* An object below the newest version. */
+static bool is_older(const struct key *k, const struct ms_held *held)
+{
+    return !k->found || ms_write_id_compare(&held->version.id, &k->version.id) < 0;
+}
+
+static bool has_older(const struct key *k, const struct ms_voter *v)
+{
+    bool has = false;
+    for (size_t h = 0; h < v->count && !has; h++)
+        has = is_older(k, &v->held[h]);
+    return has;
+}
+
+/* The newest version, or one that came later. */
+static bool has_newest(const struct key *k, const struct ms_voter *v)
+{
+    bool has = !k->found;
+    for (size_t h = 0; h < v->count && !has; h++)
+        has = !is_older(k, &v->held[h]);
+    return has;
+}
+
+static bool has_object(const struct ms_voter *v, const struct ms_write_id *id)
+{
+    bool has = false;
+    for (size_t h = 0; h < v->count && !has; h++)
+        has = ms_write_id_compare(&v->held[h].version.id, id) == 0;
+    return has;
+}
+
+static void look_at_voter(struct key *k, unsigned i)
+{
+    const struct ms_voter *v = &k->seen->voter[i];
+    k->failed |= !v->answered;
+    k->wanting |= v->answered &&
+                  ((k->found && !ms_versions_held(k->seen, i, &k->version)) || has_older(k, v));
+}
+
+/* What was found, and whether it is so no more. */
 static void tell_voter(struct key *k, unsigned i)
 {
     const struct ms_voter *v = &k->seen->voter[i];
-    bool will = ms_upkeep_may_write(k->u);
+    const struct ms_voter *now =
+        k->after && k->after->voter[i].answered ? &k->after->voter[i] : NULL;
     unsigned member = member_of(k, i);
-    if (!v->answered) {
-        k->failed = true;
-        return;
-    }
-    if (k->found && !ms_versions_held(k->seen, i, &k->version)) {
-        k->wanting = true;
-        ms_upkeep_found(k->u, MS_FIND_WANTING, member, k->item->path, k->item->key, will,
-                        "the newest version is missing");
-    }
-    for (size_t h = 0; h < v->count; h++) {
-        const struct ms_version *one = &v->held[h].version;
-        if (k->found && ms_write_id_compare(&one->id, &k->version.id) >= 0)
-            continue;
-        k->wanting = true;
-        ms_upkeep_found(k->u, MS_FIND_DEBRIS, member, k->item->path, k->item->key, will,
-                        "an older version, %016llx", (unsigned long long)one->id.counter);
-    }
+    if (v->answered && k->found && !ms_versions_held(k->seen, i, &k->version))
+        ms_upkeep_found(k->u, MS_FIND_WANTING, member, k->item->path, k->item->key,
+                        now && has_newest(k, now), "the newest version is missing");
+    for (size_t h = 0; v->answered && h < v->count; h++)
+        if (is_older(k, &v->held[h]))
+            ms_upkeep_found(k->u, MS_FIND_DEBRIS, member, k->item->path, k->item->key,
+                            now && !has_object(now, &v->held[h].version.id),
+                            "an older version, %016llx",
+                            (unsigned long long)v->held[h].version.id.counter);
+}
+
+/* True: what this voter has is not as it should be, and why was told. */
+static bool tell_left(struct key *k, unsigned i)
+{
+    const struct ms_voter *v = &k->after->voter[i];
+    const char *what = !v->answered        ? "it did not answer"
+                       : !has_newest(k, v) ? "the newest version could not be written"
+                       : has_older(k, v)   ? "older versions could not be removed"
+                                           : NULL;
+    if (what)
+        ms_upkeep_found(k->u, MS_FIND_FAILED, member_of(k, i), k->item->path, k->item->key, false,
+                        "%s%s%s", what, v->why.code ? ": " : "", v->why.code ? v->why.text : "");
+    return what;
+}
+
+/* It could not be healed, altogether. */
+static void tell_failed(struct key *k, int code, const struct ms_error *why)
+{
+    bool told = false;
+    k->failed = true;
+    for (unsigned i = 0; !code && k->after && i < k->after->count; i++)
+        told |= tell_left(k, i);
+    if (!told)
+        ms_upkeep_found(k->u, MS_FIND_FAILED, MS_UPKEEP_NOBODY, k->item->path, k->item->key, false,
+                        "%s", code ? why->text : "what a deletion has left could not be removed");
 }
 
 /* ---- damage ---- */
@@ -325,6 +386,19 @@ static bool needs_heal(const struct key *k)
     return k->wanting || !k->found || k->version.mark == MS_OWN_DELETED;
 }
 
+/* Ends of deletions may have gone after what was seen last. */
+static void look_again(struct key *k)
+{
+    struct ms_versions *v = NULL;
+    if (k->found || !k->after || ms_versions_new(&k->at.site, &v, NULL))
+        return;
+    if (!ms_versions_list(v, v->count, NULL)) {
+        ms_versions_free(k->after);
+        k->after = MS_TAKE(v);
+    }
+    ms_versions_free(v);
+}
+
 static int put_right(struct key *k, struct ms_error *err)
 {
     struct ms_error why = {0};
@@ -334,14 +408,12 @@ static int put_right(struct key *k, struct ms_error *err)
         code = bring(k, err);
     if (code || !needs_heal(k))
         return code ? code : drop_foreign(k, !k->failed);
-    code = ms_mutable_heal(&k->at.site, &whole, &why);
+    code = ms_mutable_heal_seen(&k->at.site, &whole, &k->after, &why);
     if (ms_upkeep_fatal(code))
         return ms_error_set(err, code, "%s", why.text);
-    if (code || !whole) {
-        k->failed = true;
-        ms_upkeep_found(k->u, MS_FIND_FAILED, MS_UPKEEP_NOBODY, k->item->path, k->item->key, false,
-                        "%s", code ? why.text : "not every voter could be brought up to date");
-    }
+    if (code || !whole)
+        tell_failed(k, code, &why);
+    look_again(k);
     k->repaired |= wanted && !k->failed;
     k->wanting = false;
     return drop_foreign(k, !k->failed);
@@ -360,13 +432,15 @@ static int look_after(struct key *k, struct ms_error *err)
 {
     int code = gather(k, err);
     for (unsigned i = 0; !code && i < k->seen->count; i++)
-        tell_voter(k, i);
+        look_at_voter(k, i);
     if (!code)
         code = check_data(k, err);
     if (!code && ms_upkeep_may_write(k->u))
         code = put_right(k, err);
     else if (!code)
         code = drop_foreign(k, false);
+    for (unsigned i = 0; !code && i < k->seen->count; i++)
+        tell_voter(k, i);
     if (!code)
         ms_upkeep_key_done(k->u, k->item, end_of(k));
     return code;
@@ -387,6 +461,7 @@ int ms_upkeep_mutable_key(struct ms_upkeep *u, const struct ms_upkeep_item *item
     else if (!ms_upkeep_fatal(code))
         code = ms_upkeep_stranger(u, item, &why);
     ms_versions_free(k->seen);
+    ms_versions_free(k->after);
     free(k);
     return code;
 }

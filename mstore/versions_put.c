@@ -238,6 +238,6 @@ void ms_versions_sweep(struct ms_versions *v, const struct ms_version *version, 
         if (e->leg[i].count > (v->voter[i].answered ? 1 : 0))
             ms_fan_start(fan, i);
     while (wait && ms_fan_next(fan, v->site->roster->clock, UINT64_MAX, &leg))
-        ;
+        ms_errand_note(v, leg, fan);
     ms_fan_release(fan);
 }
