@@ -77,10 +77,11 @@ static int check_complete(const struct lister *l, struct ms_error *err)
 static int refuse_to_guess(const struct lister *l, struct ms_view key, struct ms_error *err)
 {
     struct ms_missing missing = missing_of(l);
+    char text[MS_MISSING_LISTING];
     return ms_error_set(err, missing.code,
-                        "listing \"%s\": whether \"%s\" was deleted cannot be told without %s; "
+                        "%s: whether \"%s\" was deleted cannot be told without %s; "
                         "heal, or bring it back",
-                        l->path.bytes, MS_SHOW(key), missing.text);
+                        ms_missing_listing(text, l->path.bytes), MS_SHOW(key), missing.text);
 }
 
 /* ---- into the queue ---- */

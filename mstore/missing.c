@@ -22,12 +22,19 @@ void ms_missing_add(struct ms_missing *m, const char *member, const struct ms_er
         m->code = why->code;
 }
 
+const char *ms_missing_listing(char text[MS_MISSING_LISTING], const char *what)
+{
+    if (!what[0])
+        return "listing the store";
+    snprintf(text, MS_MISSING_LISTING, "listing \"%s\"", what);
+    return text;
+}
+
 int ms_missing_error(const struct ms_missing *m, const char *what, size_t members, size_t tolerated,
                      struct ms_error *err)
 {
-    return ms_error_set(
-        err, m->code,
-        "listing \"%s\" could leave out keys: %zu of %zu members fail where %zu may: "
-        "%s",
-        what, m->count, members, tolerated, m->text);
+    char text[MS_MISSING_LISTING];
+    return ms_error_set(err, m->code,
+                        "%s could leave out keys: %zu of %zu members fail where %zu may: %s",
+                        ms_missing_listing(text, what), m->count, members, tolerated, m->text);
 }

@@ -98,8 +98,12 @@ static int result(const struct changing *c, struct ms_item_ref item, const char 
                            "%s was %s on %u members, %u are needed for it to count%s",
                            MS_SHOW(item.key), what, c->done, c->quorum,
                            c->home ? "" : ", one of them where it belongs");
-    if (code != MS_ERR_EXISTS || !c->done)
+    if (code != MS_ERR_EXISTS)
         return code;
+    if (!c->done) {
+        struct ms_view there = c->call->new_key ? ms_buf_view(c->call->new_key) : item.key;
+        return ms_error_set(err, code, "%s already exists", MS_SHOW(there));
+    }
     if (err) /* that would say that nothing was changed */
         err->code = MS_ERR_CONFLICT;
     return MS_ERR_CONFLICT;

@@ -93,6 +93,22 @@ void ms_upkeep_found_many(struct ms_upkeep *u, enum ms_upkeep_find find, size_t 
         u->report->members[member].found[find] += count;
 }
 
+/* What members say of a key often begins with it; who tells it has named it already. */
+static const char *without_key(const char *sentence, struct ms_view path, struct ms_view key)
+{
+    char space[MS_SHOW_SIZE], shown[MS_SHOW_SIZE], whole[2 * MS_SHOW_SIZE + 2];
+    ms_show(space, sizeof space, path);
+    ms_show(shown, sizeof shown, key);
+    const char *names[] = {whole, shown};
+    snprintf(whole, sizeof whole, "%s%s%s", space, space[0] ? "/" : "", shown);
+    for (size_t i = 0; i < 2 && shown[0]; i++) {
+        size_t size = strlen(names[i]);
+        if (strncmp(sentence, names[i], size) == 0 && strncmp(sentence + size, ": ", 2) == 0)
+            return sentence + size + 2;
+    }
+    return sentence;
+}
+
 void ms_upkeep_found(struct ms_upkeep *u, enum ms_upkeep_find find, size_t member,
                      struct ms_view path, struct ms_view key, bool fixed, const char *fmt, ...)
 {
@@ -109,7 +125,7 @@ void ms_upkeep_found(struct ms_upkeep *u, enum ms_upkeep_find find, size_t membe
         .space = ms_show(space, sizeof space, path),
         .key = ms_show(shown, sizeof shown, key),
         .member = member == MS_UPKEEP_NOBODY ? "" : u->roster->layout->members[member].name,
-        .sentence = sentence,
+        .sentence = without_key(sentence, path, key),
         .fixed = fixed,
     };
     MS_HOLD(&u->telling);
@@ -124,15 +140,16 @@ void ms_upkeep_key_ended(struct ms_upkeep *u, enum ms_upkeep_end end)
     bool done = end == MS_KEY_REPAIRED || end == MS_KEY_MOVED;
     if (u->by_notes && !done)
         return;
-    u->unsettled |= end == MS_KEY_WANTING || end == MS_KEY_FAILED;
+    u->unsettled |= end == MS_KEY_WANTING || end == MS_KEY_FAILED || end == MS_KEY_UNSEEN;
     r->keys += !u->by_notes;
     r->wanting += end != MS_KEY_WELL;
     r->repaired += end == MS_KEY_REPAIRED;
     r->moved += end == MS_KEY_MOVED;
     r->conflicts += end == MS_KEY_CONFLICT;
     r->lost += end == MS_KEY_LOST;
-    r->failed += end == MS_KEY_WANTING || end == MS_KEY_FAILED || end == MS_KEY_CONFLICT ||
-                 end == MS_KEY_LOST;
+    r->unseen += end == MS_KEY_UNSEEN;
+    r->failed += end == MS_KEY_WANTING || end == MS_KEY_FAILED || end == MS_KEY_UNSEEN ||
+                 end == MS_KEY_CONFLICT || end == MS_KEY_LOST;
 }
 
 void ms_upkeep_key_left(struct ms_upkeep *u)

@@ -111,6 +111,7 @@ enum ms_upkeep_end {
     MS_KEY_MOVED,    /* likewise, only by moving it */
     MS_KEY_WANTING,  /* it is not: found by a scrub or a dry run */
     MS_KEY_FAILED,   /* it could not be put right */
+    MS_KEY_UNSEEN,   /* nothing was found; who did not answer may lack a part of it */
     MS_KEY_CONFLICT,
     MS_KEY_LOST,
 };

@@ -218,13 +218,15 @@ static int for_both(struct ms_upkeep_key *k,
 
 static enum ms_upkeep_end end_of(const struct ms_upkeep_key *k)
 {
-    return k->conflict                ? MS_KEY_CONFLICT
-           : k->lost                  ? MS_KEY_LOST
-           : k->failed || k->unjudged ? MS_KEY_FAILED
-           : k->wanting               ? MS_KEY_WANTING
-           : k->repaired              ? MS_KEY_REPAIRED
-           : k->moved                 ? MS_KEY_MOVED
-                                      : MS_KEY_WELL;
+    bool unseen = ms_upkeep_any_silent(k->u, k->item->silent);
+    return k->conflict                             ? MS_KEY_CONFLICT
+           : k->lost                               ? MS_KEY_LOST
+           : k->failed || (k->unjudged && !unseen) ? MS_KEY_FAILED
+           : k->wanting                            ? MS_KEY_WANTING
+           : k->unjudged                           ? MS_KEY_UNSEEN
+           : k->repaired                           ? MS_KEY_REPAIRED
+           : k->moved                              ? MS_KEY_MOVED
+                                                   : MS_KEY_WELL;
 }
 
 /* Such keys tell nothing about members that were away, unless they were deleted meanwhile. */

@@ -265,6 +265,14 @@ int ms_upkeep_one_key(struct ms_upkeep *u, const struct ms_layout_space *space, 
     return code;
 }
 
+bool ms_upkeep_any_silent(const struct ms_upkeep *u, const bool silent[])
+{
+    bool any = false;
+    for (size_t i = 0; i < u->roster->layout->member_count; i++)
+        any |= silent[i];
+    return any;
+}
+
 void ms_upkeep_key_done(struct ms_upkeep *u, const struct ms_upkeep_item *item,
                         enum ms_upkeep_end end)
 {

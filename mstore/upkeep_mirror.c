@@ -405,12 +405,14 @@ static bool has_any(const struct ms_mirrored *k, bool deleted)
 
 static enum ms_upkeep_end end_of(const struct ms_mirrored *k)
 {
-    return k->conflict                ? MS_KEY_CONFLICT
-           : k->failed || k->unjudged ? MS_KEY_FAILED
-           : k->wanting               ? MS_KEY_WANTING
-           : k->repaired              ? MS_KEY_REPAIRED
-           : k->moved                 ? MS_KEY_MOVED
-                                      : MS_KEY_WELL;
+    bool unseen = ms_upkeep_any_silent(k->u, k->item->silent);
+    return k->conflict                             ? MS_KEY_CONFLICT
+           : k->failed || (k->unjudged && !unseen) ? MS_KEY_FAILED
+           : k->wanting                            ? MS_KEY_WANTING
+           : k->unjudged                           ? MS_KEY_UNSEEN
+           : k->repaired                           ? MS_KEY_REPAIRED
+           : k->moved                              ? MS_KEY_MOVED
+                                                   : MS_KEY_WELL;
 }
 
 int ms_upkeep_mirrored_key(struct ms_upkeep *u, const struct ms_upkeep_mirrored *item,

@@ -251,7 +251,7 @@ int ms_upkeep_noted_key(struct ms_upkeep *u, const struct ms_layout_space *space
     if (!code && !s.silent[member])
         code = ms_upkeep_mirrored_key(u, &item, err);
     if (*end == MS_KEY_WELL && is_silent(&s, &at.site.order)) {
-        *end = MS_KEY_FAILED;
+        *end = MS_KEY_UNSEEN;
         ms_upkeep_unsettled(u);
     }
     free(s.copies[0]);

@@ -18,6 +18,7 @@ struct key {
     struct ms_versions *after; /* what they have after an attempt to heal it; NULL: not known */
     struct ms_version version; /* the newest, of whoever has it */
     bool found, wanting, repaired, moved, failed, foreign;
+    bool unseen; /* a voter did not answer */
 };
 
 /* ---- what is there ---- */
@@ -123,7 +124,7 @@ static bool has_object(const struct ms_voter *v, const struct ms_write_id *id)
 static void look_at_voter(struct key *k, unsigned i)
 {
     const struct ms_voter *v = &k->seen->voter[i];
-    k->failed |= !v->answered;
+    k->unseen |= !v->answered;
     k->wanting |= v->answered &&
                   ((k->found && !ms_versions_held(k->seen, i, &k->version)) || has_older(k, v));
 }
@@ -407,22 +408,23 @@ static int put_right(struct key *k, struct ms_error *err)
     if (k->u->task == MS_UPKEEP_REBALANCE && k->found && (k->foreign || k->version.m))
         code = bring(k, err);
     if (code || !needs_heal(k))
-        return code ? code : drop_foreign(k, !k->failed);
+        return code ? code : drop_foreign(k, !k->failed && !k->unseen);
     code = ms_mutable_heal_seen(&k->at.site, &whole, &k->after, &why);
     if (ms_upkeep_fatal(code))
         return ms_error_set(err, code, "%s", why.text);
     if (code || !whole)
         tell_failed(k, code, &why);
     look_again(k);
-    k->repaired |= wanted && !k->failed;
+    k->repaired |= wanted && !k->failed && !k->unseen;
     k->wanting = false;
-    return drop_foreign(k, !k->failed);
+    return drop_foreign(k, !k->failed && !k->unseen);
 }
 
 static enum ms_upkeep_end end_of(const struct key *k)
 {
     return k->failed     ? MS_KEY_FAILED
            : k->wanting  ? MS_KEY_WANTING
+           : k->unseen   ? MS_KEY_UNSEEN
            : k->moved    ? MS_KEY_MOVED
            : k->repaired ? MS_KEY_REPAIRED
                          : MS_KEY_WELL;

@@ -47,6 +47,8 @@ int ms_upkeep_noted(struct ms_upkeep *u, const struct ms_layout_space *space, st
 int ms_upkeep_one_key(struct ms_upkeep *u, const struct ms_layout_space *space, struct ms_view path,
                       struct ms_view key, unsigned kinds, ms_upkeep_fn fn, enum ms_upkeep_end *end,
                       struct ms_error *err) MS_MUST_CHECK;
+/* Of a key's members (by the layout's index) one did not answer. */
+bool ms_upkeep_any_silent(const struct ms_upkeep *u, const bool silent[]);
 /* A key has been dealt with. */
 void ms_upkeep_key_done(struct ms_upkeep *u, const struct ms_upkeep_item *item,
                         enum ms_upkeep_end end);

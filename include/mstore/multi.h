@@ -143,6 +143,8 @@ struct ms_upkeep_report {
     struct ms_upkeep_member *members;
     size_t member_count;
     uint64_t layouts; /* members on which the layout is still missing or damaged */
+    uint64_t unseen; /* of the wanting ones: nothing was found, and a member that did not answer may
+                        lack them or a part of them */
 };
 
 /* Zero it, set struct_size (or MS_UPKEEP_OPTIONS_INIT), fill in what is wanted. */

@@ -145,7 +145,7 @@ mv kept "$gone"
 expect 7 scrub home.conf --deep
 prints "going on where it was interrupted"
 prints ", 1 left"
-says "1 keys are not as they should be"
+says "1 key is not as it should be"
 expect 0 scrub home.conf --deep
 
 # ---- mirrors: files as they are

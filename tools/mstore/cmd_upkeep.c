@@ -59,8 +59,11 @@ void ms_upkeep_print(const struct ms_cli *cli, const struct ms_telling *t,
     char read[32], written[32];
     if (t->findings > SHOWN_MOST && !cli->verbose)
         printf("… and %" PRIu64 " more (--verbose shows all)\n", t->findings - SHOWN_MOST);
-    printf("%" PRIu64 " keys looked at%s, %" PRIu64 " not as they should be", r->keys,
-           r->resumed ? " (going on where it was interrupted)" : "", r->wanting);
+    printf("%" PRIu64 " key%s looked at%s, %" PRIu64 " not as %s should be", r->keys,
+           r->keys == 1 ? "" : "s", r->resumed ? " (going on where it was interrupted)" : "",
+           r->wanting - r->unseen, r->keys == 1 ? "it" : "they");
+    if (r->unseen)
+        printf(", %" PRIu64 " of which a member that did not answer may lack a part", r->unseen);
     if (r->repaired || r->moved)
         printf(": %" PRIu64 " put right, %" PRIu64 " moved", r->repaired, r->moved);
     if (r->failed && (r->repaired || r->moved || r->resumed))
@@ -111,6 +114,7 @@ void ms_upkeep_json(struct ms_json *j, const struct ms_upkeep_report *r)
     ms_json_bool(j, r->resumed);
     ms_json_put_u64(j, "keys", r->keys);
     ms_json_put_u64(j, "keys_wanting", r->wanting);
+    ms_json_put_u64(j, "keys_unseen", r->unseen);
     ms_json_put_u64(j, "keys_repaired", r->repaired);
     ms_json_put_u64(j, "keys_moved", r->moved);
     ms_json_put_u64(j, "keys_left", r->failed);
@@ -149,8 +153,8 @@ static int judge(const struct ms_upkeep_report *r, struct ms_error *err)
                             "they do",
                             silent, r->member_count);
     if (r->failed)
-        return ms_error_set(err, MS_CLI_FOUND, "%" PRIu64 " keys are not as they should be",
-                            r->failed);
+        return ms_error_set(err, MS_CLI_FOUND, "%" PRIu64 " key%s not as %s should be", r->failed,
+                            r->failed == 1 ? " is" : "s are", r->failed == 1 ? "it" : "they");
     return r->layouts ? ms_error_set(err, MS_CLI_FOUND,
                                      "the layout is missing or damaged on %" PRIu64 " of %zu "
                                      "members: run mstore heal",
