@@ -204,7 +204,7 @@ static int renew(struct ms_self *self, struct ms_error *err)
     int code = 0;
     for (unsigned round = 0; round < ROUNDS && gap && !code; round++) {
         struct ms_layouts found = {0};
-        code = ms_inquiry_layouts(self, &found, err);
+        code = ms_inquiry_layouts(self, &found, NULL, err);
         gap = has_gap(&found);
         if (!code)
             code = adopt(self, &found, err);

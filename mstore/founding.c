@@ -129,7 +129,7 @@ static int check_new(struct ms_self *self, struct ms_error *err)
     if (!code && ms_state_epoch(self->state) == MS_STATE_ENDED)
         return known_here(self, err);
     if (!code)
-        code = ms_inquiry_layouts(self, &found, err);
+        code = ms_inquiry_layouts(self, &found, NULL, err);
     if (!code && found.final)
         code =
             ms_error_set(err, MS_ERR_STORE_EXISTS, "the store of %s exists already (layout %llu)",
@@ -273,7 +273,7 @@ static int find_store(struct ms_self *self, struct ms_layouts *out, struct ms_er
     if (!code)
         code = recall_members(self, err);
     if (!code)
-        code = ms_inquiry_layouts(self, out, err);
+        code = ms_inquiry_layouts(self, out, &self->asking, err);
     return code || out->final ? code : no_store(self, err);
 }
 
@@ -301,6 +301,14 @@ static void learn_absences(struct ms_self *self)
         (void)!ms_lease_poll(r, MS_NEWS_AWAY, NULL); /* in vain: the first operation asks again */
 }
 
+void ms_self_stop_asking(struct ms_self *self)
+{
+    struct ms_fan *fan = MS_TAKE(self->asking);
+    if (fan)
+        ms_fan_cancel(fan);
+    ms_fan_release(fan);
+}
+
 int ms_self_open(struct ms_store *s, struct ms_error *err)
 {
     struct ms_self *self = ms_self_of(s);
@@ -315,6 +323,8 @@ int ms_self_open(struct ms_store *s, struct ms_error *err)
         learn_absences(self);
     else if (self->roster)
         (void)!ms_self_ops.close(s, NULL);
+    else
+        ms_self_stop_asking(self);
     return code;
 }
 
@@ -402,7 +412,7 @@ static int find_ending(struct ms_self *self, struct ms_layouts *out, bool *again
         code = ms_self_recall(self, err);
     *again = !code && ms_state_epoch(self->state) == MS_STATE_ENDED;
     if (!code)
-        code = ms_inquiry_layouts(self, out, err);
+        code = ms_inquiry_layouts(self, out, NULL, err);
     if (code || out->final)
         return code;
     if (*again)

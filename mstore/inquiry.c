@@ -259,7 +259,26 @@ static void set_aside(const struct ms_self *self, struct ms_layouts *l)
     l->left = MS_TAKE(l->final);
 }
 
-int ms_inquiry_layouts(struct ms_self *self, struct ms_layouts *out, struct ms_error *err)
+/* How many answers settle which layout is in force: for opening. A change puts it on a majority of
+ * the members of the one before, so that half of them know of it. */
+enum settled { OPEN, BY_HALF, BY_MOST };
+
+static enum settled settled_by(const struct ms_self *self, const struct ms_layouts *found)
+{
+    const struct ms_layout *l = found->final;
+    size_t members = 0, heard = 0;
+    if (!l || found->proposed || l->epoch < ms_state_epoch(self->state))
+        return OPEN;
+    for (size_t i = 0; i < l->member_count; i++) {
+        members += l->members[i].state != MS_GONE;
+        for (size_t k = 0; k < found->heard_count && l->members[i].state != MS_GONE; k++)
+            heard += strcmp(ms_member_name(found->heard[k]), l->members[i].name) == 0;
+    }
+    return 2 * heard > members ? BY_MOST : 2 * heard == members ? BY_HALF : OPEN;
+}
+
+int ms_inquiry_layouts(struct ms_self *self, struct ms_layouts *out, struct ms_fan **rest,
+                       struct ms_error *err)
 {
     struct ms_inquiry *q = NULL;
     struct ms_fan *fan = NULL;
@@ -271,7 +290,8 @@ int ms_inquiry_layouts(struct ms_self *self, struct ms_layouts *out, struct ms_e
         return code;
     size_t count = q->count, answered = 0;
     newest.asked_ns = ms_clock_boot(self->base.clock);
-    for (unsigned leg; ms_fan_next(fan, self->base.clock, deadline, &leg);) {
+    enum settled settled = OPEN;
+    for (unsigned leg; settled != BY_MOST && ms_fan_next(fan, self->base.clock, deadline, &leg);) {
         code = ms_fan_code(fan, leg);
         if (code && code != MS_ERR_NOT_FOUND && code != MS_ERR_NO_STORE && !trouble.code)
             trouble = *ms_fan_error(fan, leg);
@@ -279,10 +299,15 @@ int ms_inquiry_layouts(struct ms_self *self, struct ms_layouts *out, struct ms_e
             continue;
         ms_layouts_merge(&newest, &q->found[leg]);
         newest.heard[newest.heard_count++] = q->members[leg];
-        if (++answered * 2 > count && deadline == UINT64_MAX && is_alive(self, &newest))
+        settled = rest ? settled_by(self, &newest) : OPEN;
+        if ((++answered * 2 > count || settled) && deadline == UINT64_MAX &&
+            is_alive(self, &newest))
             deadline = ms_clock_now(self->base.clock) + OTHERS_WAIT;
     }
-    ms_fan_release(fan);
+    if (rest)
+        *rest = fan;
+    else
+        ms_fan_release(fan);
     set_aside(self, &newest);
     *out = newest;
     return newest.final || !trouble.code ? 0 : ms_error_set(err, trouble.code, "%s", trouble.text);

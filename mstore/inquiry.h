@@ -45,8 +45,12 @@ int ms_inquiry_all(struct ms_self *self, struct ms_member *const members[], size
                    ms_fan_fn fn, const struct ms_layout *layout,
                    struct ms_error *err) MS_MUST_CHECK;
 /* Asks all, waits for most of them and a second for the rest. Nothing found: *out is empty; an
- * error then when somebody could not say. */
-int ms_inquiry_layouts(struct ms_self *self, struct ms_layouts *out,
+ * error then when somebody could not say.
+ * rest (may be NULL), for who opens a store: then nobody else is waited for once most members of
+ * the layout in force have shown it, none has shown a proposed one, and it is no older than what
+ * was seen here. *rest is what goes on, also after an error: to be released, NULL when nothing
+ * began. */
+int ms_inquiry_layouts(struct ms_self *self, struct ms_layouts *out, struct ms_fan **rest,
                        struct ms_error *err) MS_MUST_CHECK;
 /* Stores a layout at a majority of the members given (NULL among them: not to be had), and does not
  * wait long for the others. what: for the sentence. */

@@ -242,6 +242,7 @@ int ms_intent_look(const struct ms_site *site, bool *there, struct ms_error *err
     *there = false;
     r->base.call = look_call;
     r->base.good = look_good;
+    r->base.reads = true;
     r->base.free = round_free;
     r->there = there;
     return ms_voters_ask(site, &r->base, ms_voters_meeting(site), 0, "looking for an intent", err);

@@ -168,7 +168,7 @@ bool ms_member_take_opening(struct ms_member *m, bool again, int *code, struct m
     *code = 0;
     if (m->stage == MS_MEMBER_READY && (!again || waited))
         return false;
-    if (waited && m->openings != seen && m->why.code) {
+    if (waited && m->openings != seen && m->why.code && m->why.code != MS_ERR_CANCELLED) {
         *code = ms_error_set(err, m->why.code, "%s", m->why.text);
         return false;
     }

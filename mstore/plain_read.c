@@ -159,7 +159,14 @@ static int nobody(struct asking *a, const struct ms_site *site, struct ms_item_r
                            "%s could not be found where members answer", MS_SHOW(item.key));
 }
 
-/* Runs the call; on success *leg is who answered, and the fan is the caller's to release. */
+/* Those who were not waited for need not answer any more. */
+static void asking_end(struct asking *a)
+{
+    ms_fan_cancel(a->fan);
+    ms_fan_release(a->fan);
+}
+
+/* Runs the call; on success *leg is who answered, and the asking is the caller's to end. */
 static int first_answer(struct asking *a, const struct ms_site *site, struct ms_item_ref item,
                         unsigned *leg, struct ms_error *err)
 {
@@ -171,7 +178,7 @@ static int first_answer(struct asking *a, const struct ms_site *site, struct ms_
     if (*leg < a->call->count)
         return 0;
     code = nobody(a, site, item, err);
-    ms_fan_release(a->fan);
+    asking_end(a);
     return code;
 }
 
@@ -225,7 +232,7 @@ int ms_plain_load(const struct ms_site *site, struct ms_item_ref item, int64_t o
     if (code)
         return code;
     *out = MS_TAKE(a.call->answers[leg].loaded);
-    ms_fan_release(a.fan);
+    asking_end(&a);
     return 0;
 }
 
@@ -254,7 +261,7 @@ int ms_plain_info(const struct ms_site *site, struct ms_item_ref item, struct ms
         return code;
     *out = a.call->answers[leg].info;
     out->tag = (struct ms_tag){""}; /* one member's tag means nothing to the others */
-    ms_fan_release(a.fan);
+    asking_end(&a);
     return 0;
 }
 
@@ -284,6 +291,6 @@ int ms_plain_hash(const struct ms_site *site, struct ms_item_ref item, const cha
             ms_error_set(err, MS_ERR_INVALID, "no room for a digest of %zu digits", strlen(found));
     else
         memcpy(hex, found, strlen(found) + 1);
-    ms_fan_release(a.fan);
+    asking_end(&a);
     return code;
 }

@@ -12,7 +12,8 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#define PAUSE_MAX UINT64_C(20000000) /* between two looks whether all is quiet */
+#define PAUSE_MIN UINT64_C(100000) /* between two looks whether all is quiet */
+#define PAUSE_MAX UINT64_C(20000000)
 
 struct roster {
     struct ms_roster base;
@@ -188,11 +189,11 @@ void ms_roster_unref(struct ms_roster *base)
 
 bool ms_roster_quiet(struct ms_roster *r, uint64_t deadline_ns)
 {
-    for (uint64_t pause = 100000; atomic_load(&((struct roster *)r)->refs) > 1; pause *= 2) {
-        if (ms_clock_now(r->clock) >= deadline_ns)
+    uint64_t pause = PAUSE_MIN;
+    while (atomic_load(&((struct roster *)r)->refs) > 1) {
+        if (ms_clock_now(r->clock) >= deadline_ns || ms_sleep(r->clock, pause, NULL))
             return false;
-        if (ms_sleep(r->clock, pause < PAUSE_MAX ? pause : PAUSE_MAX, NULL))
-            return false;
+        pause = 2 * pause < PAUSE_MAX ? 2 * pause : PAUSE_MAX;
     }
     return true;
 }

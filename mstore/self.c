@@ -281,6 +281,7 @@ static int self_close(struct ms_store *s, struct ms_error *err)
         roster = MS_TAKE(self->roster);
     }
     ms_lease_stop(roster);
+    ms_self_stop_asking(self);
     /* what calls have left behind (a late copy, a repair) would die with the process */
     ms_roster_quiet(roster, ms_clock_now(s->clock) + CLOSE_WAIT);
     ms_self_remember(self, roster);

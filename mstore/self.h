@@ -15,6 +15,7 @@
 #ifndef MSTORE_SELF_H
 #define MSTORE_SELF_H
 
+#include "base/fan.h"
 #include "base/sync.h"
 #include "mstore/conf.h"
 #include "mstore/ids.h"
@@ -40,6 +41,7 @@ struct ms_self {
     struct ms_mutable *mutable;
     struct ms_state *state; /* NULL: closed */
     char *state_folder;
+    struct ms_fan *asking; /* opening's questions to members that it did not wait for; or NULL */
     ms_self_find_fn find_member; /* NULL: none are found later */
     void *find_ctx;
     void (*find_free)(void *ctx);
@@ -92,6 +94,8 @@ struct ms_layouts; /* mstore/inquiry.h */
  * without a URL here are missing. */
 int ms_self_match(struct ms_self *self, const struct ms_layout *layout, struct ms_member **list,
                   struct ms_error *err) MS_MUST_CHECK;
+/* Cancels what opening still asks. */
+void ms_self_stop_asking(struct ms_self *self);
 /* Takes what is newer than the roster in force, and makes one of it. */
 int ms_self_adopt(struct ms_self *self, struct ms_layouts *found,
                   struct ms_error *err) MS_MUST_CHECK;

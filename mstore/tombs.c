@@ -141,6 +141,7 @@ static int look_once(const struct ms_site *site, bool all, struct ms_tomb *out,
         return MS_ERR_NO_MEMORY;
     r->base.call = look_leg;
     r->base.good = look_good;
+    r->base.reads = true;
     r->newest = &newest;
     unsigned need = all ? ms_voters_count(site) : ms_voters_meeting(site);
     int code = ms_voters_ask(site, &r->base, need, 0, "looking for a tombstone", err);

@@ -168,6 +168,7 @@ static void round_end(struct round *r)
 {
     for (unsigned i = 0; i < r->v->count; i++)
         r->v->voter[i].asked = r->v->voter[i].answered || r->v->voter[i].why.code;
+    ms_fan_cancel(r->fan);
     ms_fan_release(r->fan);
 }
 

@@ -62,6 +62,7 @@ int ms_voters_ask(const struct ms_site *site, struct ms_voters *v, unsigned need
     struct ms_error blame = {0};
     char shown[MS_VALUE_SHOWN];
     unsigned good = 0, leg, count = ms_voters_count(site);
+    bool reads = v->reads;
     int code = round_start(site, v, &fan, err);
     if (code)
         return code;
@@ -90,6 +91,8 @@ int ms_voters_ask(const struct ms_site *site, struct ms_voters *v, unsigned need
         code = ms_error_set(err, blame.code ? blame.code : MS_ERR_CANCELLED,
                             "%s: %s needs %u of %u members, %u did it: %s",
                             ms_value_shown(site, shown), what, need, count, good, blame.text);
+    if (reads)
+        ms_fan_cancel(fan);
     ms_fan_release(fan);
     return code;
 }

@@ -13,6 +13,7 @@ struct ms_voters { /* one round; embed it first: the calls share what is around 
     void (*free)(struct ms_voters *v); /* when the last call has ended; frees itself */
     /* A call has succeeded: told in the caller's thread. May be NULL. */
     void (*good)(struct ms_voters *v, unsigned leg);
+    bool reads;                  /* a call that is left behind is of no use to anybody */
     struct ms_voters_home *home; /* ms_voters_ask's own */
 };
 

@@ -86,7 +86,7 @@ char *ms_filter_join(const char *ns, struct ms_view key, size_t *size);
 int ms_permissions_wrap(struct ms_store *inner, const char *map_or_shortcut, struct ms_store **out,
                         struct ms_error *err) MS_MUST_CHECK;
 /* quota_bytes 0: no limit, nothing is tracked, and a count that an earlier session left behind is
- * removed when the Store is opened, because it would no longer be true. */
+ * removed before the first change, because it would no longer be true. */
 int ms_quota_wrap(struct ms_store *inner, uint64_t quota_bytes, struct ms_store **out,
                   struct ms_error *err) MS_MUST_CHECK;
 /* cache: a closed Store over the second backend with the same namespaces. */

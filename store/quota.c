@@ -7,6 +7,7 @@
 #include "store/filter.h"
 #include "store/quota_book.h"
 #include "store/quota_count.h"
+#include "store/untracked.h"
 
 #include "base/cleanup.h"
 #include "base/hash.h"
@@ -484,25 +485,6 @@ static int quota_store_many(struct ms_store *s, struct ms_many *items, size_t co
     return code ? code : stored;
 }
 
-/* ---- without a limit ---- */
-
-static int untracked_open(struct ms_store *s, struct ms_error *err)
-{
-    struct ms_error own = {0};
-    int code = ms_filter_open(s, err);
-    if (!code && ms_quota_count_remove(ms_filter_inner(s), &own))
-        ms_log(MS_LOG_INFO, "%s: the count of an earlier quota stays: %s", s->url, own.text);
-    return code;
-}
-
-static int untracked_quota(struct ms_store *s, struct ms_quota *out, struct ms_error *err)
-{
-    (void)s;
-    (void)err;
-    *out = (struct ms_quota){-1, -1};
-    return 0;
-}
-
 /* ---- making one ---- */
 
 static const struct ms_store_ops quota_ops = {
@@ -530,47 +512,19 @@ static const struct ms_store_ops quota_ops = {
     .cache_invalidate = ms_filter_cache_invalidate,
 };
 
-static const struct ms_store_ops untracked_ops = {
-    .create = ms_filter_create,
-    .destroy = ms_filter_destroy,
-    .open = untracked_open,
-    .close = ms_filter_close,
-    .free = ms_filter_free,
-    .set_namespaces = ms_filter_set_namespaces,
-    .load = ms_filter_load,
-    .store = ms_filter_store,
-    .info = ms_filter_info,
-    .remove = ms_filter_delete,
-    .move = ms_filter_move,
-    .hash = ms_filter_hash,
-    .defrag = ms_filter_defrag,
-    .write = ms_filter_write,
-    .read = ms_filter_read,
-    .list = ms_filter_list,
-    .store_many = ms_filter_store_many,
-    .remove_many = ms_filter_remove_many,
-    .quota = untracked_quota,
-    .usage = ms_filter_usage,
-    .capabilities = ms_filter_capabilities,
-    .sweep = ms_filter_sweep,
-    .cache_invalidate = ms_filter_cache_invalidate,
-};
-
 int ms_quota_wrap(struct ms_store *inner, uint64_t quota_bytes, struct ms_store **out,
                   struct ms_error *err)
 {
     if (quota_bytes > INT64_MAX)
         return ms_error_set(err, MS_ERR_CONFIG, "a quota of %llu bytes is too large",
                             (unsigned long long)quota_bytes);
+    if (quota_bytes == 0)
+        return ms_untracked_wrap(inner, out, err);
     struct quota *q = calloc(1, sizeof(*q));
     if (!q)
         return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for the quota");
-    if (quota_bytes == 0) {
-        ms_filter_init(&q->filter, &untracked_ops, inner);
-    } else {
-        ms_filter_init(&q->filter, &quota_ops, inner);
-        ms_quota_book_init(&q->book, quota_bytes);
-    }
+    ms_filter_init(&q->filter, &quota_ops, inner);
+    ms_quota_book_init(&q->book, quota_bytes);
     *out = &q->filter.store;
     return 0;
 }

@@ -7,7 +7,7 @@
 #include <mstore/store.h>
 
 /* Takes the backend (closed), also on failure. quota_bytes 0: no limit; what an earlier session
- * counted is removed when it is opened. */
+ * counted is removed before the first change. */
 int ms_quota_backend_new(struct ms_backend *inner, uint64_t quota_bytes, struct ms_backend **out,
                          struct ms_error *err) MS_MUST_CHECK;
 /* Of one that this made, open. */

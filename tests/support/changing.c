@@ -31,6 +31,8 @@ static int make_storage(struct changing_client *c, unsigned member, struct ms_ba
     ms_emulation_init(&emulation);
     emulation.latency_ns = 10 * MS;
     emulation.jitter_ns = 9 * MS;
+    if (c->world->latency_ns[member])
+        emulation.latency_ns = c->world->latency_ns[member];
     emulation.seed = c->world->seed * 10 + member + 1;
     url_of(c->world, member, url);
     int code = ms_backend_make(url, &env, &inner, err);
@@ -129,6 +131,18 @@ void changing_gone(struct changing_client *c, unsigned member, bool is)
 {
     struct ms_error err = {0};
     check_ok(ms_emulator_set_gone(c->emulator[member], is, &err), err);
+}
+
+struct ms_backend *changing_storage(const struct changing *w, unsigned member)
+{
+    char url[64];
+    struct ms_backend_env env = {.clock = ms_sim_clock(), .seed = 1};
+    struct ms_backend *storage = NULL;
+    struct ms_error err = {0};
+    url_of(w, member, url);
+    check_ok(ms_backend_make(url, &env, &storage, &err), err);
+    check_ok(ms_backend_open(storage, &err), err);
+    return storage;
 }
 
 void changing_put(struct changing_client *c, const char *key, unsigned generation)

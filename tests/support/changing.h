@@ -23,6 +23,7 @@ struct changing_client {
 struct changing {
     unsigned number, founders; /* members of the first layout */
     uint64_t seed;
+    uint64_t latency_ns[CHANGING_MEMBERS]; /* of clients made from now on; 0: the usual */
     const char *policy;
     struct changing_client client[3];
 };
@@ -41,6 +42,8 @@ void changing_end(struct changing_client *c);
 int changing_end_all(struct changing *w, unsigned count);
 /* That client does not reach the member. */
 void changing_gone(struct changing_client *c, unsigned member, bool is);
+/* A member's storage itself, open; the caller's. */
+struct ms_backend *changing_storage(const struct changing *w, unsigned member);
 /* The value says which generation of the key's it is. */
 void changing_put(struct changing_client *c, const char *key, unsigned generation);
 void changing_expect(struct changing_client *c, const char *key, unsigned generation);

@@ -131,9 +131,11 @@ static void the_next_session_goes_on(void **state)
     done(s);
     expect_file(p, "store/quota.hid", "14");
     o.quota_bytes = 0;
-    s = opened(p, &o, false); /* no longer true: removed */
-    expect_file(p, "store/quota.hid", NULL);
+    s = opened(p, &o, false);
     expect(s, "data/0123", "a longer value");
+    expect_file(p, "store/quota.hid", "14");
+    check_ok(put(s, "data/0123", "another value", &err), err); /* no longer true: removed */
+    expect_file(p, "store/quota.hid", NULL);
     done(s);
 }
 

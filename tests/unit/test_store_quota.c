@@ -354,21 +354,59 @@ static void without_a_limit_nothing_is_tracked(void **state)
     (void)state;
     struct quota_test t;
     struct ms_quota q;
+    struct ms_item_info info;
     start(&t, 0);
     fake_set(&t.fake, *count_item(), "77");
     open_it(&t);
-    assert_true(fake_has(&t.fake, *count_item(), NULL)); /* it would go stale */
+    assert_int_equal(t.store->ops->info(t.store, live("a"), &info, NULL), 0);
+    assert_int_equal(t.fake.calls[MS_VERB_DELETE], 0); /* who only reads leaves it */
     assert_int_equal(put(t.store, "a", 10, NULL), 0);
-    assert_int_equal(t.fake.calls[MS_VERB_INFO], 0);
+    assert_true(fake_has(&t.fake, *count_item(), NULL)); /* it would go stale */
+    assert_int_equal(put(t.store, "b", 10, NULL), 0);
+    assert_int_equal(t.fake.calls[MS_VERB_DELETE], 1); /* once in a session */
+    assert_int_equal(t.fake.calls[MS_VERB_INFO], 1);
     assert_int_equal(t.store->ops->quota(t.store, &q, NULL), 0);
     assert_int_equal(q.limit_bytes, -1);
     assert_int_equal(q.usage_bytes, -1);
     assert_int_equal(t.store->ops->close(t.store, NULL), 0);
-    t.fake.fail_code = MS_ERR_ACCESS; /* read-only storage opens as well */
+    t.fake.fail_code = MS_ERR_ACCESS; /* a storage that deletes nothing is written to as well */
     t.fake.fail_verb = MS_VERB_DELETE;
     open_it(&t);
+    assert_int_equal(put(t.store, "a", 10, NULL), 0);
+    assert_int_equal(t.fake.calls[MS_VERB_DELETE], 2);
     assert_int_equal(t.store->ops->close(t.store, NULL), 0);
     finish(&t);
+}
+
+/* Each way to change an item, the first in its session. */
+static void every_change_makes_the_count_go(void **state)
+{
+    (void)state;
+    const struct ms_precondition always = {0};
+    const struct ms_defrag_part part = {ms_str("a"), 0, 1};
+    for (int how = 0; how < 5; how++) {
+        struct quota_test t;
+        struct ms_store_writer *w = NULL;
+        char key[MS_NAME_MAX + 1];
+        start(&t, 0);
+        open_it(&t);
+        fake_set(&t.fake, live("a"), "x");
+        fake_set(&t.fake, live("n/a"), "x");
+        fake_set(&t.fake, *count_item(), "77");
+        struct ms_store *s = t.store;
+        int code = how == 0   ? put(s, "b", 1, NULL)
+                   : how == 1 ? s->ops->remove(s, live("a"), NULL)
+                   : how == 2 ? move(s, MS_MOVE_RENAME, "a", "b")
+                   : how == 3
+                       ? s->ops->defrag(s, "n", &part, 1, ms_str("b"), NULL, key, sizeof key, NULL)
+                       : s->ops->write(s, live("b"), 1, &always, &w, NULL);
+        assert_int_equal(code, 0);
+        assert_true(fake_has(&t.fake, *count_item(), NULL));
+        if (w)
+            w->ops->abort(w);
+        assert_int_equal(s->ops->close(s, NULL), 0);
+        finish(&t);
+    }
 }
 
 /* ---- streaming, many, defrag ---- */
@@ -583,6 +621,51 @@ static void races_keep_the_books_and_the_limit(void **state)
     }
 }
 
+static int first_change(void *arg)
+{
+    struct race *race = arg;
+    char key[16];
+    snprintf(key, sizeof key, "k%d", __atomic_fetch_add(&race->task, 1, __ATOMIC_RELAXED));
+    assert_int_equal(put(race->t.store, key, 1, NULL), 0);
+    assert_true(fake_has(&race->t.fake, *count_item(), NULL)); /* also for who came second */
+    return 0;
+}
+
+static int first_changes(void *arg)
+{
+    struct race *race = arg;
+    struct ms_group *group;
+    struct ms_join join;
+    fake_init(&race->t.fake, "fake:", ms_sim_clock(), race->seed);
+    race->t.fake.exists = true;
+    fake_set(&race->t.fake, *count_item(), "77");
+    assert_int_equal(ms_quota_wrap(&race->t.fake.store, 0, &race->t.store, NULL), 0);
+    open_it(&race->t);
+    assert_int_equal(ms_group_new(&group, NULL), 0);
+    for (int i = 0; i < RACE_TASKS; i++)
+        assert_int_equal(ms_group_fork(group, first_change, NULL, race, NULL), 0);
+    ms_group_join_all(group, &join);
+    ms_group_release(group);
+    assert_int_equal(race->t.fake.calls[MS_VERB_DELETE], 1);
+    assert_int_equal(race->t.store->ops->close(race->t.store, NULL), 0);
+    race->t.store->ops->free(race->t.store);
+    fake_fini(&race->t.fake);
+    return 0;
+}
+
+static void the_count_goes_before_the_first_of_several_changes(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 50; seed++) {
+        struct race race = {.seed = seed};
+        struct ms_sim_options options = {.seed = seed, .max_steps = 1000000};
+        struct ms_sim_result result;
+        struct ms_error err = {0};
+        if (ms_sim_run(&options, first_changes, &race, &result, &err))
+            fail_msg("seed %llu: %s", (unsigned long long)seed, err.text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -597,10 +680,12 @@ int main(void)
         cmocka_unit_test(several_processes_add_up),
         cmocka_unit_test(a_count_that_cannot_be_written_fails_only_close),
         cmocka_unit_test(without_a_limit_nothing_is_tracked),
+        cmocka_unit_test(every_change_makes_the_count_go),
         cmocka_unit_test(writers_reserve_what_they_append),
         cmocka_unit_test(many_are_judged_one_by_one),
         cmocka_unit_test(defrag_is_counted),
         cmocka_unit_test(races_keep_the_books_and_the_limit),
+        cmocka_unit_test(the_count_goes_before_the_first_of_several_changes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
