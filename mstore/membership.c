@@ -45,6 +45,24 @@ static void note_state(struct ms_self *self, const char *name, struct ms_members
     result->proposed = r->next ? r->next->epoch : 0;
 }
 
+/* `state`: of that member, as a dry run imagines it. */
+static int note_bare(struct ms_self *self, const char *name, const enum ms_member_state *state,
+                     struct ms_membership *result, struct ms_error *err)
+{
+    MS_AUTO_ROSTER struct ms_roster *r = ms_self_roster(self);
+    struct ms_layout *l = ms_layout_copy(r->layout);
+    if (!l)
+        return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a layout");
+    for (size_t i = 0; i < l->member_count && state; i++)
+        if (strcmp(l->members[i].name, name) == 0)
+            l->members[i].state = *state;
+    for (size_t i = 0; i < l->space_count; i++)
+        result->bare += l->spaces[i].redundancy != MS_REDUNDANCY_NONE &&
+                        ms_layout_tolerates(l, &l->spaces[i]) == 0;
+    ms_layout_free(l);
+    return 0;
+}
+
 /* ---- the new member ---- */
 
 static int describe(struct ms_layout_member *m, const char *name,
@@ -276,6 +294,8 @@ int ms_mstore_drain(struct ms_store *s, const char *name,
     code = o.dry_run ? plan(self, &change, result, err) : ms_change_run(self, &change, err);
     if (!code && !o.dry_run)
         code = retire(self, name, &o, result, err);
+    if (!code)
+        code = note_bare(self, name, o.dry_run ? &change.state : NULL, result, err);
     note_state(self, name, result);
     return code;
 }

@@ -33,6 +33,7 @@ struct status {
 };
 
 struct seen { /* a mark of absence (mstore/away.h) on one member */
+    size_t holder;
     struct ms_away mark;
     int64_t since_ns; /* by that member's clock */
 };
@@ -101,9 +102,15 @@ static void ask_notes(struct status *s, struct ms_member *m)
 
 /* ---- marks of absence ---- */
 
+struct holding {
+    struct status *s;
+    size_t holder;
+};
+
 static int take_mark(void *ctx, const struct ms_entry *entry, struct ms_error *err)
 {
-    struct status *s = ctx;
+    struct holding *h = ctx;
+    struct status *s = h->s;
     struct ms_away mark;
     if (!ms_away_parse(entry->name, &mark))
         return 0;
@@ -114,27 +121,44 @@ static int take_mark(void *ctx, const struct ms_entry *entry, struct ms_error *e
     if (!more)
         return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for marks of absence");
     s->marks = more;
-    more[s->mark_count++] = (struct seen){mark, entry->info.mtime_ns};
+    more[s->mark_count++] = (struct seen){h->holder, mark, entry->info.mtime_ns};
     return 0;
 }
 
-static void ask_marks(struct status *s, struct ms_member *m)
+static void ask_marks(struct status *s, size_t holder)
 {
     static const struct ms_list_request request = {.names_only = false};
+    struct holding h = {s, holder};
     struct ms_name folder;
     ms_away_folder(&s->roster->layout->uuid, &folder);
-    (void)!ms_member_list(m, ms_name_view(&folder), &request, take_mark, s, NULL);
+    (void)!ms_member_list(s->roster->members[holder], ms_name_view(&folder), &request, take_mark,
+                          &h, NULL);
 }
 
-/* When a mark began to close, on the last of its members; 0: it has not begun, or nobody knows. */
-static int64_t closing_since(const struct status *s, struct ms_away mark)
+static int by_time(const void *a, const void *b)
 {
-    int64_t last = 0;
+    int64_t one = *(const int64_t *)a, two = *(const int64_t *)b;
+    return (one > two) - (one < two);
+}
+
+/* When a mark has begun to close on a majority; 0: not yet. Nor has it for one about `member` if it
+ * does so on others alone: while heal ran that one was away, and has not made up for anything. */
+static int64_t closing_since(const struct status *s, struct ms_away mark, size_t member)
+{
+    int64_t since[MS_MEMBERS_MAX];
+    unsigned count = 0, majority = ms_away_majority(s->roster->layout);
+    bool met = false;
     mark.closing = true;
-    for (size_t i = 0; i < s->mark_count; i++)
-        if (ms_away_equal(&s->marks[i].mark, &mark) && s->marks[i].since_ns > last)
-            last = s->marks[i].since_ns;
-    return last;
+    for (size_t i = 0; i < s->mark_count && count < MS_MEMBERS_MAX; i++) {
+        if (!ms_away_equal(&s->marks[i].mark, &mark))
+            continue;
+        met |= s->marks[i].holder == member;
+        since[count++] = s->marks[i].since_ns;
+    }
+    if (!met || count < majority)
+        return 0;
+    qsort(since, count, sizeof *since, by_time);
+    return since[majority - 1];
 }
 
 /* All marks of a member must have been closing for so long that heal may take them away. */
@@ -146,7 +170,7 @@ static void judge_marks(struct status *s, size_t member)
         const struct ms_away *mark = &s->marks[i].mark;
         if (!ms_uuid_equal(&mark->member, &s->roster->layout->members[member].uuid))
             continue;
-        int64_t since = closing_since(s, *mark);
+        int64_t since = closing_since(s, *mark, member);
         from = out->marked && (!from || !since) ? 0 : since > from ? since : from;
         out->marked = true;
     }
@@ -196,7 +220,7 @@ static int ask_one(void *arg, size_t i)
         s->troubles[i] = (struct ms_error){0};
         ask_usage(m, out);
         ask_notes(s, m);
-        ask_marks(s, m);
+        ask_marks(s, i);
     }
     ms_health_view(ms_member_health(m), ms_clock_now(s->roster->clock),
                    ms_clock_wall(s->roster->clock), &health);
@@ -216,6 +240,7 @@ static void describe_member(struct status *s, size_t i)
     out->name = m->name;
     out->zone = m->zone;
     out->state = ms_layout_states[m->state];
+    out->joining = s->roster->next && i >= s->roster->own_count;
     out->weight = m->weight;
     out->total_bytes = out->free_bytes = UINT64_MAX;
     out->breaker = breakers[MS_HEALTH_CLOSED];

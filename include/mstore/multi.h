@@ -63,12 +63,14 @@ struct ms_mstore_member {
     const char *breaker;    /* "closed", "open", "half open" */
     bool behind;            /* others have noted that it lacks something: run heal */
     /* Others do not believe it by itself: it was away while something changed. A run of heal from
-     * believed_from_ns on (wall clock) ends that; 0: the time is known after a first run. */
+     * believed_from_ns on (wall clock) ends that; 0: the time is known after a first run while it
+     * is there. */
     bool marked;
     int64_t believed_from_ns;
     uint64_t layout;                  /* the newest one in force that lies on it; 0: none */
     uint64_t total_bytes, free_bytes; /* UINT64_MAX: unknown */
     bool damaged;                     /* that layout cannot be read: run heal */
+    bool joining;                     /* it is new in the layout that is proposed */
 };
 struct ms_mstore_space {
     const char *name, *kind, *redundancy; /* "data", "immutable", "ec 4+2" */
@@ -209,6 +211,8 @@ struct ms_membership {
     uint64_t objects, bytes;         /* dry run: what moves, about */
     struct ms_upkeep_report *report; /* drain, replace: of the moving; NULL: none took place */
     bool listed; /* the file has a section of the member, which may be taken out once it is gone */
+    unsigned bare; /* drain: namespaces (but those of redundancy none) of which no member may be
+                      lost now; dry run: then */
 };
 
 /* Of an open MStore that was made from a file. Clients may go on using the store; those whose file

@@ -75,4 +75,40 @@ ok "one less" grep -qE 'on 4 members, 2 may be lost, now 1$' out
 expect 0 heal four.conf
 expect 0 status four.conf
 ok "two may be lost" grep -qE 'on 4 members, 2 may be lost$' out
+
+# ---- plain keys: the time that is told is one at which heal suffices
+store plain '[namespace]' 'kind = plain' 'redundancy = all' -- a b c
+expect 0 put plain.conf k value
+mv plain.a plain.off
+echo fourth | expect 0 put plain.conf k -
+expect 5 heal plain.conf # it is away: nothing can be made up for
+find plain.[bc] -path '*/away/*' -exec touch -d '5 minutes ago' {} +
+mv plain.off plain.a
+expect 0 status plain.conf
+ok "heal, without a time" grep -qE '^a .*ok, but it has missed something: run mstore heal$' out
+expect 0 heal plain.conf
+expect 0 status plain.conf
+ok "with one" grep -qE '^a .*ok, believed again from [0-2][0-9]:[0-5][0-9] on: run mstore heal then$' out
+expect 0 status plain.conf --json
+from=$(($(date -d "$(json 'd["members"][0]["believed_from"]')" +%s) - $(date +%s)))
+ok "it is that of the first run: $from s" test $from -gt 500 -a $from -le 630
+find plain.* -path '*/mstore-*' -type f -exec touch -d '20 minutes ago' {} +
+expect 0 status plain.conf
+prints "ok, believed again after one more mstore heal"
+expect 0 heal plain.conf
+expect 0 status plain.conf
+ok "nothing is left" grep -qE '^a .* ok$' out
+ok "two may be lost" grep -qE 'on 3 members, 2 may be lost$' out
+
+# ---- who goes takes redundancy along
+expect 0 drain plain.conf c
+ok "one is left to lose" bash -c '! grep -q "no member may be lost" out'
+expect 0 drain plain.conf b --dry-run
+prints "namespaces in which no member may be lost then: 1 (mstore status shows them, mstore add helps)"
+expect 0 drain plain.conf b
+prints "namespaces in which no member may be lost now: 1 (mstore status shows them, mstore add helps)"
+expect 0 status plain.conf
+ok "status says so, too" grep -qE 'on 1 members, 0 may be lost$' out
+expect 0 status plain.conf --json
+same "who is gone does not answer" "$(json '[m["answers"] for m in d["members"]]')" "[True, False, False]"
 finish

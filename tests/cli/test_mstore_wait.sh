@@ -75,4 +75,13 @@ interrupt "ls $T/home.two/mstore-*/away/* >/dev/null 2>&1 && sleep 0.3" rm home.
 same "rm" "$status" 130
 says "interrupted; what was done is done, what was under way may be"
 one_line
+mv home.one.off home.one
+
+# ---- a member that comes lacks nothing
+interrupt "$(layout 5 p)" add home.conf five "file://$T/home.five?sync=none"
+same "add" "$status" 130
+expect 0 status home.conf
+ok "it comes" grep -qE '^five .*ok, it comes with the layout that is proposed$' out
+expect 0 status home.conf --json
+same "joining" "$(json '[m["joining"] for m in d["members"]]')" "[False, False, False, False, True]"
 finish

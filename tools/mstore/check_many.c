@@ -127,7 +127,9 @@ static void tell_member(struct many *m, const struct ms_mstore_member *member)
     snprintf(what, sizeof what, "member %s", member->name);
     snprintf(err.text, sizeof err.text, "%s", member->trouble);
     int used =
-        member->layout < m->status->epoch
+        member->joining ? snprintf(note, sizeof note, "%s, comes with the layout that is proposed",
+                                   member->state)
+        : member->layout < m->status->epoch
             ? snprintf(note, sizeof note, "%s, lacks layout %" PRIu64 ", which is on enough others",
                        member->state, m->status->epoch)
         : member->damaged

@@ -36,12 +36,21 @@ static void print_plan(const struct ms_membership *r)
            r->moving, r->objects, ms_format_size(bytes, sizeof bytes, r->bytes));
 }
 
+static void print_bare(const struct ms_membership *r, bool then)
+{
+    if (r->bare)
+        printf("namespaces in which no member may be lost %s: %u (mstore status shows them, mstore "
+               "add helps)\n",
+               then ? "then" : "now", r->bare);
+}
+
 static void print_text(const struct ms_cli *cli, const struct ms_telling *t, const char *name,
                        const struct ms_membership *r)
 {
     const char *file = cli->args.positional[0];
     if (ms_args_has(&cli->args, "--dry-run")) {
         print_plan(r);
+        print_bare(r, true);
         return;
     }
     if (r->report)
@@ -60,6 +69,7 @@ static void print_text(const struct ms_cli *cli, const struct ms_telling *t, con
         printf("member %s is still draining: run this again\n", name);
     else
         printf("run mstore rebalance %s to move data there\n", file);
+    print_bare(r, false);
 }
 
 static void print_json(const struct ms_membership *r)
@@ -79,6 +89,7 @@ static void print_json(const struct ms_membership *r)
     ms_json_put_u64(&j, "keys_moving", r->moving);
     ms_json_put_u64(&j, "objects_moving", r->objects);
     ms_json_put_u64(&j, "bytes_moving", r->bytes);
+    ms_json_put_u64(&j, "namespaces_bare", r->bare);
     ms_json_key(&j, "report");
     if (r->report)
         ms_upkeep_json(&j, r->report);

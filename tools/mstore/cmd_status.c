@@ -16,6 +16,8 @@ const char *ms_status_advice(const struct ms_mstore_member *m, uint64_t epoch, c
     char clock[8];
     if (strcmp(m->state, "gone") == 0)
         return "-";
+    if (m->joining)
+        return "ok, it comes with the layout that is proposed";
     if (m->layout < epoch) {
         snprintf(buf, 80, "ok, but it lacks layout %" PRIu64 ": run mstore heal", epoch);
         return buf;
@@ -96,7 +98,8 @@ static void json_member(struct ms_json *j, const struct ms_mstore_member *m)
     ms_json_put_text(j, "zone", m->zone);
     ms_json_put_text(j, "url", m->url);
     ms_json_put_size(j, "weight", m->weight);
-    ms_json_put_bool(j, "answers", m->code == 0);
+    ms_json_put_bool(j, "answers", m->code == 0 && strcmp(m->state, "gone") != 0);
+    ms_json_put_bool(j, "joining", m->joining);
     ms_json_put_bool(j, "behind", m->behind);
     ms_json_put_bool(j, "marked", m->marked);
     ms_json_put_text(j, "believed_from",
