@@ -45,22 +45,29 @@ static int no_url(const struct ms_self *self, const char *name, struct ms_error 
                         self->base.url, name, name);
 }
 
-static int make_member(struct ms_self *self, const char *name, struct ms_error *err)
+int ms_self_try_member(struct ms_self *self, const char *name, const char *url,
+                       struct ms_member **out, struct ms_error *err)
 {
     struct ms_backend *backend = NULL;
     if (!self->find_member || self->member_count == MS_MEMBERS_MAX)
         return no_url(self, name, err);
-    int code = self->find_member(self->find_ctx, name, &backend, err);
+    int code = self->find_member(self->find_ctx, name, url, &backend, err);
     if (code)
         return code == MS_ERR_NOT_FOUND ? no_url(self, name, err) : code;
     const struct ms_member_options options = {.name = name,
                                               .key = &self->conf->key,
                                               .clock = self->base.clock,
                                               .seed = self->seed + 1000 + self->member_count};
-    code = ms_member_new(&options, backend, &self->members[self->member_count], err);
+    code = ms_member_new(&options, backend, out, err);
     if (code)
         ms_backend_free(backend);
-    else
+    return code;
+}
+
+static int make_member(struct ms_self *self, const char *name, struct ms_error *err)
+{
+    int code = ms_self_try_member(self, name, NULL, &self->members[self->member_count], err);
+    if (!code)
         self->member_count++;
     return code;
 }

@@ -219,6 +219,23 @@ static int prepare(struct ms_self *self, const struct ms_change *c, const struct
     return explain(now, m, ms_member_create(m, err), err);
 }
 
+int ms_change_look(struct ms_self *self, const struct ms_change *c, const char *url,
+                   struct ms_error *err)
+{
+    MS_AUTO_ROSTER struct ms_roster *r = ms_self_roster(self);
+    struct ms_member *m = NULL;
+    struct ms_uuid uuid;
+    int code = ms_self_member_uuid(self, c->add->name, &uuid, err);
+    if (!code)
+        code = ms_self_try_member(self, c->add->name, url, &m, err);
+    if (code)
+        return code;
+    ms_member_identify(m, &self->uuid, &uuid);
+    code = explain(r->layout, m, ms_member_look(m, err), err);
+    ms_member_unref(m);
+    return code;
+}
+
 /* The layout in force has the change already: by a run that may have been broken off before all
  * clients knew, or is waiting for that now. */
 static int make_known(struct ms_self *self, const struct ms_roster *r, struct ms_error *err)

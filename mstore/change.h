@@ -36,6 +36,11 @@ struct ms_change {
 int ms_change_run(struct ms_self *self, const struct ms_change *change,
                   struct ms_error *err) MS_MUST_CHECK;
 
+/* Whether the storage at that url may be the added member's: what ms_change_run refuses before
+ * anything is changed. Changes nothing. */
+int ms_change_look(struct ms_self *self, const struct ms_change *change, const char *url,
+                   struct ms_error *err) MS_MUST_CHECK;
+
 /* What of the values would move with that change, about: change_plan.c. */
 struct ms_change_plan {
     uint64_t keys, moving, objects, bytes;

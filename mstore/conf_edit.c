@@ -321,6 +321,21 @@ int ms_mconf_add_member(const char *path, const struct ms_mconf_member *m,
     return code;
 }
 
+int ms_mconf_try_member(const char *path, const struct ms_mconf_member *m, struct ms_error *err)
+{
+    struct ms_private_file file;
+    struct ms_mconf_edit edit = {0};
+    struct ms_buf *text = NULL;
+    int code = ms_private_file_read(path, "the store's configuration", &file, err);
+    if (code)
+        return code;
+    code = make_text(path, ms_private_file_view(&file), m, &edit, &text, err);
+    ms_mconf_edit_fini(&edit);
+    wipe(&text);
+    ms_private_file_free(&file);
+    return code;
+}
+
 /* ---- undoing it ---- */
 
 /* `to` in place of `from`, wherever that is by now; nothing is done when it is not there. */

@@ -23,6 +23,9 @@ struct ms_mconf_edit {           /* what was changed; to be undone when nothing 
  * the file with it would not be accepted. */
 int ms_mconf_add_member(const char *path, const struct ms_mconf_member *member,
                         struct ms_mconf_edit *edit, struct ms_error *err) MS_MUST_CHECK;
+/* Whether it would be added; the file stays as it is. */
+int ms_mconf_try_member(const char *path, const struct ms_mconf_member *member,
+                        struct ms_error *err) MS_MUST_CHECK;
 /* Undoes that, and nothing else that has come since. */
 int ms_mconf_undo(const char *path, struct ms_mconf_edit *edit, struct ms_error *err) MS_MUST_CHECK;
 void ms_mconf_edit_fini(struct ms_mconf_edit *edit);

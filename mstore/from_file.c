@@ -173,7 +173,8 @@ static void finder_free(void *ctx)
     free(f);
 }
 
-static int find_member(void *ctx, const char *name, struct ms_backend **out, struct ms_error *err)
+static int find_member(void *ctx, const char *name, const char *given, struct ms_backend **out,
+                       struct ms_error *err)
 {
     struct finder *f = ctx;
     struct ms_mconf *conf;
@@ -181,7 +182,7 @@ static int find_member(void *ctx, const char *name, struct ms_backend **out, str
     int code = ms_mconf_load(f->path, &conf, err);
     if (code)
         return code;
-    const char *url = ms_mconf_url(conf, name);
+    const char *url = given ? given : ms_mconf_url(conf, name);
     struct ms_backend_env env = {.clock = f->options.clock,
                                  .seed = f->seed + MS_MEMBERS_MAX + conf->shared->member_count};
     code = chain_of(f->path, NULL, conf, &chain, err);
@@ -222,7 +223,7 @@ int ms_mconf_backend(const char *path, const char *member, struct ms_backend **o
     struct finder *f = finder_new(path, &o, seed_of(&o));
     if (!f)
         return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for the members of %s", path);
-    int code = find_member(f, member, out, err);
+    int code = find_member(f, member, NULL, out, err);
     finder_free(f);
     return code;
 }

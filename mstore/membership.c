@@ -108,19 +108,25 @@ static void find_giving_way(struct ms_self *self, const char *replaced, const ch
     ms_mconf_free(conf);
 }
 
+/* What can be said before anything is changed: whether the layout may follow. */
+static int look_ahead(struct ms_self *self, const struct ms_change *c, struct ms_error *err)
+{
+    struct ms_change look = *c;
+    look.dry_run = true;
+    int code = ms_self_renew(self, err);
+    if (!code && !is_known(self, c->add->name))
+        code = ms_change_run(self, &look, err);
+    return code == MS_ERR_BUSY ? 0 : code; /* one is proposed: it is finished first */
+}
+
 /* The change, with its new member in the file; which is put back when nothing came of it. */
 static int run_change(struct ms_self *self, const struct ms_change *c, const char *url,
                       struct ms_error *err)
 {
     struct ms_mconf_edit edit = {0};
-    struct ms_change look = *c;
     struct ms_error why = {0};
     char way[MS_LAYOUT_NAME_MAX + 1] = "";
-    int code = ms_self_renew(self, err);
-    look.dry_run = true;
-    if (!code && !is_known(self, c->add->name))
-        code = ms_change_run(self, &look, err);
-    code = code == MS_ERR_BUSY ? 0 : code; /* one is proposed: it is finished first */
+    int code = look_ahead(self, c, err);
     if (!code) {
         find_giving_way(self, c->member, url, way);
         const struct ms_mconf_member m = {.as = c->add, .url = url, .gives_way = way};
@@ -134,11 +140,28 @@ static int run_change(struct ms_self *self, const struct ms_change *c, const cha
     return code;
 }
 
-static int plan(struct ms_self *self, const struct ms_change *c, struct ms_membership *result,
-                struct ms_error *err)
+/* Whether run_change would begin. */
+static int check_change(struct ms_self *self, const struct ms_change *c, const char *url,
+                        struct ms_error *err)
+{
+    char way[MS_LAYOUT_NAME_MAX + 1] = "";
+    int code = look_ahead(self, c, err);
+    if (code)
+        return code;
+    find_giving_way(self, c->member, url, way);
+    const struct ms_mconf_member m = {.as = c->add, .url = url, .gives_way = way};
+    code = ms_mconf_try_member(self->base.url, &m, err);
+    return code || is_known(self, c->add->name) ? code : ms_change_look(self, c, url, err);
+}
+
+/* url: of the member that is added, if one is. */
+static int plan(struct ms_self *self, const struct ms_change *c, const char *url,
+                struct ms_membership *result, struct ms_error *err)
 {
     struct ms_change_plan p;
-    int code = ms_change_plan(self, c, &p, err);
+    int code = c->add ? check_change(self, c, url, err) : 0;
+    if (!code)
+        code = ms_change_plan(self, c, &p, err);
     if (code)
         return code;
     result->keys = p.keys;
@@ -161,7 +184,8 @@ int ms_mstore_add(struct ms_store *s, const char *name, const struct ms_membersh
         return code;
     struct ms_self *self = ms_self_of(s);
     struct ms_change change = {.add = &m};
-    code = o.dry_run ? plan(self, &change, result, err) : run_change(self, &change, o.url, err);
+    code =
+        o.dry_run ? plan(self, &change, o.url, result, err) : run_change(self, &change, o.url, err);
     if (!code)
         snprintf(result->added, sizeof result->added, "%s", name);
     note_state(self, name, result);
@@ -291,7 +315,7 @@ int ms_mstore_drain(struct ms_store *s, const char *name,
     struct ms_self *self = ms_self_of(s);
     bool witness = state_of(self, name) == MS_WITNESS;
     struct ms_change change = {.member = name, .state = witness ? MS_GONE : MS_DRAINING};
-    code = o.dry_run ? plan(self, &change, result, err) : ms_change_run(self, &change, err);
+    code = o.dry_run ? plan(self, &change, NULL, result, err) : ms_change_run(self, &change, err);
     if (!code && !o.dry_run)
         code = retire(self, name, &o, result, err);
     if (!code)
@@ -376,13 +400,15 @@ int ms_mstore_replace(struct ms_store *s, const char *name,
         code = describe(&m, result->added, &o, err);
     if (!code && old.state == MS_GONE && !is_known(self, m.name))
         code = ms_error_set(err, MS_ERR_CONFIG,
-                            "member %s is gone already, and nobody takes its place: run mstore add",
+                            "member %s is gone already: run mstore add for a further one, or "
+                            "replace one of those that are there",
                             name);
     if (code)
         return code;
     struct ms_change change = {
         .add = &m, .member = name, .state = o.witness ? MS_GONE : MS_DRAINING};
-    code = o.dry_run ? plan(self, &change, result, err) : run_change(self, &change, o.url, err);
+    code =
+        o.dry_run ? plan(self, &change, o.url, result, err) : run_change(self, &change, o.url, err);
     if (!code && !o.dry_run)
         code = retire(self, name, &o, result, err);
     note_state(self, name, result);

@@ -25,10 +25,10 @@
 #include "mstore/state.h"
 #include "store/store.h"
 
-/* The storage of a member of that name, which was not there when the MStore was made. NOT_FOUND:
- * the client has no URL for it. */
-typedef int (*ms_self_find_fn)(void *ctx, const char *name, struct ms_backend **out,
-                               struct ms_error *err);
+/* The storage of a member of that name, which was not there when the MStore was made: at that url,
+ * or (NULL) the one that the client has for it. NOT_FOUND: it has none. */
+typedef int (*ms_self_find_fn)(void *ctx, const char *name, const char *url,
+                               struct ms_backend **out, struct ms_error *err);
 
 struct ms_self {
     struct ms_store base;
@@ -114,6 +114,10 @@ int ms_self_member_uuid(const struct ms_self *self, const char *name, struct ms_
 /* A member that is to be added, by the file's name; makes it if need be. MS_ERR_CONFIG: no URL. */
 int ms_self_find_member(struct ms_self *self, const char *name, struct ms_member **out,
                         struct ms_error *err) MS_MUST_CHECK;
+
+/* A member of that name at that url, which nobody else gets to know. A reference. */
+int ms_self_try_member(struct ms_self *self, const char *name, const char *url,
+                       struct ms_member **out, struct ms_error *err) MS_MUST_CHECK;
 
 /* What outlives the process: the members' breakers, the layout's epoch (remember.c). */
 int ms_self_recall(struct ms_self *self, struct ms_error *err) MS_MUST_CHECK;

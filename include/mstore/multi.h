@@ -194,7 +194,7 @@ struct ms_membership_options {
     uint32_t weight;  /* of the new member; 0: 1, or that of the replaced one */
     const char *zone; /* NULL: its own name, or that of the replaced one */
     bool witness;     /* add: votes only, no data */
-    bool dry_run;     /* only say what would move */
+    bool dry_run;     /* only say what would move, or why nothing would: no file is changed */
     const struct ms_upkeep_options *upkeep; /* drain, replace: of the moving; NULL: defaults */
     const char *name; /* replace: the new member's; NULL: NAME-2, or the next number */
 };

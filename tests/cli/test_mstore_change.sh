@@ -52,6 +52,39 @@ ok "the file is as it was" cmp -s home.conf other.conf
 expect 2 drain "file://$T/one" two
 says "is not a store of many members"
 
+# ---- a dry run refuses what would be refused, and changes nothing
+expect 1 add home.conf two "file://$T/usb" --dry-run
+says "home.conf has a [member two] with another url"
+expect 1 add home.conf usb "file://$T/two?sync=none" -n
+says "[member usb] has the url of [member two]"
+expect 4 add home.conf usb "file://$T/./two?sync=none" -n
+says "is that of member two too, by its mark there"
+mkdir full
+echo mine >full/thesis.txt
+expect 4 add home.conf usb "file://$T/full?sync=none" -n
+says "it holds thesis.txt, which is not this store's"
+rm -r full
+for name in 'u s b' 'usb]' ''; do
+    expect 1 add home.conf "$name" "file://$T/usb" -n
+    mv err dry
+    expect 1 add home.conf "$name" "file://$T/usb"
+    same_file "what is said of \"$name\"" err dry
+done
+expect 2 add home.conf usb foo://x -n
+expect 2 add home.conf usb foo://x
+expect 1 add home.conf usb home.conf -n
+says "a store cannot be a member of itself"
+expect 4 replace home.conf two "file://$T/two?sync=none" -n
+says "empty it first if member two is to be replaced"
+expect 1 replace home.conf two "file://$T/one?sync=none" -n
+says "[member two-2] has the url of [member one]"
+expect 1 replace home.conf two "file://$T/usb" --name one -n
+says "home.conf has a [member one] with another url"
+expect 0 replace home.conf two "file://$T/usb" -n
+prints "would move"
+ok "nothing was made" test ! -e usb
+ok "the file is as it was" cmp -s home.conf other.conf
+
 # ---- a fourth member
 expect 0 add home.conf usb "file://$T/usb?sync=none" --dry-run --json
 same "keys" "$(number keys)" 12
@@ -104,6 +137,8 @@ rm -r two
 expect 0 replace home.conf two "file://$T/new?sync=none" --json
 prints '"added":"two-2"'
 prints '"gone":true'
+expect 1 replace home.conf two "file://$T/other?sync=none"
+says "member two is gone already: run mstore add for a further one"
 values home.conf
 expect 0 scrub home.conf --deep
 expect 0 status home.conf --json

@@ -26,8 +26,10 @@ struct place { /* of a client, for members that come later */
     unsigned client;
 };
 
-static int find_member(void *ctx, const char *name, struct ms_backend **out, struct ms_error *err)
+static int find_member(void *ctx, const char *name, const char *url, struct ms_backend **out,
+                       struct ms_error *err)
 {
+    (void)url;
     const struct place *p = ctx;
     unsigned member = (unsigned)(name[1] - '0');
     return member < p->w->member_count

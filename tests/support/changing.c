@@ -43,8 +43,10 @@ static int make_storage(struct changing_client *c, unsigned member, struct ms_ba
     return code;
 }
 
-static int find_member(void *ctx, const char *name, struct ms_backend **out, struct ms_error *err)
+static int find_member(void *ctx, const char *name, const char *url, struct ms_backend **out,
+                       struct ms_error *err)
 {
+    (void)url;
     struct changing_client *c = ctx;
     unsigned member = (unsigned)(name[1] - '0');
     return member < CHANGING_MEMBERS ? make_storage(c, member, out, err)
