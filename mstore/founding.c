@@ -183,6 +183,14 @@ static int leg_withdraw(void *shared, unsigned leg, struct ms_error *err)
     return 0;
 }
 
+static int leg_unmake(void *shared, unsigned leg, struct ms_error *err)
+{
+    struct ms_inquiry *q = shared;
+    (void)err;
+    ms_member_unmake(q->members[leg]);
+    return 0;
+}
+
 static int all(struct ms_self *self, ms_fan_fn fn, const struct ms_layout *layout,
                struct ms_error *err)
 {
@@ -199,8 +207,10 @@ static int make_members(struct ms_self *self, struct ms_error *err)
     code = all(self, leg_create, NULL, err);
     if (!code)
         code = all(self, leg_prove, NULL, err);
-    if (code == MS_ERR_STORE_EXISTS)
+    if (code == MS_ERR_STORE_EXISTS) {
         (void)!all(self, leg_withdraw, NULL, NULL);
+        (void)!all(self, leg_unmake, NULL, NULL);
+    }
     return code;
 }
 

@@ -80,6 +80,9 @@ int ms_member_create(struct ms_member *m, struct ms_error *err) MS_MUST_CHECK;
 int ms_member_prove(struct ms_member *m, struct ms_error *err) MS_MUST_CHECK;
 /* Takes away the mark that this process put. */
 void ms_member_withdraw(struct ms_member *m);
+/* After that of all who may share it: the storage, when this process made it and nothing is in it.
+ */
+void ms_member_unmake(struct ms_member *m);
 /* The member that the mark on the storage names, whoever that is. */
 int ms_member_owner(struct ms_member *m, struct ms_uuid *out, struct ms_error *err) MS_MUST_CHECK;
 /* Whether ms_member_destroy may be called: the storage answers, is this member's, and what lies in

@@ -200,8 +200,10 @@ static int look(struct ms_member *m, bool *ours, struct ms_error *err)
     struct ms_error why = {0};
     int code = ms_member_open_backend(m, &why);
     *ours = false;
-    if (code == MS_ERR_NO_STORE && !m->backend->no_place)
+    if (code == MS_ERR_NO_STORE && !m->backend->no_place) {
+        m->absent = true;
         return 0;
+    }
     if (!code) {
         code = ms_member_check_mark(m, &why);
         *ours = !code;
@@ -254,6 +256,12 @@ static int create_and_mark(struct ms_member *m, void *ctx, struct ms_error *err)
     if (code || ours)
         return code;
     code = create_storage(m, err);
+    if (code == MS_ERR_STORE_EXISTS) { /* made by another meanwhile */
+        code = look(m, &ours, err);
+        if (code || ours)
+            return code;
+        code = ms_member_open_backend(m, err);
+    }
     return code ? code : put_mark(m, err);
 }
 
@@ -294,6 +302,26 @@ void ms_member_withdraw(struct ms_member *m)
     if (m->fresh) /* in vain: the next create says whose it is */
         (void)!step(m, false, withdraw, NULL, NULL);
     m->fresh = false;
+}
+
+static int unmake(struct ms_member *m, void *ctx, struct ms_error *err)
+{
+    AUTO_ROOT struct root r = {0};
+    (void)ctx;
+    int code = ms_member_open_backend(m, err);
+    if (!code)
+        code = look_at_root(m, NULL, &r, err);
+    if (code || r.own || r.other || !ms_uuid_is_zero(&r.other_store))
+        return code;
+    code = close_backend(m, err);
+    return code ? code : ms_backend_destroy(m->backend, err);
+}
+
+void ms_member_unmake(struct ms_member *m)
+{
+    if (m->absent && !m->keeps_values) /* in vain: an empty one may be taken */
+        (void)!step(m, false, unmake, NULL, NULL);
+    m->absent = false;
 }
 
 int ms_member_owner(struct ms_member *m, struct ms_uuid *out, struct ms_error *err)

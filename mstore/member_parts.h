@@ -38,6 +38,7 @@ struct ms_member {
     struct ms_error why;          /* the last one failed */
     bool keeps_values;            /* ms_member_options */
     bool fresh;                   /* it got its mark from this process */
+    bool absent;                  /* there was no storage when this process looked */
     bool looked;                  /* ms_member_look found nothing that is in the way */
 };
 

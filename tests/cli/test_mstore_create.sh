@@ -154,6 +154,17 @@ for way in "ln -s a b" "ln -s b a" true; do
         same "what is left of it" "$(files a/ b/)" ""
     done
 done
+
+# ---- likewise where nothing is yet: nothing stays
+conf home.conf 1 "$data" new spare
+sed -i "s|/spare?sync=none|/./new|; s|/new?sync=none|/new|" home.conf
+for _ in 1 2 3 4 5; do
+    expect 4 create home.conf
+    one_line
+    says "each member one of its own"
+    ok "nothing was made" test ! -e new
+done
+
 rm -rf a b
 conf home.conf 1 "$data" a b
 expect 0 create home.conf
