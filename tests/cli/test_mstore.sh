@@ -9,10 +9,16 @@ files() { # FOLDER - what is in it, but for MStore's own
 }
 
 # ---- bad files, each with a sentence that names it
-expect 1 ls nothing.conf
-says "nothing.conf"
-expect 1 plan nothing.conf
-says "nothing.conf"
+for command in ls plan status create; do
+    expect 2 $command nothing.conf # as for a name that the configuration does not have
+    one_line
+    says "nothing.conf"
+done
+conf within '[namespace]' 'kind = plain' 'redundancy = all' # a file within it is a fault of the file
+sed -i 's|^url.*within.two.*|url = nothing.conf|' within.conf
+expect 1 plan within.conf
+says "member two: "
+expect 1 create within.conf
 conf open '[namespace]' 'kind = plain' 'redundancy = all'
 chmod 644 open.conf
 expect 1 create open.conf
@@ -29,6 +35,18 @@ expect 1 create greedy.conf
 says "greedy.conf"
 expect 2 ls bare.conf --levels data=2
 says "--levels"
+
+# ---- what cannot be created cannot be planned
+conf foreign '[namespace]' 'kind = plain' 'redundancy = all' 'names = bytes'
+for url in foo://x foreign.conf; do
+    sed -i "/member two/,/^url/s|^url.*|url = $url|" foreign.conf
+    for command in create plan; do
+        expect "$([ $url = foo://x ] && echo 2 || echo 1)" $command foreign.conf
+        one_line
+        says "member two: "
+    done
+done
+says "a store cannot be a member of itself"
 
 # ---- what it will be worth, before there is anything
 conf plan '[namespace]' 'kind = immutable' 'redundancy = ec 2+1' \

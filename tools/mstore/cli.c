@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #define JOBS_MOST     1024
 #define WAIT_SHOWN_NS UINT64_C(1000000000)
@@ -125,6 +126,16 @@ int ms_cli_file(struct ms_cli *cli, const char *name, const char **out, struct m
     return code;
 }
 
+int ms_cli_no_file(const char *path, int code, struct ms_error *err)
+{
+    if (code != MS_ERR_NOT_FOUND)
+        return code;
+    code = access(path, F_OK) ? MS_CLI_USAGE : MS_ERR_CONFIG;
+    if (err)
+        err->code = code;
+    return code;
+}
+
 static int mstore_of(struct ms_cli *cli, const char *path, const char *level_option,
                      struct ms_store **out, struct ms_error *err)
 {
@@ -134,10 +145,7 @@ static int mstore_of(struct ms_cli *cli, const char *path, const char *level_opt
                             level_option, path);
     options.jobs = cli->jobs;
     options.waiting = cli->json ? NULL : tell_wait;
-    int code = ms_mstore_new(path, &options, out, err);
-    if (code == MS_ERR_NOT_FOUND) /* a file that is not there is no missing item */
-        code = err->code = MS_ERR_CONFIG;
-    return code;
+    return ms_cli_no_file(path, ms_mstore_new(path, &options, out, err), err);
 }
 
 int ms_cli_store(struct ms_cli *cli, const char *name, const char *level_option,

@@ -73,6 +73,9 @@ void ms_cli_report(const struct ms_cli *cli, const char *fmt, ...) MS_PRINTF(2, 
 /* The configuration (--config, else the default file), loaded at the first call; borrowed. */
 int ms_cli_config(struct ms_cli *cli, const struct ms_config **out,
                   struct ms_error *err) MS_MUST_CHECK;
+/* For a store of many whose file gave that code: one that is not there is an argument that means
+ * nothing, and no missing item; nor is one that it leads to. */
+int ms_cli_no_file(const char *path, int code, struct ms_error *err);
 /* The file of a store of many that is meant, borrowed: the name itself, or what the configuration
  * has under it. NULL: it is another kind of store. */
 int ms_cli_file(struct ms_cli *cli, const char *name, const char **out,
