@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <mstore/multi.h>
 #include <stdio.h>
 
 #define BLOCK_BYTES (1u << 20)
@@ -367,6 +368,35 @@ static int put_contents(struct ms_tree *t, struct ms_error *err)
 
 /* ---- the index ------------------------------------------------------------------------------ */
 
+/* A key of kind immutable keeps its value: the index of the tree before is hidden, and goes for
+ * good once the new one is there. Until then `mstore undelete` brings it back. */
+static int exchange_index(struct ms_tree *t, struct ms_view key, struct ms_buf *index,
+                          struct ms_error *err)
+{
+    const struct ms_view none = {0};
+    int code = ms_store_delete(t->store, key, true, err);
+    if (!code || code == MS_ERR_NOT_FOUND)
+        code = ms_store_move(t->store, MS_MOVE_SOFT_DELETE, key, none, false, err);
+    if (code)
+        return code;
+    code = ms_store_store(t->store, key, index, NULL, NULL, err);
+    if (code) {
+        (void)!ms_store_move(t->store, MS_MOVE_UNDELETE, key, none, false, NULL);
+        return code;
+    }
+    return ms_store_delete(t->store, key, true, err);
+}
+
+static int store_index(struct ms_tree *t, struct ms_view key, struct ms_buf *index,
+                       struct ms_error *err)
+{
+    struct ms_error own = {0};
+    int code = ms_store_store(t->store, key, index, NULL, NULL, &own);
+    if (code == MS_ERR_CONFLICT && ms_store_is_mstore(t->store))
+        return exchange_index(t, key, index, err);
+    return code ? ms_error_set(err, code, "%s", own.text) : 0;
+}
+
 static int put_index(struct ms_tree *t, struct ms_error *err)
 {
     struct ms_tree_writer w;
@@ -397,8 +427,8 @@ static int put_index(struct ms_tree *t, struct ms_error *err)
         code = ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a key");
     if (!code) {
         struct ms_buf_borrowed place;
-        code = ms_store_store(t->store, ms_view(key, size),
-                              ms_buf_borrow(&place, ms_view(w.text, w.size)), NULL, NULL, err);
+        code =
+            store_index(t, ms_view(key, size), ms_buf_borrow(&place, ms_view(w.text, w.size)), err);
     }
     ms_tree_writer_fini(&w);
     return code;
