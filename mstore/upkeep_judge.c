@@ -1,7 +1,8 @@
 /* mstore/upkeep_judge.c - under an immutable key several writes may be found, or copies that
  * differ. Usually somebody stored the same value twice, and the newest write is enough. Different
- * values are somebody's mistake: what most of the valid objects hold stays; where there is no such
- * majority, all are set aside in the trash, to be decided by people. */
+ * values are somebody's mistake: what most of the valid objects hold stays, else what came to every
+ * member first; the others are set aside in the trash. Where neither tells, all stay as they are,
+ * and every run says so, until somebody decides: nothing that was acknowledged goes by a guess. */
 #include "mstore/upkeep_immutable.h"
 
 #include "base/text.h"
@@ -112,6 +113,14 @@ static int check_shards(struct ms_upkeep_key *k, struct ms_upkeep_write *w, stru
     return 0;
 }
 
+static void tell_undecided(struct ms_upkeep_key *k)
+{
+    k->conflict = true;
+    ms_upkeep_found(k->u, MS_FIND_CONFLICT, MS_UPKEEP_NOBODY, k->item->path, k->item->key, false,
+                    "different values, and nothing tells which was there first: all of them stay, "
+                    "delete the key and store the right one");
+}
+
 /* Copies that verify one by one may still be of different values. */
 static void vote(const struct ms_upkeep_write *w, const char **winner, bool *all)
 {
@@ -142,10 +151,8 @@ static int check_copies(struct ms_upkeep_key *k, struct ms_upkeep_write *w)
     if (all)
         return 0;
     if (!winner) {
-        int code = set_aside(k, w, false, "copies hold different values, and none the most",
-                             MS_FIND_CONFLICT);
-        k->conflict = true;
-        return code;
+        tell_undecided(k);
+        return 0;
     }
     struct ms_upkeep_write losers = {.shape = w->shape};
     struct ms_upkeep_place *place = calloc(w->count + 1, sizeof *place);
@@ -249,6 +256,29 @@ static int gather_rivals(struct ms_upkeep_key *k, struct rivals *r, struct ms_er
     return code;
 }
 
+static bool rivals_differ(const struct rivals *r)
+{
+    for (size_t i = 1; i < r->count; i++)
+        if (strcmp(r->digest[i], r->digest[0]) != 0)
+            return true;
+    return false;
+}
+
+/* Before one of several values goes: those count that are whole, and so much of each as is good. */
+static int verify_rivals(struct ms_upkeep_key *k, struct rivals *r, struct ms_error *err)
+{
+    size_t kept = 0;
+    int code = 0;
+    for (size_t i = 0; i < r->count && !code; i++) {
+        code = verify_all(k, r->write[i], err);
+        r->write[kept] = r->write[i];
+        memmove(r->digest[kept], r->digest[i], sizeof r->digest[i]);
+        kept += is_whole(r->write[i]);
+    }
+    r->count = code ? r->count : kept;
+    return code;
+}
+
 /* Objects that hold the value; `all`: of all values. */
 static unsigned support(const struct rivals *r, const char *digest, unsigned *all)
 {
@@ -261,24 +291,64 @@ static unsigned support(const struct rivals *r, const char *digest, unsigned *al
     return votes;
 }
 
-/* The newest write of the value that wins stays. */
-static int choose(struct ms_upkeep_key *k, const struct rivals *r, struct ms_upkeep_verdict *out)
+/* Every member that has objects of both got those of `a` first, by its own clock. */
+static bool came_before(const struct ms_upkeep_write *a, const struct ms_upkeep_write *b)
+{
+    bool before = false;
+    for (size_t i = 0; i < a->count; i++)
+        for (size_t j = 0; j < b->count; j++) {
+            const struct ms_upkeep_place *x = &a->places[i], *y = &b->places[j];
+            if (x->member != y->member || x->mtime_ns <= 0 || y->mtime_ns <= 0)
+                continue;
+            if (x->mtime_ns > y->mtime_ns)
+                return false;
+            before = before || x->mtime_ns < y->mtime_ns;
+        }
+    return before;
+}
+
+static bool is_first(const struct rivals *r, size_t index)
+{
+    for (size_t i = 0; i < r->count; i++)
+        if (strcmp(r->digest[i], r->digest[index]) != 0 &&
+            !came_before(r->write[index], r->write[i]))
+            return false;
+    return true;
+}
+
+/* The digest of the value that stays; NULL: nobody can tell. *why: what is said of the others. */
+static const char *winner_of(const struct ms_upkeep_key *k, const struct rivals *r,
+                             const char **why)
 {
     const char *winner = NULL;
     unsigned all = 0;
+    *why = "another value than the key's";
     for (size_t i = 0; i < r->count; i++) {
         bool right = k->sha256[0] ? strcmp(r->digest[i], k->sha256) == 0
                                   : 2 * support(r, r->digest[i], &all) > all;
         winner = right ? r->digest[i] : winner;
     }
+    if (winner || k->sha256[0] || !k->complete)
+        return winner;
+    *why = "another value, which came later than the key's";
+    for (size_t i = 0; i < r->count && !winner; i++)
+        winner = is_first(r, i) ? r->digest[i] : NULL;
+    return winner;
+}
+
+/* The newest write of the value that wins stays. */
+static int choose(struct ms_upkeep_key *k, const struct rivals *r, struct ms_upkeep_verdict *out)
+{
+    const char *why, *winner = winner_of(k, r, &why);
+    if (!winner && !k->sha256[0]) {
+        tell_undecided(k);
+        return 0;
+    }
+    k->conflict = !winner;
     for (size_t i = 0; i < r->count; i++) {
         struct ms_upkeep_write *w = r->write[i];
         bool right = winner && strcmp(r->digest[i], winner) == 0;
-        int code = right ? 0
-                         : set_aside(k, w, false,
-                                     winner ? "another value than most hold"
-                                            : "different values, and none the most",
-                                     MS_FIND_CONFLICT);
+        int code = right ? 0 : set_aside(k, w, false, why, MS_FIND_CONFLICT);
         if (code)
             return code;
         if (right && out->stays && ms_write_id_compare(&w->shape.id, &out->stays->shape.id) < 0) {
@@ -289,7 +359,6 @@ static int choose(struct ms_upkeep_key *k, const struct rivals *r, struct ms_upk
             out->stays = w;
         }
     }
-    k->conflict = !winner;
     return 0;
 }
 
@@ -323,6 +392,18 @@ static int no_value(struct ms_upkeep_key *k, struct ms_error *err)
     return code;
 }
 
+/* Enough objects for a value, of which too few are good: nobody is at work on it. */
+static bool is_spoiled(const struct ms_upkeep_write *w)
+{
+    bool seen[256] = {0};
+    unsigned distinct = 0;
+    for (size_t i = 0; i < w->count; i++) {
+        distinct += !seen[w->places[i].shard];
+        seen[w->places[i].shard] = true;
+    }
+    return distinct >= w->shape.k && !is_whole(w);
+}
+
 /* What else lies there: the item is whole without it, also where some of that write went to the
  * other item (a store and a soft delete at once). */
 static int sweep_partial(struct ms_upkeep_key *k, const struct ms_upkeep_write *stays)
@@ -330,7 +411,8 @@ static int sweep_partial(struct ms_upkeep_key *k, const struct ms_upkeep_write *
     int code = 0;
     for (size_t i = 0; i < k->count && !code && k->complete; i++) {
         struct ms_upkeep_write *w = &k->writes[i];
-        if (w != stays && w->shape.mark == stays->shape.mark && !is_whole(w) && is_old(k, w))
+        if (w != stays && w->shape.mark == stays->shape.mark && !is_whole(w) &&
+            (is_spoiled(w) || is_old(k, w)))
             code = set_aside(k, w, false, "too few shards to make a value", MS_FIND_DEBRIS);
     }
     return code;
@@ -362,6 +444,8 @@ static int of_several(struct ms_upkeep_key *k, struct ms_upkeep_verdict *out, st
     if (!r)
         return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory to compare values");
     int code = gather_rivals(k, r, &why);
+    if (!code && rivals_differ(r))
+        code = verify_rivals(k, r, &why);
     if (!code && r->count)
         code = choose(k, r, out);
     else if (!code)

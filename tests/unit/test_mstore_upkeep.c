@@ -398,7 +398,7 @@ static void put_other(struct fleet *f, const char *key, unsigned member, const c
     ms_buf_unref(frame);
 }
 
-static void majority_wins_and_the_rest_is_set_aside(void **state)
+static void majority_wins_or_nobody_decides(void **state)
 {
     (void)state;
     struct fleet f;
@@ -409,7 +409,7 @@ static void majority_wins_and_the_rest_is_set_aside(void **state)
         put_other(&f, "bb", i, i == 0 ? "one" : i == 1 ? "two" : "six");
 
     struct ms_upkeep_report *r = scrub(&f, true);
-    assert_int_equal(r->found[MS_FIND_CONFLICT], 4);
+    assert_int_equal(r->found[MS_FIND_CONFLICT], 2);
     assert_false(ms_upkeep_report_clean(r));
     assert_int_equal(fleet_all(&f, "trash"), 0);
     ms_upkeep_report_free(r);
@@ -418,11 +418,88 @@ static void majority_wins_and_the_rest_is_set_aside(void **state)
     assert_int_equal(r->conflicts, 1);
     assert_int_equal(r->repaired, 1);
     ms_upkeep_report_free(r);
-    assert_int_equal(fleet_all(&f, "trash"), 4);
-    assert_int_equal(fleet_all(&f, "val"), 3);
+    assert_int_equal(fleet_all(&f, "trash"), 1);
+    assert_int_equal(fleet_all(&f, "val"), 6);
     struct ms_buf *right = ms_buf_copy(ms_str("right"));
     fleet_assert_loads(&f, "aa", right);
     ms_buf_unref(right);
+    r = run(&f, MS_UPKEEP_HEAL, true, false); /* it is not forgotten, nor decided by itself */
+    assert_int_equal(r->conflicts, 1);
+    assert_false(ms_upkeep_report_clean(r));
+    ms_upkeep_report_free(r);
+    assert_int_equal(fleet_all(&f, "val"), 6);
+    fleet_free(&f);
+}
+
+/* A whole write in shards, one at each member, as one client leaves it that saw no other. */
+static void put_shards(struct fleet *f, const char *key, uint64_t id, const char *text)
+{
+    struct ms_site site = fleet_site(f, key);
+    struct ms_value_shape shape = {
+        .kind = MS_OWN_VALUE, .id = {id, id}, .named_size = strlen(text), .k = 2, .m = 1};
+    struct ms_buf *frames[3] = {0};
+    struct ms_error err = {0};
+    ms_value_id_of_name(&shape);
+    check_ok(ms_value_encode(&shape, MS_FRAME_BLOCK_DEFAULT, ms_str(text), frames, &err), err);
+    for (unsigned i = 0; i < 3; i++) {
+        struct ms_name name;
+        check_ok(ms_value_name(&site, &shape, i, &name, &err), err);
+        check_ok(ms_backend_store(f->storage[site.order.member[i]], ms_name_view(&name), frames[i],
+                                  NULL, NULL, &err),
+                 err);
+        ms_buf_unref(frames[i]);
+    }
+}
+
+static void assert_text(struct fleet *f, const char *key, const char *text)
+{
+    struct ms_buf *value = ms_buf_copy(ms_str(text));
+    fleet_assert_loads(f, key, value);
+    ms_buf_unref(value);
+}
+
+/* Of two whole values the one stays that every member got first, whichever ID is higher. */
+static void the_first_of_two_values_stays(void **state)
+{
+    (void)state;
+    struct fleet f;
+    fleet_make(&f, &(struct fleet_options){.members = 3, .policy = "redundancy = ec 2+1\n"});
+    put_shards(&f, "aa", 1, "first");
+    put_shards(&f, "bb", 9, "first");
+    put_shards(&f, "aa", 5, "second value");
+    put_shards(&f, "bb", 5, "second value");
+    struct ms_upkeep_report *r = scrub(&f, false);
+    assert_int_equal(r->found[MS_FIND_CONFLICT], 6);
+    assert_false(ms_upkeep_report_clean(r));
+    ms_upkeep_report_free(r);
+    assert_int_equal(fleet_all(&f, "trash"), 0);
+    r = run(&f, MS_UPKEEP_HEAL, false, false);
+    assert_int_equal(r->repaired, 2);
+    ms_upkeep_report_free(r);
+    assert_int_equal(fleet_all(&f, "val"), 6);
+    assert_int_equal(fleet_all(&f, "trash"), 6); /* what came later can still be looked at */
+    assert_text(&f, "aa", "first");
+    assert_text(&f, "bb", "first");
+    r = scrub(&f, true);
+    assert_true(ms_upkeep_report_clean(r));
+    ms_upkeep_report_free(r);
+    fleet_free(&f);
+}
+
+/* The first one is damaged: the other is the only value there is, and stays. */
+static void what_is_no_value_goes(void **state)
+{
+    (void)state;
+    struct fleet f;
+    fleet_make(&f, &(struct fleet_options){.members = 3, .policy = "redundancy = ec 2+1\n"});
+    put_shards(&f, "aa", 1, "first");
+    fleet_flip(&f, 0, "val", 70);
+    fleet_flip(&f, 1, "val", 70);
+    put_shards(&f, "aa", 5, "second value");
+    struct ms_upkeep_report *r = run(&f, MS_UPKEEP_HEAL, true, false);
+    assert_int_equal(r->conflicts, 0);
+    ms_upkeep_report_free(r);
+    assert_text(&f, "aa", "second value");
     fleet_free(&f);
 }
 
@@ -642,7 +719,9 @@ int main(void)
         cmocka_unit_test(moved_objects_come_home),
         cmocka_unit_test(surplus_stays_while_a_copy_is_damaged),
         cmocka_unit_test(surplus_goes),
-        cmocka_unit_test(majority_wins_and_the_rest_is_set_aside),
+        cmocka_unit_test(majority_wins_or_nobody_decides),
+        cmocka_unit_test(the_first_of_two_values_stays),
+        cmocka_unit_test(what_is_no_value_goes),
         cmocka_unit_test(second_writes_go),
         cmocka_unit_test(nothing_is_judged_without_a_member),
         cmocka_unit_test(notes_are_replayed_and_removed),
