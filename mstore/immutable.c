@@ -66,6 +66,8 @@ int ms_immutable_store(const struct ms_site *site, struct ms_ids *ids, struct ms
     if (!code)
         code = ms_immutable_new_shape(site, ids, ms_buf_size(value), &s.shape, err);
     if (!code)
+        code = ms_immutable_no_rival(site, ms_buf_view(value), err);
+    if (!code)
         code = ms_immutable_doubt(site, &doubt, err);
     if (code)
         return code;

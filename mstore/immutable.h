@@ -8,9 +8,11 @@
  *     ec without verify            names have an ID of their own and the size: a load lists first
  *
  * With `verify = sha256` a key must be the value's digest, and what is loaded whole is held against
- * it. Without, two clients may store different values under one key, which is a mistake of theirs:
- * a load returns one of them, whole and never a mixture; scrub reports it as a conflict and keeps
- * what most copies hold. A load under way notices when it gets to see two lengths (CONFLICT).
+ * it. Without, a store in shards looks whether the key has another value, and is refused then
+ * (mstore/immutable_rival.c); copies are replaced. Clients that store different values in the same
+ * moment may still both succeed, which is a mistake of theirs: a load returns one of them, whole
+ * and never a mixture; scrub reports it as a conflict, heal keeps what most objects hold, or what
+ * came first. A load under way notices when it gets to see two lengths (CONFLICT).
  *
  * Any thread. */
 #ifndef MSTORE_IMMUTABLE_H
@@ -25,7 +27,8 @@
 unsigned ms_immutable_needs(const struct ms_site *site);
 
 /* pre: ALWAYS only; others are UNSUPPORTED as long as clients cannot agree on who was first. With
- * verify: MS_ERR_INVALID when the key is not the value's SHA-256. */
+ * verify: MS_ERR_INVALID when the key is not the value's SHA-256. ec without verify: CONFLICT when
+ * the key has another value, which stays. */
 int ms_immutable_store(const struct ms_site *site, struct ms_ids *ids, struct ms_buf *value,
                        const struct ms_precondition *pre, struct ms_error *err) MS_MUST_CHECK;
 /* NOT_FOUND only when too few members are out of reach to hold an acknowledged value; else the
@@ -47,7 +50,8 @@ int ms_immutable_soft_delete(const struct ms_site *site, struct ms_ids *ids,
                              struct ms_error *err) MS_MUST_CHECK;
 int ms_immutable_undelete(const struct ms_site *site, struct ms_ids *ids,
                           struct ms_error *err) MS_MUST_CHECK;
-/* In a stream, in bounded memory. Nothing is visible before the commit. size_hint 0: unknown. */
+/* In a stream, in bounded memory. Nothing is visible before the commit. size_hint 0: unknown. An
+ * append or the commit of another value: CONFLICT, as above. */
 int ms_immutable_write(const struct ms_site *site, struct ms_ids *ids, uint64_t size_hint,
                        const struct ms_precondition *pre, struct ms_store_writer **out,
                        struct ms_error *err) MS_MUST_CHECK;

@@ -3,7 +3,7 @@
 #define MSTORE_IMMUTABLE_PARTS_H
 
 #include "mstore/immutable.h"
-#include "mstore/value.h"
+#include "mstore/value_parts.h"
 
 /* Names follow from the key alone. */
 bool ms_immutable_is_direct(const struct ms_site *site);
@@ -29,6 +29,24 @@ bool ms_immutable_hidden(const struct ms_site *site, unsigned silent, unsigned l
 int ms_immutable_revive(const struct ms_site *site, struct ms_error *err) MS_MUST_CHECK;
 /* Whether that takes a call; makes none itself. */
 int ms_immutable_doubt(const struct ms_site *site, bool *out, struct ms_error *err) MS_MUST_CHECK;
+
+/* The value that the key has before a store (mstore/immutable_rival.c). */
+struct ms_immutable_rival {
+    char shown[MS_VALUE_SHOWN];     /* the key, for messages */
+    struct ms_store_reader *reader; /* NULL: there is none that could be in the way */
+    uint64_t compared;              /* bytes */
+};
+/* After a failure there is nothing to close. CONFLICT: the key has several. */
+int ms_immutable_rival_open(const struct ms_site *site, struct ms_immutable_rival *out,
+                            struct ms_error *err) MS_MUST_CHECK;
+/* The next bytes of what is stored, and that they were all. CONFLICT: they are not the rival's. */
+int ms_immutable_rival_compare(struct ms_immutable_rival *r, struct ms_view bytes,
+                               struct ms_error *err) MS_MUST_CHECK;
+int ms_immutable_rival_end(const struct ms_immutable_rival *r, struct ms_error *err) MS_MUST_CHECK;
+void ms_immutable_rival_close(struct ms_immutable_rival *r);
+/* All of that at once. */
+int ms_immutable_no_rival(const struct ms_site *site, struct ms_view value,
+                          struct ms_error *err) MS_MUST_CHECK;
 
 /* How much of one write is there at most under the item's own mark: copies, or different shards.
  * What is there under the other mark (ms_value_find) helps to read the item, and does not vouch for

@@ -17,7 +17,8 @@ struct writer {
     struct ms_store_writer base;
     struct ms_value_writer *values;
     struct ms_hash *hash; /* NULL: not to be checked */
-    struct ms_site site;  /* for the check: its key is here */
+    struct ms_immutable_rival rival;
+    struct ms_site site; /* for the checks: its key is here */
     uint8_t key[MS_BYTES_KEY_MAX];
     int failed;
 };
@@ -26,6 +27,7 @@ static void writer_free(struct writer *w)
 {
     ms_value_writer_abort(w->values);
     ms_hash_free(w->hash);
+    ms_immutable_rival_close(&w->rival);
     ms_roster_unref(w->site.roster);
     free(w);
 }
@@ -36,6 +38,8 @@ static int append(struct ms_store_writer *base, struct ms_view bytes, struct ms_
     if (w->failed)
         return ms_error_set(err, w->failed, "an append has failed before: begin again");
     int code = w->hash ? ms_hash_update(w->hash, bytes, err) : 0;
+    if (!code)
+        code = ms_immutable_rival_compare(&w->rival, bytes, err);
     if (!code)
         code = ms_value_writer_append(w->values, bytes, err);
     w->failed = code;
@@ -53,6 +57,8 @@ static int commit(struct ms_store_writer *base, struct ms_tag *tag, struct ms_er
         code = ms_hash_hex(w->hash, hex, sizeof hex, err);
     if (!code && w->hash)
         code = ms_immutable_check_key(&w->site, hex, err);
+    if (!code)
+        code = ms_immutable_rival_end(&w->rival, err);
     if (!code)
         code = ms_value_writer_commit(MS_TAKE(w->values), NULL, err);
     if (!code && tag)
@@ -90,6 +96,8 @@ int ms_immutable_write(const struct ms_site *site, struct ms_ids *ids, uint64_t 
         code = ms_hash_new("sha256", &w->hash, err);
     if (!code)
         code = ms_immutable_new_shape(site, ids, MS_OWN_SIZE_UNKNOWN, &shape, err);
+    if (!code)
+        code = ms_immutable_rival_open(site, &w->rival, err);
     if (!code)
         code = ms_immutable_revive(site, err);
     if (!code)

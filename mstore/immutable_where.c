@@ -185,7 +185,7 @@ static int take_write(const struct ms_site *site, struct ms_value_finding *f,
             best->shape.named_size != MS_OWN_SIZE_UNKNOWN)
             return ms_error_set(err, MS_ERR_CONFLICT,
                                 "values of different sizes were stored under the key %s, which "
-                                "never happens where the key determines the value: scrub the store",
+                                "never happens where the key determines the value: heal the store",
                                 MS_SHOW(site->key));
     w->shape = best->shape;
     w->shape.zstd = shape.zstd;

@@ -85,6 +85,15 @@ static void price(struct ms_plan_requests *r, const struct ms_plan_options *o)
     r->price = 1000 * ((r->puts + r->lists) * o->price_write + r->gets * o->price_read);
 }
 
+/* Whether the key has another value already (mstore/immutable_rival.c). */
+static unsigned glances(const struct ms_layout *l, const struct ms_layout_space *s,
+                        unsigned targets)
+{
+    unsigned most = targets / 2 + 1, shards = s->k + s->m / 2;
+    unsigned least = population(l, false) + 1 - (shards > most ? shards : most);
+    return least < targets ? least : targets;
+}
+
 static void requests(struct ms_plan_space *p, const struct ms_layout *l,
                      const struct ms_plan_options *o)
 {
@@ -100,6 +109,7 @@ static void requests(struct ms_plan_space *p, const struct ms_layout *l,
         p->get.lists = k > majority ? k : majority;
     } else if (s->kind == MS_KIND_IMMUTABLE && k > 1 && !s->verify) {
         p->get.lists = k; /* names have an ID of their own */
+        p->put.lists = glances(l, s, targets);
     }
     price(&p->put, o);
     price(&p->get, o);

@@ -106,10 +106,13 @@ static bool is_refused(const struct ms_site *site, int code)
            (code == MS_ERR_NAME || code == MS_ERR_INVALID || code == MS_ERR_UNSUPPORTED);
 }
 
-static bool has_ended(int code)
+/* An immutable key that keeps the value it has ends a rename to it before anything is removed. */
+static bool has_ended(const struct move *m, int code)
 {
+    bool kept =
+        code == MS_ERR_CONFLICT && is_carried(m) && m->there->space->kind == MS_KIND_IMMUTABLE;
     return !code || code == MS_ERR_NOT_FOUND || code == MS_ERR_EXISTS || code == MS_ERR_INVALID ||
-           code == MS_ERR_UNSUPPORTED;
+           code == MS_ERR_UNSUPPORTED || kept;
 }
 
 static int move_with_intent(struct ms_store *s, const struct move *m, struct ms_error *err)
@@ -128,7 +131,7 @@ static int move_with_intent(struct ms_store *s, const struct move *m, struct ms_
     if (code)
         return code;
     code = run_move(s, m, err);
-    if (!has_ended(code))
+    if (!has_ended(m, code))
         return code;
     int gone = ms_intent_drop(m->site, &intent, code ? NULL : err);
     return code ? code : gone;

@@ -168,6 +168,10 @@ struct ms_value_finding {
 int ms_value_find(const struct ms_site *site, unsigned least, bool everywhere,
                   struct ms_value_finding *out, struct ms_error *err) MS_MUST_CHECK;
 void ms_value_finding_fini(struct ms_value_finding *f);
+/* *any: whether any object of the site's item was seen, until `least` members have answered: so
+ * many targets are asked (those expected to be fastest), others for those that fail or are late. */
+int ms_value_glance(const struct ms_site *site, unsigned least, bool *any,
+                    struct ms_error *err) MS_MUST_CHECK;
 
 /* ---- repair ------------------------------------------------------------------------------- */
 

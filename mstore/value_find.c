@@ -278,9 +278,13 @@ void ms_value_finding_fini(struct ms_value_finding *f)
 
 /* ---- asking ------------------------------------------------------------------------------- */
 
+enum until { A_WHOLE_ONE, ANYTHING, EVERYBODY }; /* whom a search asks: until there is … */
+
 struct asking {
     struct search *search;
     struct ms_fan *fan;
+    enum until until;
+    unsigned least;
     bool started[MS_MEMBERS_MAX];
     struct ms_value_finding *into;
 };
@@ -330,14 +334,37 @@ static uint64_t late_at(const struct asking *a)
     return ms_clock_now(site->roster->clock) + longest;
 }
 
-/* Everybody is asked when no complete write has come from those asked first, or not in time. */
-static int ask_until_found(struct asking *a, bool everywhere, struct ms_error *err)
+static bool has_any(const struct asking *a)
+{
+    enum ms_own_mark mark = ms_value_mark(&a->search->home.site);
+    for (size_t i = 0; i < a->into->count; i++)
+        if (a->into->writes[i].shape.mark == mark)
+            return true;
+    return false;
+}
+
+static bool has_enough(const struct asking *a)
+{
+    const struct ms_value_finding *f = a->into;
+    switch (a->until) {
+    case A_WHOLE_ONE:
+        return f->complete > 0;
+    case ANYTHING:
+        return f->answered >= a->least || has_any(a);
+    case EVERYBODY:
+        break;
+    }
+    return false;
+}
+
+/* Everybody is asked when what is wanted has not come from those asked first, or not in time. */
+static int ask_until_found(struct asking *a, struct ms_error *err)
 {
     const struct ms_site *site = &a->search->home.site;
     struct ms_value_finding *f = a->into;
     uint64_t due = late_at(a);
     unsigned leg;
-    while (everywhere || !f->complete) {
+    while (!has_enough(a)) {
         if (!ms_fan_running(a->fan)) {
             unsigned before = f->asked;
             ask_all(a);
@@ -365,26 +392,26 @@ static int ask_until_found(struct asking *a, bool everywhere, struct ms_error *e
     return 0;
 }
 
-int ms_value_find(const struct ms_site *site, unsigned least, bool everywhere,
-                  struct ms_value_finding *out, struct ms_error *err)
+static int find(const struct ms_site *site, unsigned least, enum until until,
+                struct ms_value_finding *out, struct ms_error *err)
 {
     struct ms_value_finding found = {0};
-    struct asking a = {.into = &found};
+    struct asking a = {.into = &found, .until = until, .least = least};
     int code = search_new(site, &a.search, err);
     if (code)
         return code;
-    a.search->names_only = !everywhere;
+    a.search->names_only = until != EVERYBODY;
     code = ms_fan_new(site->order.data, list_leg, search_free, a.search, &a.fan, err);
     if (code) {
         search_free(a.search);
         return code;
     }
-    if (everywhere)
+    if (until == EVERYBODY)
         ask_all(&a);
-    for (unsigned i = 0; i < least && !everywhere; i++)
+    for (unsigned i = 0; i < least && until != EVERYBODY; i++)
         if (!ask_best(&a, site->order.targets))
             break;
-    code = ask_until_found(&a, everywhere, err);
+    code = ask_until_found(&a, err);
     ms_fan_cancel(a.fan);
     ms_fan_release(a.fan);
     if (!code && ms_check_cancelled(NULL))
@@ -402,4 +429,19 @@ int ms_value_find(const struct ms_site *site, unsigned least, bool everywhere,
         qsort(found.writes, found.count, sizeof *found.writes, by_worth);
     *out = found;
     return 0;
+}
+
+int ms_value_find(const struct ms_site *site, unsigned least, bool everywhere,
+                  struct ms_value_finding *out, struct ms_error *err)
+{
+    return find(site, least, everywhere ? EVERYBODY : A_WHOLE_ONE, out, err);
+}
+
+int ms_value_glance(const struct ms_site *site, unsigned least, bool *any, struct ms_error *err)
+{
+    struct ms_value_finding f = {0};
+    int code = find(site, least, ANYTHING, &f, err);
+    *any = !code && f.count > 0;
+    ms_value_finding_fini(&f);
+    return code;
 }

@@ -120,7 +120,8 @@ struct ms_store_value_options {
 MS_API int ms_store_load(struct ms_store *s, struct ms_view key,
                          const struct ms_load_options *options, struct ms_buf **out,
                          struct ms_error *err) MS_MUST_CHECK;
-/* Replaces unless the precondition says otherwise. tag may be NULL. */
+/* Replaces unless the precondition says otherwise. tag may be NULL. MS_ERR_CONFLICT: a key of kind
+ * immutable in shards has another value, which stays; so for writers and renames. */
 MS_API int ms_store_store(struct ms_store *s, struct ms_view key, struct ms_buf *value,
                           const struct ms_store_value_options *options, struct ms_tag *tag,
                           struct ms_error *err) MS_MUST_CHECK;

@@ -59,7 +59,7 @@ expect 0 plan plan.conf --json --failure-rate 10% --repair-time 2d --write-price
 json_ok
 same "plan" "$(json '[(n["name"], n["tolerates"], round(n["overhead"], 1), n["put"]["puts"]) for n in d["namespaces"]]')" \
     "[('', 1, 1.5, 3), ('config', 0, 2.0, 2)]"
-same "price" "$(json 'round(d["namespaces"][0]["put"]["price_of_million"])')" 15
+same "price" "$(json 'round(d["namespaces"][0]["put"]["price_of_million"])')" 25
 same "of one of two" "$(json 'abs(d["namespaces"][1]["loss_years"] - 1 / (2 * 0.10536051565782628)) < 1e-6')" True
 expect 2 plan plan.conf --write-price x
 expect 2 plan plan.conf --failure-rate 150%

@@ -274,8 +274,128 @@ static void no_call_too_many(void **state)
     (void)state;
     assert_calls("redundancy = copies 2\n", 3, 2, 1, 0, 2); /* a range: header, blocks */
     assert_calls("redundancy = all\n", 3, 3, 1, 0, 2);
-    assert_calls("redundancy = ec 4+2\n", 6, 6, 4, 4, 5);                  /* lists, blocks */
+    assert_calls("redundancy = ec 4+2\n", 6, 6 + 2, 4, 4, 5); /* lists, shards; lists, blocks */
     assert_calls("redundancy = ec 4+2\nverify = sha256\n", 6, 6, 4, 0, 2); /* a header, blocks */
+}
+
+/* ---- different values ----------------------------------------------------------------------- */
+
+static int try_put(struct fleet *f, const char *key, const char *text, struct ms_error *err)
+{
+    struct ms_site site = fleet_site(f, key);
+    struct ms_buf_borrowed place;
+    return ms_immutable_store(&site, f->ids, ms_buf_borrow(&place, ms_str(text)), NULL, err);
+}
+
+static int try_stream(struct fleet *f, const char *key, const char *text, struct ms_error *err)
+{
+    struct ms_site site = fleet_site(f, key);
+    struct ms_store_writer *w = NULL;
+    check_ok(ms_immutable_write(&site, f->ids, 0, NULL, &w, err), *err);
+    int code = w->ops->append(w, ms_str(text), err);
+    if (!code)
+        return w->ops->commit(w, NULL, err);
+    w->ops->abort(w);
+    return code;
+}
+
+static void assert_text(struct fleet *f, const char *key, const char *text)
+{
+    struct ms_buf *value = ms_buf_copy(ms_str(text));
+    fleet_assert_loads(f, key, value);
+    ms_buf_unref(value);
+}
+
+#define REFUSED                                                                                    \
+    "data/aa has another value already, and keeps it, as the namespace is of kind immutable: "     \
+    "delete it first, or keep such keys in a namespace of kind mutable"
+
+/* Of another size, with other bytes, shorter and longer in a stream: nothing of it is put. */
+static void another_value_is_refused(void **state)
+{
+    (void)state;
+    static const char *const others[] = {"", "second value", "first valuE", "first",
+                                         "first value!"};
+    struct fleet f;
+    struct ms_error err = {0};
+    fleet_make(&f, &(struct fleet_options){.members = 4, .policy = "redundancy = ec 2+1\n"});
+    check_ok(try_put(&f, "aa", "first value", &err), err);
+    for (unsigned i = 0; i < sizeof others / sizeof *others; i++) {
+        check_code(try_put(&f, "aa", others[i], &err), MS_ERR_CONFLICT, err);
+        check_text(err, REFUSED);
+        check_code(try_stream(&f, "aa", others[i], &err), MS_ERR_CONFLICT, err);
+        check_text(err, REFUSED);
+    }
+    assert_int_equal(fleet_all(&f, "val"), 3);
+    assert_text(&f, "aa", "first value");
+    check_ok(try_put(&f, "aa", "first value", &err), err); /* the same one may be stored again */
+    check_ok(try_stream(&f, "aa", "first value", &err), err);
+    assert_text(&f, "aa", "first value");
+    struct ms_site site = fleet_site(&f, "aa");
+    check_ok(ms_immutable_delete(&site, f.ids, &err), err);
+    check_ok(try_put(&f, "aa", "second value", &err), err);
+    assert_text(&f, "aa", "second value");
+    fleet_free(&f);
+}
+
+/* Whoever is away, one of those that are asked has a shard of it. */
+static void another_value_is_refused_without_a_member(void **state)
+{
+    (void)state;
+    struct ms_error err = {0};
+    for (unsigned i = 0; i < 5; i++) {
+        struct fleet f;
+        fleet_make(&f, &(struct fleet_options){.members = 5, .policy = "redundancy = ec 2+1\n"});
+        fleet_gone(&f, (i + 1) % 5, true); /* its shard, if any, goes to another */
+        check_ok(try_put(&f, "aa", "first value", &err), err);
+        fleet_gone(&f, (i + 1) % 5, false);
+        fleet_gone(&f, i, true);
+        check_code(try_put(&f, "aa", "second", &err), MS_ERR_CONFLICT, err);
+        assert_text(&f, "aa", "first value");
+        fleet_free(&f);
+    }
+}
+
+/* Too few shards are no value: the store that left them is tried again, or another one made. */
+static void what_is_left_of_a_store_is_in_nobodys_way(void **state)
+{
+    (void)state;
+    struct fleet f;
+    struct ms_error err = {0};
+    fleet_make(&f, &(struct fleet_options){.members = 3, .policy = "redundancy = ec 2+1\n"});
+    check_ok(try_put(&f, "aa", "first value", &err), err);
+    fleet_wipe(&f, 0, "val");
+    fleet_wipe(&f, 1, "val");
+    check_ok(try_put(&f, "aa", "second", &err), err);
+    assert_text(&f, "aa", "second");
+    fleet_free(&f);
+}
+
+struct same { /* clients that store one key at once */
+    struct fleet *fleet;
+    int codes[8];
+};
+
+static int store_same(void *arg, size_t index)
+{
+    struct same *s = arg;
+    struct ms_error err = {0};
+    s->codes[index] = try_put(s->fleet, "aa", "the one value", &err);
+    return 0;
+}
+
+static void the_same_value_at_once_is_no_conflict(void **state)
+{
+    (void)state;
+    struct fleet f;
+    struct same s = {.fleet = &f};
+    struct ms_error err = {0};
+    fleet_make(&f, &(struct fleet_options){.members = 3, .policy = "redundancy = ec 2+1\n"});
+    check_ok(ms_parallel(8, 8, store_same, &s, &err), err);
+    for (unsigned i = 0; i < 8; i++)
+        assert_int_equal(s.codes[i], 0);
+    assert_text(&f, "aa", "the one value");
+    fleet_free(&f);
 }
 
 /* ---- members that fail ---------------------------------------------------------------------- */
@@ -360,6 +480,10 @@ int main(void)
         cmocka_unit_test(flipped_bits_are_answered_and_repaired),
         cmocka_unit_test(damage_in_a_range_is_noted),
         cmocka_unit_test(no_call_too_many),
+        cmocka_unit_test(another_value_is_refused),
+        cmocka_unit_test(another_value_is_refused_without_a_member),
+        cmocka_unit_test(what_is_left_of_a_store_is_in_nobodys_way),
+        cmocka_unit_test(the_same_value_at_once_is_no_conflict),
         cmocka_unit_test(a_member_down_is_replaced),
         cmocka_unit_test(conditions_are_refused),
         cmocka_unit_test(the_key_must_be_the_digest),

@@ -170,7 +170,8 @@ const struct ms_command ms_commands[] = {
      ls_options, 1, 2, ms_cmd_ls},
     {"put", "STORE KEY [FILE|-]", "Store a file, or what comes in",
      "Without FILE, or with -, from standard input (which may not be a terminal then). The item\n"
-     "appears when it is whole; one that is there is replaced.\n",
+     "appears when it is whole; one that is there is replaced. In a store of many a key of kind\n"
+     "immutable keeps its value: in shards (ec) another one is refused, delete the key first.\n",
      "  mstore put nas data/notes notes.txt\n"
      "  tar c folder | mstore put nas backup/folder.tar\n"
      "  mstore put nas locks/me --if-absent </dev/null\n",
@@ -192,7 +193,8 @@ const struct ms_command ms_commands[] = {
     {"undelete", "STORE KEY...", "Bring back soft-deleted items",
      "Exit status 4 when a live item has the name by now.\n", "  mstore undelete nas data/notes\n",
      NULL, 2, MANY, ms_cmd_undelete},
-    {"mv", "STORE KEY NEW", "Rename an item", "An item that is at NEW is replaced.\n",
+    {"mv", "STORE KEY NEW", "Rename an item",
+     "An item that is at NEW is replaced; where put would refuse that, so does mv.\n",
      "  mstore mv nas data/notes data/notes-2026\n", deleted_options, 3, 3, ms_cmd_mv},
     {"hash", "STORE KEY", "Print the digest of an item",
      "Computed where the data is, when the storage can.\n",
