@@ -300,6 +300,13 @@ static int check_epoch(struct ms_self *self, const struct ms_layout *l, struct m
                         self->base.url, (unsigned long long)l->epoch, (unsigned long long)seen);
 }
 
+/* Policies are the store's; a file that says something else is not followed, and not silently. */
+static void compare_policies(struct ms_self *self)
+{
+    MS_AUTO_ROSTER struct ms_roster *r = ms_self_roster(self);
+    ms_layout_differences(self->conf->shared, r->layout, warn, self->base.url);
+}
+
 /* Whose copies are not to be believed without asking others. */
 static void learn_absences(struct ms_self *self)
 {
@@ -329,6 +336,8 @@ int ms_self_open(struct ms_store *s, struct ms_error *err)
     if (!code)
         code = ms_self_adopt(self, &found, err);
     ms_layouts_free(&found);
+    if (!code)
+        compare_policies(self);
     if (!code)
         learn_absences(self);
     else if (self->roster)

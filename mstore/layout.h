@@ -96,6 +96,10 @@ const char *ms_redundancy_format(const struct ms_layout_space *space,
  * lost member, one without redundancy, fewer zones than copies. */
 void ms_layout_notes(const struct ms_layout *layout, void (*note)(void *ctx, const char *sentence),
                      void *ctx);
+/* Where the namespaces that a client's own file has are not those of the layout in force, one
+ * sentence each. Those that the file leaves out are no difference. */
+void ms_layout_differences(const struct ms_layout *file, const struct ms_layout *in_force,
+                           void (*tell)(void *ctx, const char *sentence), void *ctx);
 /* How many members may be lost at once, for each namespace's kind (docs/mstore.md). */
 unsigned ms_layout_tolerates(const struct ms_layout *layout, const struct ms_layout_space *space);
 /* Members that a value of the namespace goes to. */

@@ -1,5 +1,5 @@
-/* mstore/founding.c, inquiry.c: opening a store of which a member is slow, and going again. Virtual
- * time. */
+/* mstore/founding.c, inquiry.c, layout_differ.c: opening a store of which a member is slow, or with
+ * a file that says other policies, and going again. Virtual time. */
 #include "support/changing.h"
 
 #include "base/sim.h"
@@ -105,11 +105,75 @@ static void who_only_reads_deletes_no_count(void **state)
     changing_run_seeds(run_count, 3);
 }
 
+/* ---- what a file says of policies ---- */
+
+struct said {
+    unsigned count;
+    char text[4][800];
+};
+
+static void note(void *ctx, const char *sentence)
+{
+    struct said *said = ctx;
+    assert_true(said->count < 4);
+    snprintf(said->text[said->count++], sizeof said->text[0], "%s", sentence);
+}
+
+static void compare(const char *mine, const char *theirs, struct said *said)
+{
+    struct ms_mconf *file = NULL, *in_force = NULL;
+    struct ms_error err = {0};
+    *said = (struct said){.count = 0};
+    check_ok(ms_mconf_parse(ms_str(mine), "conf", &file, &err), err);
+    check_ok(ms_mconf_parse(ms_str(theirs), "conf", &in_force, &err), err);
+    ms_layout_differences(file->shared, in_force->shared, note, said);
+    ms_mconf_free(file);
+    ms_mconf_free(in_force);
+}
+
+#define HEAD                                                                                       \
+    "[mstore]\n[member a]\nurl = memory:a\n[member b]\nurl = memory:b\n[member c]\nurl = "         \
+    "memory:c\n"
+#define STORE "[namespace]\nkind = immutable\nredundancy = none\nlevels = 2\n"
+
+static void policies_that_differ_are_told(void **state)
+{
+    (void)state;
+    struct said said;
+    compare(HEAD STORE, HEAD STORE "[namespace config]\nkind = mutable\nredundancy = all\n", &said);
+    assert_int_equal(said.count, 0);
+    compare(HEAD, HEAD STORE, &said);
+    assert_int_equal(said.count, 0);
+    compare(HEAD "[namespace]\nkind = immutable\nredundancy = all\nlevels = 1,2\n", HEAD STORE,
+            &said);
+    assert_int_equal(said.count, 2);
+    assert_string_equal(said.text[0],
+                        "[namespace] has redundancy = none in the store and redundancy = all in "
+                        "this file: the store's holds, for changing policies is not there yet");
+    assert_string_equal(said.text[1],
+                        "[namespace] has levels = 2 in the store and levels = 1,2 in this file: "
+                        "the store's holds, for changing policies is not there yet");
+    compare(HEAD STORE "[namespace new]\nkind = immutable\nredundancy = ec 2+1\n", HEAD STORE,
+            &said);
+    assert_int_equal(said.count, 1);
+    assert_string_equal(said.text[0],
+                        "the store has no [namespace new]: such keys are kept as [namespace] says "
+                        "in the store (kind = immutable, redundancy = none), for adding one is not "
+                        "there yet");
+    compare(HEAD "[namespace new]\nkind = plain\nredundancy = all\n",
+            HEAD "[namespace old]\nkind = plain\nredundancy = all\n", &said);
+    assert_int_equal(said.count, 1);
+    assert_string_equal(said.text[0],
+                        "the store has no [namespace new], and nothing is stored under that name: "
+                        "adding one is not there yet");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_reader_does_not_wait_for_a_slow_member),
         cmocka_unit_test(who_only_reads_deletes_no_count),
+        cmocka_unit_test(policies_that_differ_are_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
