@@ -7,6 +7,16 @@
 
 #include <stdlib.h>
 
+int ms_digest_fits_key(struct ms_view key, const char *hex, struct ms_error *err)
+{
+    if (ms_equal(key, ms_str(hex)))
+        return 0;
+    return ms_error_set(err, MS_ERR_INVALID,
+                        "the key %s is not the value's SHA-256, %s: the namespace keeps each value "
+                        "under its digest (verify = sha256)",
+                        MS_SHOW(key), hex);
+}
+
 struct ms_digest_check {
     char digest[MS_SHA256_HEX]; /* "": of no value */
     uint64_t size;

@@ -7,6 +7,9 @@
 
 #include <mstore/base.h>
 
+/* Of a value that is to be stored: INVALID when its digest (lower-case hex) is not the key. */
+int ms_digest_fits_key(struct ms_view key, const char *hex, struct ms_error *err) MS_MUST_CHECK;
+
 struct ms_digest_check;
 
 /* Of a value of `size` bytes, more than none. The digest (lower-case hex) is copied. */

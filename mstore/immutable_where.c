@@ -1,4 +1,5 @@
 /* mstore/immutable_where.c - how an immutable key's objects are named and where they may be. */
+#include "mstore/digest_check.h"
 #include "mstore/immutable_parts.h"
 
 #include "base/hash.h"
@@ -82,12 +83,7 @@ int ms_immutable_check_pre(const struct ms_precondition *pre, struct ms_error *e
 
 int ms_immutable_check_key(const struct ms_site *site, const char *hex, struct ms_error *err)
 {
-    if (!site->space->verify || ms_equal(site->key, ms_str(hex)))
-        return 0;
-    return ms_error_set(err, MS_ERR_INVALID,
-                        "the key %s is not the value's SHA-256, %s: the namespace keeps each value "
-                        "under its digest (verify = sha256)",
-                        MS_SHOW(site->key), hex);
+    return site->space->verify ? ms_digest_fits_key(site->key, hex, err) : 0;
 }
 
 /* ---- where -------------------------------------------------------------------------------- */

@@ -1,7 +1,9 @@
 /* mstore/plain_change.c - changing what mirrors have: on all targets at once, counted by quorum. */
+#include "mstore/digest_check.h"
 #include "mstore/lease_parts.h"
 #include "mstore/plain_parts.h"
 
+#include "base/hash.h"
 #include "base/sync.h"
 #include "base/text.h"
 
@@ -198,6 +200,15 @@ static int leg_store(struct ms_plain_call *c, struct ms_store *mirror, struct ms
     return ms_store_store(mirror, ms_buf_view(c->key), c->value, &o, NULL, err);
 }
 
+static int check_digest(const struct ms_site *site, struct ms_item_ref item, struct ms_buf *value,
+                        struct ms_error *err)
+{
+    char hex[MS_SHA256_HEX];
+    int code = site->space->verify ? ms_sha256_hex(ms_buf_view(value), hex, err) : 0;
+    return code || !site->space->verify ? code
+                                        : ms_digest_fits_key(ms_placement_part(item.key), hex, err);
+}
+
 int ms_plain_store(const struct ms_site *site, struct ms_item_ref item, struct ms_buf *value,
                    const struct ms_precondition *pre, struct ms_error *err)
 {
@@ -206,6 +217,8 @@ int ms_plain_store(const struct ms_site *site, struct ms_item_ref item, struct m
                          .quorum = ms_plain_quorum(site->order.targets),
                          .substitutes = true};
     int code = ms_plain_no_condition(pre, err);
+    if (!code)
+        code = check_digest(site, item, value, err);
     if (!code)
         code = ms_plain_call_new(site, item, false, &c.call, err);
     if (code)

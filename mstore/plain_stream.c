@@ -6,6 +6,7 @@
 #include "mstore/value_parts.h"
 
 #include "base/cleanup.h"
+#include "base/hash.h"
 #include "base/pool.h"
 #include "base/sync.h"
 #include "base/text.h"
@@ -42,6 +43,7 @@ struct plain_writer {
     unsigned quorum, count, wanted; /* targets: to be had here, and all */
     uint16_t *member;
     struct target *targets;
+    struct ms_hash *hash; /* verify = sha256; else NULL */
     /* of the call under way */
     struct ms_view bytes;
     struct ms_store_value_options options;
@@ -111,6 +113,7 @@ static void writer_free(struct plain_writer *w)
 {
     for (unsigned i = 0; w->targets && i < w->count; i++)
         ms_store_writer_abort(w->targets[i].writer);
+    ms_hash_free(w->hash);
     ms_value_home_fini(&w->home);
     ms_buf_unref(w->key);
     ms_roster_unref(w->roster);
@@ -123,7 +126,8 @@ static int writer_append(struct ms_store_writer *base, struct ms_view bytes, str
 {
     struct plain_writer *w = (struct plain_writer *)base;
     w->bytes = bytes;
-    return on_all(w, append_one, false, err);
+    int code = w->hash ? ms_hash_update(w->hash, bytes, err) : 0;
+    return code ? code : on_all(w, append_one, false, err);
 }
 
 /* Targets that do not have it now, those of which there is no URL here among them. */
@@ -149,11 +153,21 @@ static int note_missed(const struct plain_writer *w, struct ms_error *err)
     return site->roster ? ms_plain_note(site, &change, err) : no_note(ms_buf_view(w->key), err);
 }
 
+static int check_digest(const struct plain_writer *w, struct ms_error *err)
+{
+    char hex[MS_HASH_HEX_MAX];
+    int code = w->hash ? ms_hash_hex(w->hash, hex, sizeof hex, err) : 0;
+    return code || !w->hash ? code
+                            : ms_digest_fits_key(ms_placement_part(ms_buf_view(w->key)), hex, err);
+}
+
 static int writer_commit(struct ms_store_writer *base, struct ms_tag *tag, struct ms_error *err)
 {
     struct plain_writer *w = (struct plain_writer *)base;
     *tag = (struct ms_tag){""};
-    int code = on_all(w, commit_one, true, err);
+    int code = check_digest(w, err);
+    if (!code)
+        code = on_all(w, commit_one, true, err);
     if (!code)
         code = note_missed(w, err);
     writer_free(w);
@@ -212,7 +226,9 @@ int ms_plain_write(const struct ms_site *site, struct ms_item_ref item, uint64_t
     w->options = (struct ms_store_value_options)MS_STORE_VALUE_OPTIONS_INIT;
     w->options.deleted = item.deleted;
     w->size_hint = size_hint;
-    code = on_all(w, begin_one, false, err);
+    code = site->space->verify ? ms_hash_new("sha256", &w->hash, err) : 0;
+    if (!code)
+        code = on_all(w, begin_one, false, err);
     if (code) {
         writer_free(w);
         return code;

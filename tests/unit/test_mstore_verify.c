@@ -305,9 +305,38 @@ static void pieces_count_where_they_go_on(void **state)
     }
 }
 
+/* Under another key nothing is stored, whole or in a stream. */
+static void a_wrong_key_is_refused(void **state)
+{
+    (void)state;
+    struct item i;
+    struct ms_error err = {0};
+    struct ms_store_writer *w;
+    struct ms_tag tag;
+    const struct ms_precondition always = {.kind = MS_ALWAYS};
+    struct ms_buf *other = fleet_value(1000, 4);
+    make(&i, "plain", 1000);
+    assert_int_equal(ms_plain_store(&i.site, i.ref, other, &always, &err), MS_ERR_INVALID);
+    assert_non_null(strstr(err.text, "is not the value's SHA-256"));
+    for (unsigned right = 0; right < 2; right++) {
+        check_ok(ms_plain_write(&i.site, i.ref, 1000, &always, &w, &err), err);
+        check_ok(w->ops->append(w, ms_buf_view(right ? i.value : other), &err), err);
+        assert_int_equal(w->ops->commit(w, &tag, &err), right ? 0 : MS_ERR_INVALID);
+        for (unsigned m = 0; m < 3; m++) {
+            struct ms_info info;
+            check_ok(ms_backend_info(i.f.storage[m], ms_str(i.name), &info, &err), err);
+            assert_int_equal(info.exists, right);
+        }
+    }
+    check_ok(ms_plain_store(&i.site, i.ref, i.value, &always, &err), err);
+    ms_buf_unref(other);
+    end(&i);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_wrong_key_is_refused),
         cmocka_unit_test(a_damaged_mirror_is_passed_over),
         cmocka_unit_test(no_mirror_has_it_right),
         cmocka_unit_test(a_long_value_fails_at_its_end),
