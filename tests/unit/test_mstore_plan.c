@@ -210,7 +210,8 @@ static void count_calls(const char *store, struct ms_plan_requests *out)
     ms_stats_free(s);
 }
 
-/* Late ones are hedged, so that there may be some more; on a busy machine often. */
+/* Late ones are hedged, so that there may be some more; on a busy machine often. The first change
+ * of a session deletes at each member what an earlier one may have counted for a quota. */
 static void as_planned(const struct ms_plan_requests *before, const struct ms_plan_requests *after,
                        const struct ms_plan_requests *planned, unsigned calls)
 {
@@ -219,7 +220,7 @@ static void as_planned(const struct ms_plan_requests *before, const struct ms_pl
     assert_in_range(after->lists - before->lists, planned->lists * calls,
                     planned->lists * calls + 12);
     assert_in_range(after->deletes - before->deletes, planned->deletes * calls,
-                    planned->deletes * calls);
+                    planned->deletes * calls + 4);
 }
 
 static void one_policy(const char *policy, unsigned number)
