@@ -125,7 +125,7 @@ afresh
 expect 0 drain home.conf two
 cp home.conf before.conf
 expect 1 replace home.conf two "file://$T/new?sync=none"
-says "member two is gone already, and nobody takes its place: run mstore add"
+says "member two is gone already: run mstore add for a further one, or replace one of those that are there"
 one_line
 same_file "the file" before.conf home.conf
 mv three three.off # the last look at all keys needs everybody
