@@ -148,7 +148,7 @@ int ms_immutable_load(const struct ms_site *site, int64_t offset, uint64_t size,
     struct ms_value_info info = {0};
     struct ms_buf *loaded = NULL;
     int code = load(site, offset, size, &loaded, &info, err);
-    if (!code && site->space->verify && size != MS_SIZE_TO_END &&
+    if (!code && site->space->verify && !(offset == 0 && size == MS_SIZE_TO_END) &&
         ms_held_is_whole(offset, size, ms_buf_size(loaded)))
         code = check_range(site, &loaded, err);
     if (!code)

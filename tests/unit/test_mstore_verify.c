@@ -89,8 +89,9 @@ static void assert_fails_at_the_end(const struct item *i, struct ms_store_reader
 typedef int (*load_fn)(const struct item *i, int64_t offset, uint64_t size, struct ms_buf **out,
                        struct ms_error *err);
 
-/* Ranges that are longer than the value hold all of it. */
-static void assert_loads(const struct item *i, load_fn load)
+/* Ranges that are longer than the value hold all of it. `first` of three: what is damaged may be
+ * put right by then. */
+static void assert_loads(const struct item *i, load_fn load, unsigned first)
 {
     struct ms_error err = {0};
     size_t size = ms_buf_size(i->value);
@@ -100,7 +101,8 @@ static void assert_loads(const struct item *i, load_fn load)
     } ranges[] = {{0, MS_SIZE_TO_END}, {0, size + 1}, {-(int64_t)size - 1, MS_SIZE_TO_END}};
     for (unsigned n = 0; n < 3; n++) {
         MS_AUTO_BUF struct ms_buf *loaded = NULL;
-        check_ok(load(i, ranges[n].offset, ranges[n].size, &loaded, &err), err);
+        unsigned k = (n + first) % 3;
+        check_ok(load(i, ranges[k].offset, ranges[k].size, &loaded, &err), err);
         assert_true(ms_equal(ms_buf_view(loaded), ms_buf_view(i->value)));
     }
 }
@@ -155,7 +157,7 @@ static void another_mirror(size_t size, size_t bad_size)
                 lay(&i, m, bad);
         check_ok(open_plain(&i, &r, &err), err);
         assert_whole(&i, r);
-        assert_loads(&i, load_plain);
+        assert_loads(&i, load_plain, good);
         end(&i);
     }
 }
@@ -245,7 +247,8 @@ static int load_immutable(const struct item *i, int64_t offset, uint64_t size, s
 static void a_forged_copy_is_passed_over(void **state)
 {
     (void)state;
-    for (unsigned good = 0; good < 3; good++) {
+    for (unsigned round = 0; round < 9; round++) {
+        unsigned good = round % 3;
         struct item i;
         struct frames frames = {.bytes = NULL};
         struct ms_error err = {0};
@@ -260,7 +263,7 @@ static void a_forged_copy_is_passed_over(void **state)
         check_ok(ms_backend_store(i.f.storage[good], ms_name_view(&frames.name), frames.bytes, NULL,
                                   NULL, &err),
                  err);
-        assert_loads(&i, load_immutable);
+        assert_loads(&i, load_immutable, round / 3);
         check_ok(ms_immutable_read(&i.site, &r, &err), err);
         assert_whole(&i, r);
         ms_buf_unref(frames.bytes);
