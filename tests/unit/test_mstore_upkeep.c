@@ -598,6 +598,17 @@ static void notes_are_replayed_and_removed(void **state)
     fleet_free(&f);
 }
 
+/* Three copies 10 ms away, in virtual time. */
+static void make_far(struct fleet *f)
+{
+    fleet_make(f, &(struct fleet_options){.members = 3,
+                                          .policy = "redundancy = copies 3\n",
+                                          .clock = ms_sim_clock(),
+                                          .latency_ns = 10000000,
+                                          .seed = 3,
+                                          .lease_ns = 50000000});
+}
+
 /* Puts may still come to two of three, which would be as much as a store leaves: heal has made up
  * for what they lacked, but the value may not be deleted before nothing comes any more. */
 static int delete_after_heal(void *arg)
@@ -609,12 +620,7 @@ static int delete_after_heal(void *arg)
     struct ms_buf *value = fleet_value(100, 1);
     char key[65];
     (void)arg;
-    fleet_make(&f, &(struct fleet_options){.members = 3,
-                                           .policy = "redundancy = copies 3\n",
-                                           .clock = ms_sim_clock(),
-                                           .latency_ns = 10000000,
-                                           .seed = 3,
-                                           .lease_ns = 50000000});
+    make_far(&f);
     for (unsigned away = 1; away < 3; away++) {
         if (away == 2)
             fleet_assert_loads(&f, key, value); /* the news is fresh: it is not asked before */
@@ -662,12 +668,7 @@ static int work_off(void *arg)
     struct ms_upkeep_options o = MS_UPKEEP_OPTIONS_INIT;
     o.jobs = t->jobs;
     o.notes_only = true;
-    fleet_make(&f, &(struct fleet_options){.members = 3,
-                                           .policy = "redundancy = copies 3\n",
-                                           .clock = ms_sim_clock(),
-                                           .latency_ns = 10000000,
-                                           .seed = 3,
-                                           .lease_ns = 50000000});
+    make_far(&f);
     fleet_gone(&f, 2, true);
     for (unsigned i = 0; i < KEYS; i++) {
         char key[65];
