@@ -119,3 +119,12 @@ conf() { # NAME POLICY-LINES... - NAME.conf: a store of three members in folders
     } >"$name.conf"
     chmod 600 "$name.conf"
 }
+values() { # FILE.conf - four items in each of data, config and the root are what was stored
+    local ns i
+    for i in 1 2 3 4; do
+        for ns in data/0 config/c p; do
+            expect 0 get "$1" $ns$i
+            same "$1 $ns$i" "$(cat out)" "value $ns$i"
+        done
+    done
+}

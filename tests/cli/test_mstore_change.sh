@@ -15,15 +15,6 @@ export MSTORE_STATE_DIR=$T/state MSTORE_LEASE=200ms
 } >home.conf
 chmod 600 home.conf
 number() { grep -oE "\"$1\": *[0-9]+" out | head -1 | grep -oE '[0-9]+$'; } # of the last --json
-values() { # FILE.conf - every item is what was stored
-    local ns i
-    for i in 1 2 3 4; do
-        for ns in data/0 config/c p; do
-            expect 0 get "$1" $ns$i
-            same "$1 $ns$i" "$(cat out)" "value $ns$i"
-        done
-    done
-}
 data() { find "$1" -type f ! -path '*/layout/*' ! -path '*/block/*' ! -name member | wc -l; }
 
 expect 0 create home.conf

@@ -9,15 +9,6 @@ conf home '[namespace]' 'kind = plain' 'redundancy = copies 2' \
     '[namespace config]' 'kind = mutable' 'redundancy = copies 3'
 sed -i 's/^\[member two/# the second disk\n&/; s/^\(url.*home.two.*\)/\1\nweight = 3\nzone = desk\n; mine/' home.conf
 at() { echo "file://$T/home.$1?sync=none"; }
-values() { # FILE.conf - every item is what was stored
-    local ns i
-    for i in 1 2 3 4; do
-        for ns in data/0 config/c p; do
-            expect 0 get "$1" $ns$i
-            same "$1 $ns$i" "$(cat out)" "value $ns$i"
-        done
-    done
-}
 whole() { # FILE.conf - nothing is left to be done
     values "$1"
     expect 0 scrub "$1" --deep
