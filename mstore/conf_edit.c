@@ -338,8 +338,9 @@ int ms_mconf_try_member(const char *path, const struct ms_mconf_member *m, struc
 
 /* ---- undoing it ---- */
 
-/* `to` in place of `from`, wherever that is by now; nothing is done when it is not there. */
-static int put_back(struct ms_buf **text, struct ms_view from, struct ms_view to,
+/* `to` in place of `from`, wherever that is by now; nothing is done when it is not there, else
+ * *changed is set. */
+static int put_back(struct ms_buf **text, struct ms_view from, struct ms_view to, bool *changed,
                     struct ms_error *err)
 {
     struct ms_view all = ms_buf_view(*text);
@@ -350,6 +351,7 @@ static int put_back(struct ms_buf **text, struct ms_view from, struct ms_view to
     if (found) {
         wipe(text);
         *text = out;
+        *changed = true;
     }
     return 0;
 }
@@ -357,13 +359,15 @@ static int put_back(struct ms_buf **text, struct ms_view from, struct ms_view to
 static int undo(const struct edited *e, const struct ms_mconf_edit *edit, struct ms_error *err)
 {
     struct ms_private_file file;
+    bool changed = false;
     int code = ms_private_file_read(e->path, "the store's configuration", &file, err);
     if (code)
         return code;
-    code = put_back(&file.text, ms_buf_view(edit->added), ms_str(""), err);
+    code = put_back(&file.text, ms_buf_view(edit->added), ms_str(""), &changed, err);
     if (!code && edit->hidden)
-        code = put_back(&file.text, ms_buf_view(edit->hidden), ms_buf_view(edit->was), err);
-    if (!code)
+        code =
+            put_back(&file.text, ms_buf_view(edit->hidden), ms_buf_view(edit->was), &changed, err);
+    if (!code && changed)
         code = replace(e, ms_private_file_view(&file), err);
     ms_private_file_free(&file);
     return code;

@@ -196,9 +196,13 @@ static void what_was_added_is_taken_out_alone(void **state)
     snprintf(both, sizeof both, "%s%s", sample, RED);
     check_file(path, both);
     write_file(path, sample, 0600); /* its owner has taken it out */
+    struct stat before, after;
+    assert_int_equal(stat(path, &before), 0);
     check_ok(ms_mconf_undo(path, &second, &err), err);
     ms_mconf_edit_fini(&second);
     check_file(path, sample);
+    assert_int_equal(stat(path, &after), 0);
+    assert_true(before.st_ino == after.st_ino); /* there was nothing to write */
     scratch_remove(&dir);
 }
 
