@@ -119,7 +119,16 @@ conf() { # NAME POLICY-LINES... - NAME.conf: a store of three members in folders
     } >"$name.conf"
     chmod 600 "$name.conf"
 }
-values() { # FILE.conf - four items in each of data, config and the root are what was stored
+put_values() { # FILE.conf - four items in each of data, config and the root
+    local ns i
+    for i in 1 2 3 4; do
+        for ns in data/0 config/c p; do
+            echo "value $ns$i" >value
+            expect 0 put "$1" $ns$i value
+        done
+    done
+}
+values() { # FILE.conf - what put_values has stored is there
     local ns i
     for i in 1 2 3 4; do
         for ns in data/0 config/c p; do

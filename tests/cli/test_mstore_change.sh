@@ -18,12 +18,7 @@ number() { grep -oE "\"$1\": *[0-9]+" out | head -1 | grep -oE '[0-9]+$'; } # of
 data() { find "$1" -type f ! -path '*/layout/*' ! -path '*/block/*' ! -name member | wc -l; }
 
 expect 0 create home.conf
-for i in 1 2 3 4; do
-    for ns in data/0 config/c p; do
-        echo "value $ns$i" >value
-        expect 0 put home.conf $ns$i value
-    done
-done
+put_values home.conf
 cp -p home.conf other.conf # another client's, which nobody tells
 
 # ---- what cannot be

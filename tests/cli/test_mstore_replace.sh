@@ -16,12 +16,7 @@ whole() { # FILE.conf - nothing is left to be done
 }
 
 expect 0 create home.conf
-for i in 1 2 3 4; do
-    for ns in data/0 config/c p; do
-        echo "value $ns$i" >value
-        expect 0 put home.conf $ns$i value
-    done
-done
+put_values home.conf
 cp -p home.conf other.conf # another client's, which nobody tells
 
 # ---- what is there has a mark

@@ -1,66 +1,21 @@
 /* mstore/upkeep*.c over immutable keys: what scrub tells apart, what heal and rebalance leave
  * behind, byte by byte. */
-#include "mstore/away.h"
 #include "mstore/erasure.h"
 #include "mstore/immutable.h"
-#include "mstore/notes.h"
 #include "mstore/tombs.h"
 #include "mstore/upkeep.h"
 #include "mstore/value_parts.h"
 
 #include "base/pool.h"
-#include "base/sim.h"
 #include "tests/support/check.h"
-#include "tests/support/fleet.h"
+#include "tests/support/upkept.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-#define KEYS 40
-
-static struct ms_upkeep_report *run(struct fleet *f, enum ms_upkeep_task task, bool deep, bool dry)
-{
-    struct ms_upkeep_options o = MS_UPKEEP_OPTIONS_INIT;
-    struct ms_upkeep_report *report = NULL;
-    struct ms_error err = {0};
-    o.deep = deep;
-    o.dry_run = dry;
-    ms_pool_shutdown(); /* late copies and repairs have ended */
-    check_ok(ms_upkeep_run(NULL, f->roster, task, &o, &report, &err), err);
-    return report;
-}
-
-static struct ms_upkeep_report *scrub(struct fleet *f, bool deep)
-{
-    return run(f, MS_UPKEEP_SCRUB, deep, false);
-}
-
-static void assert_clean(struct fleet *f, bool deep)
-{
-    struct ms_upkeep_report *r = scrub(f, deep);
-    assert_true(ms_upkeep_report_clean(r));
-    assert_int_equal(r->keys, KEYS);
-    assert_int_equal(r->wanting, 0);
-    for (int i = 0; i < MS_FINDS; i++)
-        assert_int_equal(r->found[i], 0);
-    ms_upkeep_report_free(r);
-}
-
-static void fill(struct fleet *f, const char *policy, unsigned members)
-{
-    fleet_make(f, &(struct fleet_options){.members = members, .policy = policy, .seed = 5});
-    for (unsigned i = 0; i < KEYS; i++) {
-        char key[65];
-        struct ms_buf *value = fleet_value(i * 4001, i + 1);
-        fleet_put(f, fleet_digest(value, key), value);
-        ms_buf_unref(value);
-    }
-    ms_pool_shutdown();
-}
-
 static void assert_values(struct fleet *f)
 {
-    for (unsigned i = 0; i < KEYS; i++) {
+    for (unsigned i = 0; i < UPKEPT_KEYS; i++) {
         char key[65];
         struct ms_buf *value = fleet_value(i * 4001, i + 1);
         fleet_assert_loads(f, fleet_digest(value, key), value);
@@ -85,14 +40,14 @@ static void lost_member_is_filled_again(void **state)
     (void)state;
     for (size_t p = 0; p < POLICIES; p++) {
         struct fleet f;
-        fill(&f, policies[p], 4);
+        upkept_fill(&f, policies[p], 4);
         unsigned before = fleet_objects(&f, 1, "val"), all = fleet_all(&f, "val");
         assert_true(before > 0);
-        assert_clean(&f, false);
-        assert_clean(&f, true);
+        upkept_assert_clean(&f, false);
+        upkept_assert_clean(&f, true);
         fleet_wipe(&f, 1, "val");
 
-        struct ms_upkeep_report *r = scrub(&f, false);
+        struct ms_upkeep_report *r = upkept_scrub(&f, false);
         assert_false(ms_upkeep_report_clean(r));
         assert_int_equal(r->found[MS_FIND_WANTING], before);
         assert_int_equal(r->members[1].found[MS_FIND_WANTING], before);
@@ -100,12 +55,12 @@ static void lost_member_is_filled_again(void **state)
         assert_int_equal(fleet_objects(&f, 1, "val"), 0); /* a scrub changes nothing */
         ms_upkeep_report_free(r);
 
-        r = run(&f, MS_UPKEEP_HEAL, false, true);
+        r = upkept_run(&f, MS_UPKEEP_HEAL, false, true);
         assert_int_equal(r->wanting, before);
         assert_int_equal(fleet_objects(&f, 1, "val"), 0); /* nor does a dry run */
         ms_upkeep_report_free(r);
 
-        r = run(&f, MS_UPKEEP_HEAL, false, false);
+        r = upkept_run(&f, MS_UPKEEP_HEAL, false, false);
         assert_true(ms_upkeep_report_clean(r));
         assert_int_equal(r->repaired, before);
         assert_int_equal(r->members[1].written, before);
@@ -113,7 +68,7 @@ static void lost_member_is_filled_again(void **state)
         ms_upkeep_report_free(r);
         assert_int_equal(fleet_objects(&f, 1, "val"), before);
         assert_int_equal(fleet_all(&f, "val"), all);
-        assert_clean(&f, true);
+        upkept_assert_clean(&f, true);
         assert_values(&f);
         fleet_free(&f);
     }
@@ -126,23 +81,23 @@ static void damage_is_found_and_mended(void **state)
     (void)state;
     for (size_t p = 0; p < POLICIES; p++) {
         struct fleet f;
-        fill(&f, policies[p], 4);
+        upkept_fill(&f, policies[p], 4);
         unsigned on_two = fleet_objects(&f, 2, "val"), all = fleet_all(&f, "val");
         fleet_flip(&f, 2, "val", 12345);
 
-        struct ms_upkeep_report *r = scrub(&f, true);
+        struct ms_upkeep_report *r = upkept_scrub(&f, true);
         assert_int_equal(r->found[MS_FIND_DAMAGED], on_two);
         assert_int_equal(r->members[2].found[MS_FIND_DAMAGED], on_two);
         assert_false(ms_upkeep_report_clean(r));
         assert_true(r->bytes_read > 0);
         ms_upkeep_report_free(r);
 
-        r = run(&f, MS_UPKEEP_HEAL, true, false);
+        r = upkept_run(&f, MS_UPKEEP_HEAL, true, false);
         assert_true(ms_upkeep_report_clean(r));
         assert_int_equal(r->members[2].written, on_two);
         ms_upkeep_report_free(r);
         assert_int_equal(fleet_all(&f, "val"), all);
-        assert_clean(&f, true);
+        upkept_assert_clean(&f, true);
         assert_values(&f);
         fleet_free(&f);
     }
@@ -195,14 +150,14 @@ static void shards_are_not_judged_without_erasure_code(void **state)
 {
     (void)state;
     struct fleet f;
-    fill(&f, "redundancy = ec 2+1\n", 3);
+    upkept_fill(&f, "redundancy = ec 2+1\n", 3);
     no_erasure = true;
     struct told told = run_told(&f, MS_UPKEEP_SCRUB, false);
     no_erasure = false;
-    assert_int_equal(told.unjudged, KEYS);
+    assert_int_equal(told.unjudged, UPKEPT_KEYS);
     assert_non_null(strstr(told.sentence, "could not be compared"));
     assert_non_null(strstr(told.sentence, "built without ISA-L"));
-    assert_clean(&f, true);
+    upkept_assert_clean(&f, true);
     fleet_free(&f);
 }
 
@@ -212,7 +167,7 @@ static void what_is_lost_is_not_put_right(void **state)
     (void)state;
     for (size_t p = 0; p < POLICIES; p++) {
         struct fleet f;
-        fill(&f, policies[p], 4);
+        upkept_fill(&f, policies[p], 4);
         fleet_flip(&f, 2, "val", 12345);
         struct told told = run_told(&f, MS_UPKEEP_HEAL, true);
         assert_int_equal(told.fixed, fleet_objects(&f, 2, "val"));
@@ -248,16 +203,16 @@ static void cut_objects_are_found_by_a_shallow_scrub(void **state)
     (void)state;
     for (size_t p = 0; p < POLICIES; p++) {
         struct fleet f;
-        fill(&f, policies[p], 4);
+        upkept_fill(&f, policies[p], 4);
         unsigned on_two = fleet_objects(&f, 2, "val");
         fleet_each(&f, 2, "val", cut, &(struct cutting){.left = 100});
-        struct ms_upkeep_report *r = scrub(&f, false);
+        struct ms_upkeep_report *r = upkept_scrub(&f, false);
         assert_int_equal(r->found[MS_FIND_DAMAGED], on_two);
         ms_upkeep_report_free(r);
-        r = run(&f, MS_UPKEEP_HEAL, false, false);
+        r = upkept_run(&f, MS_UPKEEP_HEAL, false, false);
         assert_true(ms_upkeep_report_clean(r));
         ms_upkeep_report_free(r);
-        assert_clean(&f, true);
+        upkept_assert_clean(&f, true);
         fleet_free(&f);
     }
 }
@@ -267,14 +222,14 @@ static void lost_values_are_told(void **state)
 {
     (void)state;
     struct fleet f;
-    fill(&f, "redundancy = ec 2+1\n", 3);
+    upkept_fill(&f, "redundancy = ec 2+1\n", 3);
     fleet_flip(&f, 0, "val", 777);
     fleet_flip(&f, 2, "val", 778);
     unsigned all = fleet_all(&f, "val");
-    struct ms_upkeep_report *r = run(&f, MS_UPKEEP_HEAL, true, false);
-    assert_int_equal(r->lost, KEYS);
-    assert_int_equal(r->failed, KEYS);
-    assert_int_equal(r->found[MS_FIND_LOST], KEYS);
+    struct ms_upkeep_report *r = upkept_run(&f, MS_UPKEEP_HEAL, true, false);
+    assert_int_equal(r->lost, UPKEPT_KEYS);
+    assert_int_equal(r->failed, UPKEPT_KEYS);
+    assert_int_equal(r->found[MS_FIND_LOST], UPKEPT_KEYS);
     ms_upkeep_report_free(r);
     assert_int_equal(fleet_all(&f, "val"), all);
     fleet_free(&f);
@@ -307,7 +262,7 @@ static void moved_objects_come_home(void **state)
     (void)state;
     for (size_t p = 0; p < POLICIES; p++) {
         struct fleet f;
-        fill(&f, policies[p], 5);
+        upkept_fill(&f, policies[p], 5);
         unsigned before[5], all = fleet_all(&f, "val");
         for (unsigned i = 0; i < 5; i++)
             before[i] = fleet_objects(&f, i, "val");
@@ -318,19 +273,19 @@ static void moved_objects_come_home(void **state)
             continue;
         }
         /* heal counts them where they are */
-        struct ms_upkeep_report *r = run(&f, MS_UPKEEP_HEAL, false, false);
+        struct ms_upkeep_report *r = upkept_run(&f, MS_UPKEEP_HEAL, false, false);
         assert_true(ms_upkeep_report_clean(r));
         ms_upkeep_report_free(r);
-        r = run(&f, MS_UPKEEP_REBALANCE, false, true);
+        r = upkept_run(&f, MS_UPKEEP_REBALANCE, false, true);
         assert_int_equal(r->members[1].written, 0);
         ms_upkeep_report_free(r);
-        r = run(&f, MS_UPKEEP_REBALANCE, false, false);
+        r = upkept_run(&f, MS_UPKEEP_REBALANCE, false, false);
         assert_true(ms_upkeep_report_clean(r));
         ms_upkeep_report_free(r);
         assert_int_equal(fleet_all(&f, "val"), all);
         for (unsigned i = 0; i < 5; i++)
             assert_int_equal(fleet_objects(&f, i, "val"), before[i]);
-        assert_clean(&f, true);
+        upkept_assert_clean(&f, true);
         assert_values(&f);
         fleet_free(&f);
     }
@@ -341,13 +296,13 @@ static void surplus_stays_while_a_copy_is_damaged(void **state)
 {
     (void)state;
     struct fleet f, fewer;
-    fill(&f, "redundancy = copies 3\n", 3);
+    upkept_fill(&f, "redundancy = copies 3\n", 3);
     struct fleet_options o = {.members = 3, .policy = "redundancy = copies 2\n", .seed = 9};
     fleet_join(&fewer, &f, &o);
     for (unsigned i = 0; i < 3; i++)
         fleet_flip(&f, i, "val", 50 + i); /* nothing is good: nothing may go */
-    struct ms_upkeep_report *r = run(&fewer, MS_UPKEEP_REBALANCE, false, false);
-    assert_int_equal(fleet_all(&f, "val"), 3 * KEYS);
+    struct ms_upkeep_report *r = upkept_run(&fewer, MS_UPKEEP_REBALANCE, false, false);
+    assert_int_equal(fleet_all(&f, "val"), 3 * UPKEPT_KEYS);
     ms_upkeep_report_free(r);
     ms_roster_unref(fewer.roster);
     ms_ids_free(fewer.ids);
@@ -358,19 +313,19 @@ static void surplus_goes(void **state)
 {
     (void)state;
     struct fleet f, fewer;
-    fill(&f, "redundancy = copies 3\n", 3);
+    upkept_fill(&f, "redundancy = copies 3\n", 3);
     struct fleet_options o = {.members = 3, .policy = "redundancy = copies 2\n", .seed = 9};
     fleet_join(&fewer, &f, &o);
-    struct ms_upkeep_report *r = run(&fewer, MS_UPKEEP_SCRUB, false, false);
-    assert_int_equal(r->found[MS_FIND_SURPLUS], KEYS);
+    struct ms_upkeep_report *r = upkept_run(&fewer, MS_UPKEEP_SCRUB, false, false);
+    assert_int_equal(r->found[MS_FIND_SURPLUS], UPKEPT_KEYS);
     assert_true(ms_upkeep_report_clean(r)); /* nothing is missing */
     ms_upkeep_report_free(r);
-    r = run(&fewer, MS_UPKEEP_REBALANCE, false, false);
+    r = upkept_run(&fewer, MS_UPKEEP_REBALANCE, false, false);
     assert_true(ms_upkeep_report_clean(r));
-    assert_int_equal(r->moved, KEYS);
+    assert_int_equal(r->moved, UPKEPT_KEYS);
     ms_upkeep_report_free(r);
-    assert_int_equal(fleet_all(&f, "val"), 2 * KEYS);
-    assert_clean(&fewer, true);
+    assert_int_equal(fleet_all(&f, "val"), 2 * UPKEPT_KEYS);
+    upkept_assert_clean(&fewer, true);
     assert_values(&fewer);
     ms_roster_unref(fewer.roster);
     ms_ids_free(fewer.ids);
@@ -408,13 +363,13 @@ static void majority_wins_or_nobody_decides(void **state)
     for (unsigned i = 0; i < 3; i++)
         put_other(&f, "bb", i, i == 0 ? "one" : i == 1 ? "two" : "six");
 
-    struct ms_upkeep_report *r = scrub(&f, true);
+    struct ms_upkeep_report *r = upkept_scrub(&f, true);
     assert_int_equal(r->found[MS_FIND_CONFLICT], 2);
     assert_false(ms_upkeep_report_clean(r));
     assert_int_equal(fleet_all(&f, "trash"), 0);
     ms_upkeep_report_free(r);
 
-    r = run(&f, MS_UPKEEP_HEAL, true, false);
+    r = upkept_run(&f, MS_UPKEEP_HEAL, true, false);
     assert_int_equal(r->conflicts, 1);
     assert_int_equal(r->repaired, 1);
     ms_upkeep_report_free(r);
@@ -423,7 +378,8 @@ static void majority_wins_or_nobody_decides(void **state)
     struct ms_buf *right = ms_buf_copy(ms_str("right"));
     fleet_assert_loads(&f, "aa", right);
     ms_buf_unref(right);
-    r = run(&f, MS_UPKEEP_HEAL, true, false); /* it is not forgotten, nor decided by itself */
+    r = upkept_run(&f, MS_UPKEEP_HEAL, true,
+                   false); /* it is not forgotten, nor decided by itself */
     assert_int_equal(r->conflicts, 1);
     assert_false(ms_upkeep_report_clean(r));
     ms_upkeep_report_free(r);
@@ -468,19 +424,19 @@ static void the_first_of_two_values_stays(void **state)
     put_shards(&f, "bb", 9, "first");
     put_shards(&f, "aa", 5, "second value");
     put_shards(&f, "bb", 5, "second value");
-    struct ms_upkeep_report *r = scrub(&f, false);
+    struct ms_upkeep_report *r = upkept_scrub(&f, false);
     assert_int_equal(r->found[MS_FIND_CONFLICT], 6);
     assert_false(ms_upkeep_report_clean(r));
     ms_upkeep_report_free(r);
     assert_int_equal(fleet_all(&f, "trash"), 0);
-    r = run(&f, MS_UPKEEP_HEAL, false, false);
+    r = upkept_run(&f, MS_UPKEEP_HEAL, false, false);
     assert_int_equal(r->repaired, 2);
     ms_upkeep_report_free(r);
     assert_int_equal(fleet_all(&f, "val"), 6);
     assert_int_equal(fleet_all(&f, "trash"), 6); /* what came later can still be looked at */
     assert_text(&f, "aa", "first");
     assert_text(&f, "bb", "first");
-    r = scrub(&f, true);
+    r = upkept_scrub(&f, true);
     assert_true(ms_upkeep_report_clean(r));
     ms_upkeep_report_free(r);
     fleet_free(&f);
@@ -496,7 +452,7 @@ static void what_is_no_value_goes(void **state)
     fleet_flip(&f, 0, "val", 70);
     fleet_flip(&f, 1, "val", 70);
     put_shards(&f, "aa", 5, "second value");
-    struct ms_upkeep_report *r = run(&f, MS_UPKEEP_HEAL, true, false);
+    struct ms_upkeep_report *r = upkept_run(&f, MS_UPKEEP_HEAL, true, false);
     assert_int_equal(r->conflicts, 0);
     ms_upkeep_report_free(r);
     assert_text(&f, "aa", "second value");
@@ -508,22 +464,22 @@ static void second_writes_go(void **state)
 {
     (void)state;
     struct fleet f;
-    fill(&f, "redundancy = ec 2+1\n", 3);
+    upkept_fill(&f, "redundancy = ec 2+1\n", 3);
     unsigned once = fleet_all(&f, "val");
-    for (unsigned i = 0; i < KEYS; i += 2) {
+    for (unsigned i = 0; i < UPKEPT_KEYS; i += 2) {
         char key[65];
         struct ms_buf *value = fleet_value(i * 4001, i + 1);
         fleet_put(&f, fleet_digest(value, key), value);
         ms_buf_unref(value);
     }
     ms_pool_shutdown();
-    assert_int_equal(fleet_all(&f, "val"), once + 3 * KEYS / 2);
-    struct ms_upkeep_report *r = run(&f, MS_UPKEEP_HEAL, false, false);
+    assert_int_equal(fleet_all(&f, "val"), once + 3 * UPKEPT_KEYS / 2);
+    struct ms_upkeep_report *r = upkept_run(&f, MS_UPKEEP_HEAL, false, false);
     assert_true(ms_upkeep_report_clean(r));
-    assert_int_equal(r->repaired, KEYS / 2);
+    assert_int_equal(r->repaired, UPKEPT_KEYS / 2);
     ms_upkeep_report_free(r);
     assert_int_equal(fleet_all(&f, "val"), once);
-    assert_clean(&f, true);
+    upkept_assert_clean(&f, true);
     assert_values(&f);
     fleet_free(&f);
 }
@@ -534,10 +490,10 @@ static void nothing_is_judged_without_a_member(void **state)
 {
     (void)state;
     struct fleet f;
-    fill(&f, "redundancy = copies 3\n", 3);
+    upkept_fill(&f, "redundancy = copies 3\n", 3);
     unsigned all = fleet_all(&f, "val");
     fleet_gone(&f, 1, true);
-    struct ms_upkeep_report *r = run(&f, MS_UPKEEP_HEAL, false, false);
+    struct ms_upkeep_report *r = upkept_run(&f, MS_UPKEEP_HEAL, false, false);
     assert_false(ms_upkeep_report_clean(r));
     assert_true(r->members[1].code != 0);
     assert_true(r->members[1].trouble[0] != '\0');
@@ -545,167 +501,10 @@ static void nothing_is_judged_without_a_member(void **state)
     ms_upkeep_report_free(r);
     fleet_gone(&f, 1, false);
     assert_int_equal(fleet_all(&f, "val"), all);
-    r = run(&f, MS_UPKEEP_HEAL, false, false);
+    r = upkept_run(&f, MS_UPKEEP_HEAL, false, false);
     assert_true(ms_upkeep_report_clean(r));
     ms_upkeep_report_free(r);
     fleet_free(&f);
-}
-
-static bool any_lack_is_noted(struct fleet *f)
-{
-    const struct ms_layout *l = f->roster->layout;
-    bool found = false;
-    for (unsigned keeper = 0; keeper < f->count; keeper++)
-        for (unsigned about = 0; about < f->count && !found; about++)
-            assert_int_equal(ms_notes_any(f->roster->members[keeper], &l->uuid,
-                                          &l->members[about].uuid, &found, NULL),
-                             0);
-    return found;
-}
-
-/* Stored while a member was away: its notes are gone when it has all again, but for those that a
- * put may still come. */
-static void notes_are_replayed_and_removed(void **state)
-{
-    (void)state;
-    struct fleet f;
-    fleet_make(&f, &(struct fleet_options){
-                       .members = 3, .policy = "redundancy = copies 3\n", .lease_ns = 50000000});
-    fleet_gone(&f, 2, true);
-    for (unsigned i = 0; i < KEYS; i++) {
-        char key[65];
-        struct ms_buf *value = fleet_value(i * 4001, i + 1);
-        fleet_put(&f, fleet_digest(value, key), value);
-        ms_buf_unref(value);
-    }
-    ms_pool_shutdown();
-    fleet_gone(&f, 2, false);
-    assert_true(any_lack_is_noted(&f));
-    assert_true(ms_member_returning(f.roster->members[2]));
-    struct ms_upkeep_report *r = run(&f, MS_UPKEEP_HEAL, false, false);
-    assert_true(ms_upkeep_report_clean(r));
-    assert_int_equal(r->repaired, KEYS);
-    assert_int_equal(r->keys, KEYS);
-    assert_int_equal(r->members[2].written, KEYS);
-    assert_true(r->members[2].notes >= KEYS);
-    ms_upkeep_report_free(r);
-    assert_false(any_lack_is_noted(&f));
-    assert_in_range(fleet_all(&f, "hint"), 0, 2 * 5); /* before its breaker opened */
-    /* a put may still reach it: believed when heal has run once more, a quarter of an hour later */
-    assert_true(ms_member_returning(f.roster->members[2]));
-    assert_in_range(fleet_all(&f, "away"), 2 + 2, 2 + 3); /* set to closing on a majority */
-    assert_clean(&f, true);
-    fleet_free(&f);
-}
-
-/* Three copies 10 ms away, in virtual time. */
-static void make_far(struct fleet *f)
-{
-    fleet_make(f, &(struct fleet_options){.members = 3,
-                                          .policy = "redundancy = copies 3\n",
-                                          .clock = ms_sim_clock(),
-                                          .latency_ns = 10000000,
-                                          .seed = 3,
-                                          .lease_ns = 50000000});
-}
-
-/* Puts may still come to two of three, which would be as much as a store leaves: heal has made up
- * for what they lacked, but the value may not be deleted before nothing comes any more. */
-static int delete_after_heal(void *arg)
-{
-    struct fleet f;
-    struct ms_error err = {0};
-    struct ms_upkeep_report *r = NULL;
-    struct ms_upkeep_options o = MS_UPKEEP_OPTIONS_INIT;
-    struct ms_buf *value = fleet_value(100, 1);
-    char key[65];
-    (void)arg;
-    make_far(&f);
-    for (unsigned away = 1; away < 3; away++) {
-        if (away == 2)
-            fleet_assert_loads(&f, key, value); /* the news is fresh: it is not asked before */
-        fleet_gone(&f, away, true);
-        fleet_put(&f, fleet_digest(value, key), value);
-        assert_true(ms_roster_quiet(f.roster, UINT64_MAX));
-        fleet_gone(&f, away, false);
-        check_ok(ms_sleep(ms_sim_clock(), 60 * MS_SECOND, &err), err);
-    }
-    for (unsigned round = 0; round < 2; round++) {
-        struct ms_site site = fleet_site(&f, key);
-        check_ok(ms_upkeep_run(NULL, f.roster, MS_UPKEEP_HEAL, &o, &r, &err), err);
-        assert_true(ms_upkeep_report_clean(r));
-        ms_upkeep_report_free(r);
-        fleet_put(&f, key, value); /* a deletion that is refused may have been done or not */
-        int code = ms_immutable_delete(&site, f.ids, &err);
-        assert_int_equal(code, round == 0 ? MS_ERR_BUSY : 0);
-        check_ok(ms_sleep(ms_sim_clock(), 2 * MS_AWAY_GRACE_NS, &err), err);
-    }
-    ms_buf_unref(value);
-    fleet_free(&f);
-    return 0;
-}
-
-static void what_may_come_late_is_heard_of_after_heal(void **state)
-{
-    (void)state;
-    struct ms_sim_options options = {.seed = 1};
-    struct ms_error err = {0};
-    check_ok(ms_sim_run(&options, delete_after_heal, NULL, NULL, &err), err);
-}
-
-/* How long notes are worked off with so many keys at once, members 10 ms away. */
-struct together {
-    unsigned jobs;
-    uint64_t took_ns;
-};
-
-static int work_off(void *arg)
-{
-    struct together *t = arg;
-    struct fleet f;
-    struct ms_error err = {0};
-    struct ms_upkeep_report *r = NULL;
-    struct ms_upkeep_options o = MS_UPKEEP_OPTIONS_INIT;
-    o.jobs = t->jobs;
-    o.notes_only = true;
-    make_far(&f);
-    fleet_gone(&f, 2, true);
-    for (unsigned i = 0; i < KEYS; i++) {
-        char key[65];
-        struct ms_buf *value = fleet_value(100, i + 1);
-        fleet_put(&f, fleet_digest(value, key), value);
-        ms_buf_unref(value);
-    }
-    assert_true(ms_roster_quiet(f.roster, UINT64_MAX));
-    fleet_gone(&f, 2, false);
-    uint64_t begin = ms_clock_now(ms_sim_clock());
-    check_ok(ms_upkeep_run(NULL, f.roster, MS_UPKEEP_HEAL, &o, &r, &err), err);
-    t->took_ns = ms_clock_now(ms_sim_clock()) - begin;
-    assert_int_equal(r->repaired, KEYS);
-    ms_upkeep_report_free(r);
-    assert_in_range(fleet_all(&f, "hint"), 2, 2 * 5); /* before its breaker opened */
-    assert_false(any_lack_is_noted(&f));
-    assert_int_equal(fleet_objects(&f, 2, "val"), KEYS);
-    check_ok(ms_sleep(ms_sim_clock(), MS_AWAY_GRACE_NS, &err), err);
-    check_ok(ms_upkeep_run(NULL, f.roster, MS_UPKEEP_HEAL, &o, &r, &err), err);
-    assert_int_equal(r->members[2].notes, 0);
-    ms_upkeep_report_free(r);
-    assert_int_equal(fleet_all(&f, "hint"), 0); /* nothing comes any more */
-    fleet_free(&f);
-    return 0;
-}
-
-static void notes_are_worked_off_several_at_once(void **state)
-{
-    (void)state;
-    struct together one = {.jobs = 1}, many = {.jobs = 16};
-    struct ms_sim_options options = {.seed = 1};
-    struct ms_error err = {0};
-    check_ok(ms_sim_run(&options, work_off, &one, NULL, &err), err);
-    check_ok(ms_sim_run(&options, work_off, &many, NULL, &err), err);
-    print_message("one by one %.2f s, 16 at once %.2f s\n", (double)one.took_ns / 1e9,
-                  (double)many.took_ns / 1e9);
-    assert_true(many.took_ns * 4 < one.took_ns);
 }
 
 int main(void)
@@ -725,9 +524,6 @@ int main(void)
         cmocka_unit_test(what_is_no_value_goes),
         cmocka_unit_test(second_writes_go),
         cmocka_unit_test(nothing_is_judged_without_a_member),
-        cmocka_unit_test(notes_are_replayed_and_removed),
-        cmocka_unit_test(notes_are_worked_off_several_at_once),
-        cmocka_unit_test(what_may_come_late_is_heard_of_after_heal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
