@@ -2,6 +2,7 @@
 #include "mstore/upkeep_parts.h"
 
 #include "base/cleanup.h"
+#include "base/pool.h"
 #include "base/text.h"
 #include "mstore/lease.h"
 #include "mstore/list_parts.h"
@@ -260,14 +261,24 @@ static int run_step(struct ms_upkeep *u, const struct ms_upkeep_step *step,
     return code;
 }
 
+/* While one call looks whether a member lives again, all others are kept from it: a run that did
+ * not wait for that look would count the member as away. That it still is, its calls say. */
+static int meet_member(void *arg, size_t index)
+{
+    struct ms_roster *r = arg;
+    struct ms_member *m = r->members[index];
+    if (!m || !ms_health_away(ms_member_health(m)))
+        return 0;
+    ms_health_try_now(ms_member_health(m), ms_clock_now(r->clock));
+    return ms_member_insist(m, NULL) == MS_ERR_CANCELLED ? MS_ERR_CANCELLED : 0;
+}
+
 /* Members that were sick get another chance now; who was away is known from notes. */
 static int meet_members(struct ms_upkeep *u, struct ms_error *err)
 {
-    for (size_t i = 0; i < u->roster->layout->member_count; i++)
-        if (u->roster->members[i])
-            ms_health_try_now(ms_member_health(u->roster->members[i]),
-                              ms_clock_now(u->roster->clock));
-    return ms_lease_trust(u->roster, MS_NEWS_AWAY, err);
+    unsigned members = (unsigned)u->roster->layout->member_count;
+    int code = ms_parallel(members, members, meet_member, u->roster, err);
+    return code ? code : ms_lease_trust(u->roster, MS_NEWS_AWAY, err);
 }
 
 static int run_all(struct ms_upkeep *u, struct ms_error *err)

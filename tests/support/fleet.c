@@ -43,7 +43,7 @@ static struct ms_member *member_of(struct fleet *f, const struct ms_layout *l, u
     struct ms_error err = {0};
     struct ms_emulation emulation;
     ms_emulation_init(&emulation);
-    emulation.latency_ns = o->latency_ns;
+    emulation.latency_ns = o->last_ns && i + 1 == o->members ? o->last_ns : o->latency_ns;
     emulation.jitter_ns = o->jitter_ns;
     emulation.seed = o->seed + i;
     check_ok(ms_backend_make(url, &env, &inner, &err), err);

@@ -25,6 +25,7 @@ struct fleet_options {
     const char *policy;     /* lines of [namespace data], e.g. "redundancy = copies 3\n" */
     struct ms_clock *clock; /* NULL: the real one */
     uint64_t latency_ns, jitter_ns, seed;
+    uint64_t last_ns;     /* latency of the last member; 0: as the others */
     const char *capacity; /* of each storage; NULL: no limit */
     uint64_t lease_ns;    /* 0: the usual */
 };

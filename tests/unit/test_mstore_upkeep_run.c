@@ -1,5 +1,5 @@
 /* The run of mstore/upkeep.h: its cursor, its pace, being cancelled, samples; and calls that fail
- * at every point of a heal, of which the next one leaves nothing. */
+ * at every point of a heal, of which the next one leaves nothing; a member that is just back. */
 #include "mstore/upkeep.h"
 
 #include "base/pool.h"
@@ -297,6 +297,65 @@ static void two_at_once_do_no_harm(void **state)
     fleet_free(&f);
 }
 
+/* ---- a member that is back ---- */
+
+static int look_at_it(void *arg)
+{
+    return ms_member_open(arg, NULL);
+}
+
+/* It is far, and its breaker still open. Who looks whether it lives keeps all others from it
+ * meanwhile; the run waits for that, instead of counting it as away. */
+static int heal_when_it_is_back(void *arg)
+{
+    struct fleet f;
+    struct ms_group *group = NULL;
+    struct ms_join joined;
+    struct ms_error err = {0};
+    struct ms_upkeep_report *r = NULL;
+    (void)arg;
+    fill(&f,
+         &(struct fleet_options){.members = 3,
+                                 .policy = "redundancy = copies 3\n",
+                                 .clock = ms_sim_clock(),
+                                 .latency_ns = 1000000,
+                                 .last_ns = 300000000,
+                                 .lease_ns = 50000000},
+         KEYS, 100);
+    assert_true(ms_roster_quiet(f.roster, UINT64_MAX));
+    fleet_wipe(&f, 2, "val");
+    fleet_gone(&f, 2, true);
+    struct ms_buf *value = fleet_value(10, KEYS);
+    char key[65];
+    fleet_put(&f, fleet_digest(value, key), value);
+    ms_buf_unref(value);
+    assert_true(ms_roster_quiet(f.roster, UINT64_MAX));
+    assert_true(ms_health_away(ms_member_health(f.roster->members[2])));
+    fleet_gone(&f, 2, false);
+    ms_health_try_now(ms_member_health(f.roster->members[2]), ms_clock_now(f.clock));
+    check_ok(ms_group_new(&group, &err), err);
+    check_ok(ms_group_fork(group, look_at_it, NULL, f.roster->members[2], &err), err);
+    check_ok(ms_sleep(f.clock, 1000000, &err), err);
+    check_ok(ms_upkeep_run(NULL, f.roster, MS_UPKEEP_HEAL, NULL, &r, &err), err);
+    ms_group_join_all(group, &joined);
+    ms_group_release(group);
+    assert_int_equal(joined.succeeded, 1);
+    assert_string_equal(r->members[2].trouble, "");
+    assert_true(ms_upkeep_report_clean(r));
+    assert_int_equal(r->members[2].written, KEYS + 1);
+    ms_upkeep_report_free(r);
+    fleet_free(&f);
+    return 0;
+}
+
+static void who_is_back_is_waited_for(void **state)
+{
+    struct ms_sim_options options = {.seed = 1};
+    struct ms_error err = {0};
+    (void)state;
+    check_ok(ms_sim_run(&options, heal_when_it_is_back, NULL, NULL, &err), err);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -306,6 +365,7 @@ int main(void)
         cmocka_unit_test(cancelled_runs_leave_nothing_behind),
         cmocka_unit_test(every_call_may_fail),
         cmocka_unit_test(two_at_once_do_no_harm),
+        cmocka_unit_test(who_is_back_is_waited_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
