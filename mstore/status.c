@@ -100,6 +100,36 @@ static void ask_notes(struct status *s, struct ms_member *m)
     }
 }
 
+/* Of what is noted on one member; whoever has most about another one says how many there are. */
+static int count_notes(void *arg, size_t keeper)
+{
+    struct status *s = arg;
+    const struct ms_layout *l = s->roster->layout;
+    for (size_t i = 0; i < l->member_count; i++) {
+        struct ms_mstore_member *about = &s->members[i];
+        struct ms_notes_count count;
+        if (!s->members[i].behind || i == keeper || s->members[keeper].code ||
+            !s->roster->members[keeper])
+            continue;
+        int code = ms_notes_count(s->roster->members[keeper], &l->uuid, &l->members[i].uuid,
+                                  MS_MSTORE_NOTES_MOST, &count, NULL);
+        MS_HOLD(&s->mutex);
+        about->notes = count.notes > about->notes ? count.notes : about->notes;
+        about->more_notes |= code || count.more;
+    }
+    return 0;
+}
+
+int ms_mstore_count_notes(struct ms_mstore_status *base, struct ms_error *err)
+{
+    struct status *s = (struct status *)base;
+    for (size_t i = 0; i < base->member_count; i++) {
+        s->members[i].notes = 0;
+        s->members[i].more_notes = false;
+    }
+    return ms_parallel(base->member_count, (unsigned)base->member_count, count_notes, s, err);
+}
+
 /* ---- marks of absence ---- */
 
 struct holding {

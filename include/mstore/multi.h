@@ -71,6 +71,10 @@ struct ms_mstore_member {
     uint64_t total_bytes, free_bytes; /* UINT64_MAX: unknown */
     bool damaged;                     /* that layout cannot be read: run heal */
     bool joining;                     /* it is new in the layout that is proposed */
+    /* How many notes one of the others has about it, the highest of all; more: at least so many.
+     * By ms_mstore_count_notes; 0 before, and for who is not behind. */
+    uint64_t notes;
+    bool more_notes;
 };
 struct ms_mstore_space {
     const char *name, *kind, *redundancy; /* "data", "immutable", "ec 4+2" */
@@ -92,6 +96,12 @@ struct ms_mstore_status {
  * dead one costs one time-out. MS_ERR_INVALID for another kind of Store. */
 MS_API int ms_mstore_status(struct ms_store *s, struct ms_mstore_status **out,
                             struct ms_error *err) MS_MUST_CHECK;
+/* Counts the notes about each member that is behind, while the store is open. Each key's notes cost
+ * a listing, several under way at once, so it ends at MS_MSTORE_NOTES_MOST on each member; no call
+ * is made where nobody is behind. A member that fails is passed over, and the count says more. */
+#define MS_MSTORE_NOTES_MOST 1000
+MS_API int ms_mstore_count_notes(struct ms_mstore_status *status,
+                                 struct ms_error *err) MS_MUST_CHECK;
 MS_API void ms_mstore_status_free(struct ms_mstore_status *status);
 
 /* ---- upkeep: scrub, heal, rebalance ---- */

@@ -90,7 +90,7 @@ expect 0 heal sub/inner.conf
 expect 0 heal outer.conf
 mv i1 i1.away
 expect 0 status outer.conf
-ok "fill unknown" grep -qE '^in +active +1 +[0-9.]+ .?s +- +ok' out
+ok "fill unknown" grep -qE '^in +active +1 +[0-9.]+ .?s +0 +- +ok' out
 expect 0 status outer.conf --json
 same "usable" "$(json '[(m["answers"], m["total_bytes"] is None, m["breaker"]) for m in d["members"]][0]')" \
     "(True, True, 'closed')"

@@ -43,6 +43,27 @@ ok "a has missed it" grep -qE '^a .*ok, but it has missed something: run mstore 
 ok "b has not" grep -qE '^b .* ok$' out
 ok "none may be lost" grep -qE 'on 2 members, 1 may be lost, now 0$' out
 same "one note on each holder" "$(notes two)" 2
+ok "it is told" grep -qE '^a +active +1 +[0-9.]+ .?s +1 ' out
+ok "of b nothing" grep -qE '^b +active +1 +[0-9.]+ .?s +0 ' out
+for i in 1 2 3; do
+    mv two.a two.off
+    expect 0 put two.conf other$i value
+    mv two.off two.a
+done
+expect 0 status two.conf --json
+json_ok
+same "of four keys" "$(json '[(m["notes"], m["more_notes"]) for m in d["members"]]')" \
+    "[(4, False), (0, False), (0, False)]"
+of_k=$(find two.b -path '*/hint/*/k.k!' -type d)
+(cd "$of_k" && seq -f '%016.0f-0000000000000003' 1 996 | xargs touch)
+expect 0 status two.conf
+ok "a thousand" grep -qE '^a +active .* 1000 ' out
+(cd "$of_k" && seq -f '%016.0f-0000000000000003' 1 2000 | xargs touch)
+expect 0 status two.conf
+ok "and more" grep -qE '^a +active .* 1000\+ ' out
+expect 0 status two.conf --json
+same "likewise" "$(json '(d["members"][0]["notes"], d["members"][0]["more_notes"])')" "(1000, True)"
+find "$of_k" -name '*-0000000000000003' -delete
 
 # ---- then the other one goes away: who is needed, and what to do
 mv two.b two.off

@@ -38,16 +38,25 @@ const char *ms_status_advice(const struct ms_mstore_member *m, uint64_t epoch, c
     return buf;
 }
 
+/* "12", "1000+"; "-" where nobody could note anything. */
+static const char *show_notes(const struct ms_mstore_member *m, char buf[24])
+{
+    if (strcmp(m->state, "gone") == 0)
+        return "-";
+    snprintf(buf, 24, "%" PRIu64 "%s", m->notes, m->more_notes ? "+" : "");
+    return buf;
+}
+
 static void print_member(const struct ms_mstore_member *m, uint64_t epoch)
 {
-    char hint[80], latency[32] = "-", room[80] = "-", total[32], left[32];
+    char hint[80], latency[32] = "-", notes[24], room[80] = "-", total[32], left[32];
     if (m->latency_ns)
         ms_format_duration(latency, sizeof latency, m->latency_ns);
     if (m->total_bytes != UINT64_MAX && m->free_bytes != UINT64_MAX)
         snprintf(room, sizeof room, "%s of %s", ms_format_size(left, sizeof left, m->free_bytes),
                  ms_format_size(total, sizeof total, m->total_bytes));
-    printf("%-14s %-9s %6u  %-9s %-24s %s\n", m->name, m->state, m->weight, latency, room,
-           m->code ? m->trouble : ms_status_advice(m, epoch, hint));
+    printf("%-14s %-9s %6u  %-9s %5s  %-24s %s\n", m->name, m->state, m->weight, latency,
+           show_notes(m, notes), room, m->code ? m->trouble : ms_status_advice(m, epoch, hint));
 }
 
 static void print_space(const struct ms_mstore_space *s)
@@ -79,7 +88,8 @@ static void print_text(const char *file, const struct ms_mstore_status *s)
             "layout %llu is proposed: run the command that changes it again if it is not at work\n",
             (unsigned long long)s->proposed);
     puts("");
-    printf("%-14s %-9s %6s  %-9s %-24s\n", "member", "state", "weight", "latency", "free");
+    printf("%-14s %-9s %6s  %-9s %5s  %-24s\n", "member", "state", "weight", "latency", "notes",
+           "free");
     for (size_t i = 0; i < s->member_count; i++)
         print_member(&s->members[i], s->epoch);
     printf("\n%-14s %-9s %-11s\n", "namespace", "kind", "redundancy");
@@ -101,6 +111,8 @@ static void json_member(struct ms_json *j, const struct ms_mstore_member *m)
     ms_json_put_bool(j, "answers", m->code == 0 && strcmp(m->state, "gone") != 0);
     ms_json_put_bool(j, "joining", m->joining);
     ms_json_put_bool(j, "behind", m->behind);
+    ms_json_put_size(j, "notes", m->notes);
+    ms_json_put_bool(j, "more_notes", m->more_notes);
     ms_json_put_bool(j, "marked", m->marked);
     ms_json_put_text(j, "believed_from",
                      m->believed_from_ns ? ms_out_time(from, sizeof from, m->believed_from_ns)
@@ -172,6 +184,8 @@ int ms_cmd_status(struct ms_cli *cli, struct ms_error *err)
     int code = ms_cli_open(cli, &store, err);
     if (!code)
         code = ms_mstore_status(store, &status, err);
+    if (!code)
+        code = ms_mstore_count_notes(status, err);
     if (!code) {
         if (cli->json)
             print_json(status);
