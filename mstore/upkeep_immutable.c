@@ -236,6 +236,23 @@ static bool may_be_missed(const struct ms_upkeep_key *k)
     return (k->conflict || k->lost) && (deleted || k->failed || k->unjudged);
 }
 
+/* Of a key that was left alone: an item that was deleted, at a member that has missed something.
+ * Once the member is believed again nobody can tell what the deletion left there from a value. (Of
+ * a key that notes lead to this is seen once more, when intents have been finished.) */
+static bool may_have_kept(const struct ms_upkeep_key *k)
+{
+    bool may = false;
+    for (size_t i = 0; i < k->count && k->changing && !k->u->by_notes; i++) {
+        const struct ms_upkeep_write *w = &k->writes[i];
+        for (size_t p = 0; p < w->count; p++) {
+            const struct ms_member *m = k->u->roster->members[w->places[p].member];
+            may |=
+                k->tombs[w->shape.mark == MS_OWN_SOFT_DELETED].there && m && ms_member_returning(m);
+        }
+    }
+    return may;
+}
+
 static int key_new(struct ms_upkeep *u, const struct ms_upkeep_item *item,
                    struct ms_upkeep_key **out, struct ms_error *err)
 {
@@ -276,7 +293,7 @@ int ms_upkeep_immutable_key(struct ms_upkeep *u, const struct ms_upkeep_item *it
             code = for_both(k, look_after, err);
         if (!code && k->count)
             ms_upkeep_key_done(u, item, end_of(k));
-        if (!code && may_be_missed(k))
+        if (!code && (may_be_missed(k) || may_have_kept(k)))
             ms_upkeep_unsettled(u);
     }
     key_free(k);
