@@ -143,7 +143,7 @@ void ms_upkeep_key_ended(struct ms_upkeep *u, enum ms_upkeep_end end)
         return;
     u->unsettled |= end == MS_KEY_WANTING || end == MS_KEY_FAILED || end == MS_KEY_UNSEEN;
     r->keys += !u->by_notes;
-    r->wanting += end != MS_KEY_WELL;
+    r->wanting += end != MS_KEY_WELL && end != MS_KEY_BUSY;
     r->repaired += end == MS_KEY_REPAIRED;
     r->moved += end == MS_KEY_MOVED;
     r->conflicts += end == MS_KEY_CONFLICT;

@@ -107,6 +107,7 @@ void ms_upkeep_found(struct ms_upkeep *u, enum ms_upkeep_find find, size_t membe
 /* What became of a key. */
 enum ms_upkeep_end {
     MS_KEY_WELL,     /* as it should be */
+    MS_KEY_BUSY,     /* a client has begun something there: nobody looked whether it is */
     MS_KEY_REPAIRED, /* it was not, and is now */
     MS_KEY_MOVED,    /* likewise, only by moving it */
     MS_KEY_WANTING,  /* it is not: found by a scrub or a dry run */

@@ -226,6 +226,7 @@ static enum ms_upkeep_end end_of(const struct ms_upkeep_key *k)
            : k->unjudged                           ? MS_KEY_UNSEEN
            : k->repaired                           ? MS_KEY_REPAIRED
            : k->moved                              ? MS_KEY_MOVED
+           : k->changing                           ? MS_KEY_BUSY
                                                    : MS_KEY_WELL;
 }
 

@@ -377,6 +377,7 @@ static int leave_alone(void *arg)
         soft_heal(&f);
         check_ok(ms_intent_drop(&site, &intent, &err), err);
         check_ok(ms_sleep(f.clock, 30 * MINUTE, &err), err);
+        assert_true(fleet_all(&f, "hint") > 0);
         assert_true(ms_member_returning(f.roster->members[site.order.member[0]]));
     }
     for (unsigned i = 0; i < 2; i++) {
