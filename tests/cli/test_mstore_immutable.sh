@@ -80,6 +80,22 @@ expect 0 heal home.conf
 expect 0 get-tree home.conf photos healed
 ok "the tree" diff -r tree healed
 
+# ---- put-tree of what is stored in streams, into every kind of namespace
+head -c 9000000 /dev/urandom >tree/large
+cp tree/large tree/large-again
+expect 0 put-tree home.conf photos tree
+for kind in mutable plain; do
+    conf $kind '[namespace]' "kind = $kind" 'redundancy = all'
+    export MSTORE_STATE_DIR=$T/state-$kind
+    expect 0 create $kind.conf
+    expect 0 put-tree $kind.conf photos tree
+    expect 0 get-tree $kind.conf photos back.$kind
+    ok "the tree of kind $kind" diff -r tree back.$kind
+done
+export MSTORE_STATE_DIR=$T/state
+expect 0 get-tree home.conf photos large
+ok "the tree" diff -r tree large
+
 # ---- what an earlier version left: two whole values; the first stays, the other is in the trash
 expect 0 put home.conf docs/two first
 mkdir aside

@@ -231,12 +231,11 @@ static int stream_file(struct ms_tree *t, int fd, struct ms_store_writer *writer
     return 0;
 }
 
-/* Second reading: what is stored under a digest has it. */
+/* Second reading: what is stored under a digest has it. So no condition is needed, which not every
+ * Store has for streams: who stores it meanwhile stores the same bytes. */
 static int store_large(struct ms_tree *t, struct ms_node *node, int fd, struct ms_view key,
-                       bool replace, struct ms_error *err)
+                       struct ms_error *err)
 {
-    struct ms_store_value_options options = MS_STORE_VALUE_OPTIONS_INIT;
-    options.precondition.kind = replace ? MS_ALWAYS : MS_IF_ABSENT;
     struct ms_store_writer *writer = NULL;
     struct ms_hash *hash = NULL;
     char hex[MS_SHA256_HEX];
@@ -244,7 +243,7 @@ static int store_large(struct ms_tree *t, struct ms_node *node, int fd, struct m
         return ms_cli_local_error(err, errno, "cannot read it");
     int code = ms_hash_new("sha256", &hash, err);
     if (!code)
-        code = ms_store_write(t->store, key, node->size_bytes, &options, &writer, err);
+        code = ms_store_write(t->store, key, node->size_bytes, NULL, &writer, err);
     if (!code)
         code = stream_file(t, fd, writer, hash, err);
     if (!code)
@@ -256,8 +255,7 @@ static int store_large(struct ms_tree *t, struct ms_node *node, int fd, struct m
         ms_store_writer_abort(writer);
     else if (!code)
         code = ms_store_writer_commit(writer, NULL, err);
-    /* another task, or another program, has stored the same content meanwhile */
-    return code == MS_ERR_EXISTS ? 0 : code;
+    return code;
 }
 
 static int put_large(struct ms_tree *t, struct ms_node *node, bool *was_there, struct ms_error *err)
@@ -282,7 +280,7 @@ static int put_large(struct ms_tree *t, struct ms_node *node, bool *was_there, s
     if (code)
         return code;
     *was_there = info.exists && info.size_bytes == size;
-    return *was_there ? 0 : store_large(t, node, fd, ms_view(key, key_size), info.exists, err);
+    return *was_there ? 0 : store_large(t, node, fd, ms_view(key, key_size), err);
 }
 
 static int large_one(void *arg, size_t index)
