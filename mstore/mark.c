@@ -46,7 +46,8 @@ int ms_mark_check(struct ms_view found, const struct ms_uuid *store, const struc
         return code;
     if (ms_mark_named(found, store, key, &other))
         return ms_error_set(err, MS_ERR_UNTRUSTED,
-                            "the storage is that of member %s, not of this one, %s",
+                            "the storage is that of member %s, not of this one, %s: were the "
+                            "urls or names of two members exchanged in the configuration?",
                             MS_UUID_SHOW(&other), MS_UUID_SHOW(member));
     return ms_error_set(err, MS_ERR_UNTRUSTED,
                         "the storage's mark is damaged, or the key in the configuration is "

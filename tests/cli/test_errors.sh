@@ -96,6 +96,9 @@ says "standard output"
 "$MSTORE" get "$url" data/a >/dev/full 2>err
 same "full standard output" "$?" 1
 says "No space left"
+"$MSTORE" check "$url" >/dev/full 2>err
+same "full standard output" "$?" 1
+says "No space left"
 
 # "--" ends options; a key may look like one
 expect 0 put "$url" -- -odd </dev/null

@@ -123,6 +123,8 @@ same "policy" "$(json 'd["namespaces"][0]["redundancy"], d["namespaces"][0]["tol
 mv mirror.two mirror.x && mv mirror.three mirror.two && mv mirror.x mirror.three
 expect 5 status mirror.conf
 prints "the storage is that of member"
+prints "exchanged in the configuration?"
+same "advice to empty another member's storage" "$(grep -c 'put an empty one' out)" 0
 rm -rf "$MSTORE_STATE_DIR"
 mv mirror.two mirror.x && mv mirror.three mirror.two && mv mirror.x mirror.three
 

@@ -192,6 +192,9 @@ one_sentence 'does not run'
     code=0
     "$stats" "$work/a" >/dev/full 2>"$work/err" || code=$?
     [ "$code" = 1 ] || fail "a full disk went unnoticed"
+    code=0
+    "$stats" --help >/dev/full 2>"$work/err" || code=$?
+    [ "$code" = 1 ] || fail "a full disk went unnoticed by --help"
 }
 expect 0 "$stats" --help
 has Examples

@@ -22,7 +22,7 @@ void ms_check_print(const struct ms_check_result *r)
         ms_format_duration(took, sizeof took, r->time_ns);
     printf("%-15s %-13s %10s%s%s\n", r->what, ms_check_verdict_text(r->verdict),
            r->time_ns ? took : "-", r->note[0] ? "  " : "", r->note);
-    fflush(stdout);
+    ms_out_show();
 }
 
 void ms_check_json_result(struct ms_json *j, const struct ms_check_result *r)

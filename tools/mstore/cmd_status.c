@@ -69,10 +69,10 @@ static void print_space(const struct ms_mstore_space *s)
 }
 
 /* What to type when a member's storage is there no more: what a new disk at its place needs, too.
- */
+ * Not where another member's is: nobody may be told to empty that. */
 static void print_replace(const char *file, const struct ms_mstore_member *m)
 {
-    if ((m->code != MS_ERR_NO_STORE && m->code != MS_ERR_UNTRUSTED) || !m->url)
+    if (m->code != MS_ERR_NO_STORE || !m->url)
         return;
     printf("\nmember %s: if its storage is lost, put an empty one in its place and run\n"
            "  mstore replace %s %s '%s'\n",

@@ -64,9 +64,17 @@ static int output_error(int errnum, struct ms_error *err)
     return ms_cli_local_error(err, errnum, "cannot write to standard output");
 }
 
+static int shown_in_vain; /* what errno was when ms_out_show failed; 0: it has not */
+
+void ms_out_show(void)
+{
+    if (fflush(stdout) && !shown_in_vain)
+        shown_in_vain = errno;
+}
+
 int ms_out_check(struct ms_error *err)
 {
-    int errnum = errno;
+    int errnum = shown_in_vain ? shown_in_vain : errno;
     return ferror(stdout) ? output_error(errnum ? errnum : EIO, err) : 0;
 }
 

@@ -13,6 +13,8 @@ void ms_out_name(struct ms_view name);
 /* "2026-11-21T05:00:00Z" into buf; "-" for 0, which means unknown. Returns buf. */
 #define MS_OUT_TIME_SIZE 40
 const char *ms_out_time(char *buf, size_t size, int64_t wall_ns);
+/* Shows what was printed so far; that it failed is told by the next two. One thread. */
+void ms_out_show(void);
 /* MS_CLI_PIPE_CLOSED or MS_CLI_LOCAL as soon as standard output has failed. */
 int ms_out_check(struct ms_error *err) MS_MUST_CHECK;
 /* Flushes, then the same. */

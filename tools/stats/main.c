@@ -57,6 +57,15 @@ static int wrong_usage(const char *what)
 /* ---- outputs -------------------------------------------------------------------------------- */
 
 /* Writes a view and closes nothing; returns the exit code. */
+static int all_written(FILE *file, const char *where)
+{
+    struct ms_error err = {0};
+    errno = 0;
+    if (fflush(file) == 0 && !ferror(file))
+        return EXIT_OK;
+    return complain(ms_error_errno(&err, errno ? errno : EIO, "write %s", where), &err);
+}
+
 static int write_view(FILE *file, const char *where, const struct ms_stats_snapshot *s,
                       void (*write)(FILE *file, const struct view *view))
 {
@@ -67,10 +76,7 @@ static int write_view(FILE *file, const char *where, const struct ms_stats_snaps
         return complain(code, &err);
     write(file, view);
     view_free(view);
-    errno = 0;
-    if (fflush(file) == 0 && !ferror(file))
-        return EXIT_OK;
-    return complain(ms_error_errno(&err, errno ? errno : EIO, "write %s", where), &err);
+    return all_written(file, where);
 }
 
 int write_html_file(const char *path, const struct ms_stats_snapshot *snapshot)
@@ -272,6 +278,6 @@ int main(int argc, char **argv)
     struct request request = {.interval_ns = 1000000000};
     int exit = parse(argc, argv, &request);
     if (exit != EXIT_OK)
-        return exit < 0 ? EXIT_OK : exit;
+        return exit < 0 ? all_written(stdout, "standard output") : exit;
     return run(&request);
 }
