@@ -193,6 +193,7 @@ static int adopt(struct ms_self *self, struct ms_layouts *found, struct ms_error
         return code;
     ms_roster_count_as(roster, self->base.url);
     ms_lease_configure(roster->lease, ms_ids_draw(self->ids), self->lease_ns);
+    ms_self_recall_marks(self, roster);
     roster->notice = ms_notice_ref(self->notice);
     if (!gap)
         tell_lease(roster, found);

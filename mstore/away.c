@@ -24,14 +24,21 @@ void ms_away_folder(const struct ms_uuid *store, struct ms_name *out)
     out->size = (size_t)snprintf(out->text, sizeof out->text, "mstore-%s/away", hex);
 }
 
-void ms_away_name(const struct ms_uuid *store, const struct ms_away *mark, struct ms_name *out)
+const char *ms_away_format_id(const struct ms_away *mark, char text[MS_AWAY_ID_TEXT])
 {
     char hex[MS_UUID_HEX];
     ms_hex_encode(hex, mark->member.bytes, sizeof mark->member.bytes);
+    snprintf(text, MS_AWAY_ID_TEXT, "%s.%016" PRIx64 "-%016" PRIx64, hex, mark->id.counter,
+             mark->id.writer);
+    return text;
+}
+
+void ms_away_name(const struct ms_uuid *store, const struct ms_away *mark, struct ms_name *out)
+{
+    char id[MS_AWAY_ID_TEXT];
     ms_away_folder(store, out);
-    out->size += (size_t)snprintf(out->text + out->size, sizeof out->text - out->size,
-                                  "/%s.%016" PRIx64 "-%016" PRIx64 ".%c", hex, mark->id.counter,
-                                  mark->id.writer, mark->closing ? 'c' : 'o');
+    out->size += (size_t)snprintf(out->text + out->size, sizeof out->text - out->size, "/%s.%c",
+                                  ms_away_format_id(mark, id), mark->closing ? 'c' : 'o');
 }
 
 bool ms_away_parse(struct ms_view last, struct ms_away *out)

@@ -11,7 +11,7 @@
  *
  * A mark counts once it is on a majority of the members (all but those gone, witnesses too); of two
  * members, on one: half of a mirror goes on alone (docs/mstore.md, "Plain namespaces"). An ID is
- * used once: a mark that was removed never returns. Any thread. */
+ * used once. Any thread. */
 #ifndef MSTORE_AWAY_H
 #define MSTORE_AWAY_H
 
@@ -26,6 +26,9 @@ struct ms_away {
     bool closing;
 };
 bool ms_away_equal(const struct ms_away *a, const struct ms_away *b);
+/* "MEMBER.ID" */
+#define MS_AWAY_ID_TEXT 67 /* with the NUL */
+const char *ms_away_format_id(const struct ms_away *mark, char text[MS_AWAY_ID_TEXT]);
 /* "mstore-UUID/away" */
 void ms_away_folder(const struct ms_uuid *store, struct ms_name *out);
 void ms_away_name(const struct ms_uuid *store, const struct ms_away *mark, struct ms_name *out);
@@ -53,6 +56,16 @@ int ms_away_close(struct ms_roster *r, unsigned member, struct ms_error *err) MS
 /* Up to MS_AWAY_MAX marks of a member that have been closing for `grace_ns` and a lease, by the
  * clocks of the members that hold them. */
 #define MS_AWAY_GRACE_NS (UINT64_C(15) * 60 * 1000000000) /* how late a request may take effect */
+/* A mark that was on a majority, while a quorum did not know it as closing, is still there for so
+ * long after that question, whatever others do meanwhile. A third of what closing takes, since that
+ * is by others' clocks. */
+#define MS_AWAY_STANDS_NS (MS_AWAY_GRACE_NS / 3)
+struct ms_away_known { /* by ms_clock_boot; 0: never */
+    struct ms_away mark;
+    uint64_t since_ns; /* it was on a majority then, and ever since */
+    uint64_t seen_ns;  /* such a question began */
+};
+#define MS_AWAY_KEPT 64 /* of these outlive a process (mstore/state.h) */
 int ms_away_ripe(struct ms_roster *r, unsigned member, uint64_t grace_ns, struct ms_away out[],
                  size_t *count, struct ms_error *err) MS_MUST_CHECK;
 int ms_away_settle(struct ms_roster *r, const struct ms_away ripe[], size_t count,

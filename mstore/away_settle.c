@@ -20,8 +20,8 @@ static int list_marks(struct ms_roster *r, unsigned member, struct ms_away out[M
         return code;
     MS_HOLD(&l->mutex);
     for (size_t i = 0; i < l->count && *count < MS_AWAY_MAX; i++)
-        if (ms_uuid_equal(&l->seen[i].mark.member, &r->layout->members[member].uuid))
-            out[(*count)++] = l->seen[i].mark;
+        if (ms_uuid_equal(&l->seen[i].known.mark.member, &r->layout->members[member].uuid))
+            out[(*count)++] = l->seen[i].known.mark;
     return 0;
 }
 

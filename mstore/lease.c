@@ -2,6 +2,7 @@
  * while the mutex is held. */
 #include "mstore/lease_parts.h"
 
+#include "base/assert.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "mstore/notice.h"
@@ -279,13 +280,12 @@ int ms_lease_outlast(struct ms_roster *r, uint64_t since_ns, const char *what, s
     return wait_until(r, since_ns + ms_lease_wait_ns(r->lease), what, NULL, NULL, err);
 }
 
-/* Who closes a mark gives it a second name. */
-static bool is_closing(const struct ms_lease *l, const struct ms_away *mark)
+bool ms_lease_is_closing(const struct ms_lease *l, const struct ms_away *mark)
 {
     struct ms_away closing = *mark;
     closing.closing = true;
     for (size_t i = 0; i < l->count; i++)
-        if (ms_away_equal(&l->seen[i].mark, &closing))
+        if (ms_away_equal(&l->seen[i].known.mark, &closing))
             return true;
     return mark->closing;
 }
@@ -298,9 +298,10 @@ static uint64_t marked_since(struct ms_roster *r, size_t member)
     MS_HOLD(&l->mutex);
     for (size_t i = 0; i < l->count; i++) {
         const struct ms_mark_seen *s = &l->seen[i];
-        if (s->since_ns && (!first || s->since_ns < first) && !is_closing(l, &s->mark) &&
-            ms_uuid_equal(&s->mark.member, &r->layout->members[member].uuid))
-            first = s->since_ns;
+        if (s->stands && (!first || s->known.since_ns < first) &&
+            !ms_lease_is_closing(l, &s->known.mark) &&
+            ms_uuid_equal(&s->known.mark.member, &r->layout->members[member].uuid))
+            first = s->known.since_ns;
     }
     return first;
 }
@@ -399,11 +400,32 @@ int ms_lease_pass_on(struct ms_roster *r, struct ms_error *err)
     size_t count = r->lease->count;
     MS_AUTO_FREE struct ms_away *marks = calloc(count + 1, sizeof *marks);
     for (size_t i = 0; i < count && marks; i++)
-        marks[i] = r->lease->seen[i].mark;
+        marks[i] = r->lease->seen[i].known.mark;
     ms_mutex_unlock(&r->lease->mutex);
     if (!marks)
         return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for marks of absence");
     return count ? ms_away_put(r, marks, count, err) : 0;
+}
+
+size_t ms_lease_known(struct ms_roster *r, struct ms_away_known out[MS_AWAY_KEPT])
+{
+    struct ms_lease *l = r->lease;
+    size_t count = 0;
+    MS_HOLD(&l->mutex);
+    for (size_t i = 0; i < l->count && count < MS_AWAY_KEPT; i++)
+        if (l->seen[i].stands && l->seen[i].known.seen_ns)
+            out[count++] = l->seen[i].known;
+    return count;
+}
+
+void ms_lease_recall(struct ms_roster *r, const struct ms_away_known past[], size_t count)
+{
+    struct ms_lease *l = r->lease;
+    MS_HOLD(&l->mutex);
+    ms_assert(count <= MS_AWAY_KEPT);
+    if (count)
+        memcpy(l->past, past, count * sizeof *past);
+    l->past_count = count;
 }
 
 bool ms_lease_outdated(struct ms_roster *r)

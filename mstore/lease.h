@@ -21,7 +21,7 @@
 #ifndef MSTORE_LEASE_H
 #define MSTORE_LEASE_H
 
-#include "mstore/roster.h"
+#include "mstore/away.h"
 
 #define MS_LEASE_NS (UINT64_C(10) * 1000000000)
 
@@ -76,6 +76,12 @@ int ms_lease_outlast(struct ms_roster *r, uint64_t since_ns, const char *what,
  * early. What is to be made up for must be noted before. */
 int ms_lease_disbelieve(struct ms_roster *r, const bool missed[], bool (*done)(void *ctx),
                         void *ctx, struct ms_error *err) MS_MUST_CHECK;
+
+/* What outlives the process (mstore/state.h): the marks that may be relied on now, with their ages;
+ * and those of a process before this one, on the same boot of the machine and under the same
+ * layout, for the next poll. Their ages count for those marks that members still show. */
+size_t ms_lease_known(struct ms_roster *r, struct ms_away_known out[MS_AWAY_KEPT]);
+void ms_lease_recall(struct ms_roster *r, const struct ms_away_known past[], size_t count);
 
 /* The end of a store is near: cancels what is asked in the background. */
 void ms_lease_stop(struct ms_roster *r);

@@ -108,16 +108,24 @@ static int ask_leg(void *shared, unsigned leg, struct ms_error *err)
 
 /* ---- what follows from it ---- */
 
+static struct ms_away_known known_before(const struct ms_lease *l, const struct ms_away *mark)
+{
+    for (size_t i = 0; i < l->past_count; i++)
+        if (ms_away_equal(&l->past[i].mark, mark))
+            return l->past[i];
+    return (struct ms_away_known){.mark = *mark};
+}
+
 static struct ms_mark_seen *seen_of(struct ms_lease *l, const struct ms_away *mark)
 {
     for (size_t i = 0; i < l->count; i++)
-        if (ms_away_equal(&l->seen[i].mark, mark))
+        if (ms_away_equal(&l->seen[i].known.mark, mark))
             return &l->seen[i];
     struct ms_mark_seen *more = reallocarray(l->seen, l->count + 1, sizeof *more);
     if (!more)
         return NULL;
     l->seen = more;
-    more[l->count] = (struct ms_mark_seen){.mark = *mark};
+    more[l->count] = (struct ms_mark_seen){.known = known_before(l, mark)};
     return &more[l->count++];
 }
 
@@ -132,12 +140,36 @@ static bool is_blind(const struct ms_roster *r, const bool good[])
 }
 
 /* Who removes a mark lets it be seen closing for longer than a term before: as long as polls follow
- * each other faster, one that was on a majority stands until it is seen closing. */
-static int take_marks(struct ms_roster *r, const struct poll *p, const bool good[], bool close,
-                      struct ms_error *err)
+ * each other faster (`close`), one that was on a majority stands until it is seen closing. After a
+ * longer time it must be on a majority again, and has stood meanwhile if that time was short enough
+ * (MS_AWAY_STANDS_NS); whether this process or one before it saw it last is the same. */
+static void judge(struct ms_mark_seen *s, bool everywhere, bool close, uint64_t now)
+{
+    struct ms_away_known *k = &s->known;
+    bool recent = k->seen_ns && k->seen_ns <= now && k->since_ns <= now &&
+                  now - k->seen_ns <= MS_AWAY_STANDS_NS;
+    bool goes_on = close && s->stands;
+    if (!goes_on && everywhere && !recent)
+        k->since_ns = now;
+    s->stands = goes_on || everywhere;
+}
+
+/* The poll that began then met every majority: none knew those as closing that it does not. */
+static void note_seen(struct ms_lease *l, uint64_t began_ns)
+{
+    for (size_t i = 0; i < l->count; i++) {
+        struct ms_mark_seen *s = &l->seen[i];
+        if (s->stands && s->keepers && !ms_lease_is_closing(l, &s->known.mark))
+            s->known.seen_ns = began_ns;
+    }
+}
+
+static int take_marks(struct ms_roster *r, const struct poll *p, const bool good[],
+                      uint64_t began_ns, struct ms_error *err)
 {
     struct ms_lease *l = r->lease;
     uint64_t now = ms_lease_now(r);
+    bool close = l->known[1] && began_ns - l->began_ns[1] <= ms_lease_wait_ns(l);
     bool blind = is_blind(r, good);
     size_t kept = 0;
     for (size_t i = 0; i < l->count; i++)
@@ -151,12 +183,12 @@ static int take_marks(struct ms_roster *r, const struct poll *p, const bool good
         }
     for (size_t i = 0; i < l->count; i++) {
         struct ms_mark_seen *s = &l->seen[i];
-        bool everywhere = s->keepers >= ms_away_majority(r->layout);
-        s->since_ns = close && s->since_ns ? s->since_ns : everywhere ? now : 0;
+        judge(s, s->keepers >= ms_away_majority(r->layout), close, now);
         if (s->keepers || blind)
             l->seen[kept++] = *s;
     }
     l->count = kept;
+    note_seen(l, began_ns);
     return 0;
 }
 
@@ -166,7 +198,7 @@ static void tell_members(struct ms_roster *r, const uint64_t absences[])
     for (size_t m = 0; m < r->layout->member_count; m++) {
         bool marked = false;
         for (size_t i = 0; i < l->count; i++)
-            marked |= ms_uuid_equal(&l->seen[i].mark.member, &r->layout->members[m].uuid);
+            marked |= ms_uuid_equal(&l->seen[i].known.mark.member, &r->layout->members[m].uuid);
         if (r->members[m])
             ms_member_set_marked(r->members[m], marked, absences[m]);
     }
@@ -184,8 +216,7 @@ static int take_over(struct ms_roster *r, const struct poll *p, const bool good[
         l->final = n->final || (l->final && n->epoch == l->epoch);
         l->epoch = n->epoch;
     }
-    bool close = l->known[1] && began_ns - l->began_ns[1] <= ms_lease_wait_ns(l);
-    int code = p->parts & MS_NEWS_AWAY ? take_marks(r, p, good, close, err) : 0;
+    int code = p->parts & MS_NEWS_AWAY ? take_marks(r, p, good, began_ns, err) : 0;
     if (code)
         return code;
     if (p->parts & MS_NEWS_AWAY)

@@ -17,9 +17,9 @@ struct ms_news {
 
 /* A mark that was seen. */
 struct ms_mark_seen {
-    struct ms_away mark;
-    unsigned keepers;  /* in the newest poll */
-    uint64_t since_ns; /* it was on a majority then, and has not been removed since; 0: not known */
+    struct ms_away_known known;
+    unsigned keepers; /* in the newest poll */
+    bool stands;      /* since known.since_ns */
 };
 
 struct ms_lease {
@@ -35,6 +35,8 @@ struct ms_lease {
     bool final;
     struct ms_mark_seen *seen;
     size_t count;
+    struct ms_away_known past[MS_AWAY_KEPT]; /* what processes before this one saw */
+    size_t past_count;
     struct ms_group *background; /* NULL: none yet */
     bool stopped;
 };
@@ -44,6 +46,8 @@ static inline uint64_t ms_lease_wait_ns(const struct ms_lease *l)
 {
     return l->term_ns + l->term_ns / 10 + 1;
 }
+/* Under the mutex. Who closes a mark gives it a second name. */
+bool ms_lease_is_closing(const struct ms_lease *l, const struct ms_away *mark);
 /* Asks all members for the parts, until enough have answered and, if `patient`, those that answer
  * in the usual time. Takes over what they say. MS_ERR_…: too few answered. */
 int ms_lease_ask(struct ms_roster *r, unsigned parts, bool patient,

@@ -46,6 +46,7 @@ struct ms_self {
     void *find_ctx;
     void (*find_free)(void *ctx);
     uint64_t seed, lease_ns;  /* 0: MS_LEASE_NS */
+    struct ms_uuid boot;      /* as in the options */
     struct ms_notice *notice; /* owned reference; NULL: nobody wants to know */
     struct ms_mutex mutex;    /* of what follows, held for a pointer's copy only */
     struct ms_cond renewed;
@@ -72,6 +73,7 @@ struct ms_self_options {
     unsigned jobs;
     const char *name;         /* for messages: the file's */
     const char *state_folder; /* NULL: the user's; "": none */
+    struct ms_uuid boot;      /* the machine's, for a clock that is not the real one; 0: unknown */
     uint64_t lease_ns;        /* 0: MS_LEASE_NS */
     ms_notice_fn waiting;     /* NULL: nobody is told of waits */
     void *waiting_ctx;
@@ -119,9 +121,12 @@ int ms_self_find_member(struct ms_self *self, const char *name, struct ms_member
 int ms_self_try_member(struct ms_self *self, const char *name, const char *url,
                        struct ms_member **out, struct ms_error *err) MS_MUST_CHECK;
 
-/* What outlives the process: the members' breakers, the layout's epoch (remember.c). */
+/* What outlives the process: the members' breakers, the layout's epoch, marks of absence
+ * (remember.c). */
 int ms_self_recall(struct ms_self *self, struct ms_error *err) MS_MUST_CHECK;
 void ms_self_restore(struct ms_self *self, size_t member, const struct ms_uuid *uuid);
+/* Before the roster's lease is first used. */
+void ms_self_recall_marks(struct ms_self *self, struct ms_roster *roster);
 void ms_self_remember(struct ms_self *self, struct ms_roster *roster);
 
 /* Slots: founding.c, defrag.c. */

@@ -58,6 +58,7 @@ int ms_self_new(struct ms_mconf *conf, struct ms_backend *backends[],
     self->find_free = o->find_free;
     self->seed = o->seed;
     self->lease_ns = o->lease_ns;
+    self->boot = o->boot;
     ms_mutex_init(&self->mutex);
     ms_cond_init(&self->renewed);
     int code = make_members(self, backends, o, err);

@@ -140,6 +140,7 @@ static int read_file(struct ms_state *s, struct ms_state_content *out, bool *new
     struct ms_private_file file;
     struct ms_error why = {0};
     out->epoch = out->count = 0;
+    out->marks = (struct ms_state_marks){.count = 0};
     *newer = false;
     int code = ms_private_file_read(s->path, "the state file", &file, &why);
     if (code == MS_ERR_NOT_FOUND)
@@ -177,6 +178,8 @@ static void merge(struct ms_state_content *file, const struct ms_state_content *
             continue;
         ms_state_find_or_add(file, &our->member)->saved = our->saved;
     }
+    if (ours->marks.changed)
+        (void)ms_state_marks_join(&file->marks, &ours->marks);
 }
 
 /* Takes over what was in the file. What was put since `ours` was copied (NULL: everything put)
@@ -199,6 +202,8 @@ static void learn(struct ms_state *s, const struct ms_state_content *file,
         if (!r->changed)
             r->saved = file->records[i].saved;
     }
+    if (!known->marks.changed)
+        known->marks = file->marks;
 }
 
 /* ---- the handle ---- */
@@ -259,10 +264,39 @@ bool ms_state_raise_epoch(struct ms_state *s, uint64_t epoch)
     return true;
 }
 
+void ms_state_marks(const struct ms_state *s, struct ms_state_marks *marks)
+{
+    MS_HOLD(&s->self->mutex);
+    const struct ms_state_marks *known = &s->known.marks;
+    bool ours = known->count && ms_state_marks_alike(known, marks);
+    marks->count = ours ? known->count : 0;
+    memcpy(marks->list, known->list, marks->count * sizeof *marks->list);
+}
+
+static bool is_news(const struct ms_state_marks *known, const struct ms_away_known *k)
+{
+    for (size_t i = 0; i < known->count; i++)
+        if (ms_away_equal(&known->list[i].mark, &k->mark))
+            return k->since_ns < known->list[i].since_ns ||
+                   k->seen_ns > known->list[i].seen_ns + MS_AWAY_STANDS_NS / 4;
+    return true;
+}
+
+void ms_state_put_marks(struct ms_state *s, const struct ms_state_marks *marks)
+{
+    MS_HOLD(&s->mutex);
+    struct ms_state_marks *known = &s->known.marks;
+    bool news = marks->count && !ms_state_marks_alike(known, marks);
+    for (size_t i = 0; i < marks->count; i++)
+        news |= is_news(known, &marks->list[i]);
+    if (news && ms_state_marks_join(known, marks))
+        known->changed = true;
+}
+
 /* Under the lock. */
 static bool changed(const struct ms_state *s)
 {
-    bool any = s->epoch_changed;
+    bool any = s->epoch_changed || s->known.marks.changed;
     for (size_t i = 0; i < s->known.count; i++)
         any |= s->known.records[i].changed;
     return any;
@@ -319,13 +353,16 @@ int ms_state_save(struct ms_state *s, int64_t wall_ns, struct ms_error *err)
             return 0;
         }
         *ours = s->known;
+        s->known.marks.changed = false;
         if (ours->epoch == MS_STATE_ENDED && !s->epoch_changed)
             ours->epoch =
                 0; /* whoever ends the store forgets that again; so nobody else keeps it */
     }
     int code = exchange(s, file, ours, wall_ns, err);
     MS_HOLD(&s->mutex);
-    if (!code)
+    if (code)
+        s->known.marks.changed |= ours->marks.changed;
+    else
         learn(s, file, ours);
     leave(s);
     return code;
@@ -349,8 +386,8 @@ int ms_state_forget(struct ms_state *s, struct ms_error *err)
     int code = *s->folder ? remove_file(s, err) : 0;
     MS_HOLD(&s->mutex);
     if (!code) {
-        s->known.epoch = s->known.count = 0;
-        s->epoch_changed = false;
+        s->known.epoch = s->known.count = s->known.marks.count = 0;
+        s->epoch_changed = s->known.marks.changed = false;
     }
     leave(s);
     return code;

@@ -1,6 +1,7 @@
 /* mstore/state.h - what a user's processes know of a store and keep on the local machine: the
- * members' breakers, so that a dead member does not cost each process a time-out, and the highest
- * layout epoch ever seen, so that an old layout is refused by the next process too.
+ * members' breakers, so that a dead member does not cost each process a time-out; the highest
+ * layout epoch ever seen, so that an old layout is refused by the next process too; and since when
+ * marks of absence are known, so that not each process waits until others know them.
  *
  * The folder is $MSTORE_STATE_DIR, else $XDG_STATE_HOME/mstore, else $HOME/.local/state/mstore. It
  * must be the user's own. When there is none ("" asks for that, without a word) everything works
@@ -11,7 +12,9 @@
  * since, merges, and replaces the file: written beside it, synced, renamed. So nothing is lost
  * between reading and renaming; the kernel frees the lock of a process that dies. Merging: of a
  * member, what changed last wins, unless it claims to be of the future (a clock was wrong); the
- * higher epoch wins. What this process did not change is the file's.
+ * higher epoch wins. What this process did not change is the file's. Marks (mstore/away.h) count
+ * for one boot of the machine and one layout: those of the boot that wrote last, and of its newest
+ * layout, are kept, at most MS_AWAY_KEPT, each as long as it surely stands.
  *
  * A file that is damaged is ignored with one warning, and replaced at the next save, but its epoch
  * is kept: it is there twice with a check of its own, and either will do. A newer program's file is
@@ -22,6 +25,7 @@
 #ifndef MSTORE_STATE_H
 #define MSTORE_STATE_H
 
+#include "mstore/away.h"
 #include "mstore/health.h"
 #include "mstore/uuid.h"
 
@@ -50,6 +54,24 @@ uint64_t ms_state_epoch(const struct ms_state *s); /* 0: none seen */
 #define MS_STATE_ENDED UINT64_MAX /* in place of an epoch: the store is being destroyed */
 /* True: it is higher than any before, and worth saving at once. */
 bool ms_state_raise_epoch(struct ms_state *s, uint64_t epoch);
+
+/* One boot of one machine, whose boot clock tells the times of marks. */
+struct ms_boot {
+    struct ms_uuid id;
+    int64_t began_wall_ns; /* the wall clock's time less the boot clock's: differs where a process
+                              has another boot clock (a time namespace, a copied machine) */
+};
+struct ms_state_marks {
+    struct ms_boot boot;
+    uint64_t epoch; /* of the layout */
+    size_t count;
+    struct ms_away_known list[MS_AWAY_KEPT]; /* none is closing */
+    bool changed;                            /* by this process, not yet saved; not in the file */
+};
+/* marks->boot, epoch: whose. Fills in the others; none when others are kept. */
+void ms_state_marks(const struct ms_state *s, struct ms_state_marks *marks);
+/* Adds what has just been known. What is not news is not worth saving. */
+void ms_state_put_marks(struct ms_state *s, const struct ms_state_marks *marks);
 
 /* Writes what has changed, if anything has, and learns what others wrote. wall_ns: now. On failure
  * it stays to be saved. MS_ERR_BUSY: another process held the lock for a second. */

@@ -16,6 +16,7 @@ struct ms_state_content {
     uint64_t epoch;
     size_t count;
     struct ms_state_record records[MS_STATE_MEMBERS];
+    struct ms_state_marks marks;
 };
 
 /* MS_ERR_CONFIG: damaged, or of another store; MS_ERR_UNSUPPORTED: a newer program's. Then no
@@ -33,5 +34,11 @@ struct ms_state_record *ms_state_find(struct ms_state_content *content,
  * changed longest ago. */
 struct ms_state_record *ms_state_find_or_add(struct ms_state_content *content,
                                              const struct ms_uuid *member);
+
+/* Whether they are of the same boot and layout, so that times can be compared. */
+bool ms_state_marks_alike(const struct ms_state_marks *a, const struct ms_state_marks *b);
+/* Adds `more` to what it is like; it takes the place of what is of another boot or an older layout.
+ * False: it is of an older one itself. */
+bool ms_state_marks_join(struct ms_state_marks *marks, const struct ms_state_marks *more);
 
 #endif

@@ -21,7 +21,7 @@ layout() { # EPOCH p|f - a condition: it is proposed, in force, on all members, 
 }
 conf home '[namespace data]' 'kind = immutable' 'verify = none' 'redundancy = copies 3' 'levels = 0'
 expect 0 create home.conf
-for key in a b c; do echo hi | "$MSTORE" put home.conf data/$key -; done
+for key in a b c d e f; do echo hi | "$MSTORE" put home.conf data/$key -; done
 
 # ---- a change of members
 on_terminal add home.conf four "file://$T/home.four?sync=none"
@@ -52,6 +52,17 @@ on_terminal rm home.conf data/a
 same "rm" "$status" 0
 prints "waiting until no client believes member two: 1 s"
 expect 3 get home.conf data/a
+on_terminal rm home.conf data/d # the next process need not wait
+same "rm" "$status" 0
+ok "no second wait" bash -c '! grep -q "waiting until" out'
+expect 3 get home.conf data/d
+for change in 's/^boot = ......../boot = 00000001/' 's/^since = .*/since = 9223372036854775807/'; do
+    sed -i "$change" state/*.state # of another boot, of the future
+    key=$([[ $change = *boot* ]] && echo e || echo f)
+    on_terminal rm home.conf data/$key
+    same "rm" "$status" 0
+    prints "waiting until no client believes member two: 1 s"
+done
 expect 5 status home.conf
 mv home.two.off home.two
 rm -r state # its breaker

@@ -21,6 +21,19 @@ static void check_records(const struct ms_state_content *c)
     }
 }
 
+static void check_marks(const struct ms_state_content *c)
+{
+    ms_assert(c->marks.count <= MS_AWAY_KEPT && !c->marks.changed);
+    for (size_t i = 0; i < c->marks.count; i++) {
+        const struct ms_away_known *k = &c->marks.list[i];
+        ms_assert(!k->mark.closing && k->since_ns > 0 && k->since_ns <= INT64_MAX);
+        ms_assert(k->seen_ns > 0 && k->seen_ns <= INT64_MAX);
+    }
+    struct ms_state_marks joined = c->marks;
+    (void)ms_state_marks_join(&joined, &c->marks);
+    ms_assert(joined.count <= c->marks.count && (joined.count > 0) == (c->marks.count > 0));
+}
+
 static struct ms_buf *written(const struct ms_state_content *c)
 {
     struct ms_buf *text = NULL;
@@ -80,9 +93,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct ms_error err = {0};
     ms_assert(c);
     int code = ms_state_parse(ms_view(data, size), "FILE", &store, c, &err);
-    ms_assert(code == 0 || ((code == MS_ERR_CONFIG || code == MS_ERR_UNSUPPORTED) &&
-                            c->count == 0 && strncmp(err.text, "FILE", 4) == 0));
+    ms_assert(code == 0 ||
+              ((code == MS_ERR_CONFIG || code == MS_ERR_UNSUPPORTED) && c->count == 0 &&
+               c->marks.count == 0 && strncmp(err.text, "FILE", 4) == 0));
     check_records(c);
+    check_marks(c);
     if (code == 0) {
         check_again(c);
         check_restored(c, INT64_C(1700000000000000000));

@@ -25,6 +25,8 @@ struct changing {
     uint64_t seed;
     uint64_t latency_ns[CHANGING_MEMBERS]; /* of clients made from now on; 0: the usual */
     const char *policy;
+    const char *state_folder; /* of clients made from now on; NULL: none */
+    struct ms_uuid boot;      /* of their machine */
     struct changing_client client[3];
 };
 

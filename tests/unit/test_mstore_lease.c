@@ -124,6 +124,35 @@ static void a_change_that_is_missed_waits_once(void **state)
     in_sim(waits);
 }
 
+/* Nobody asked for longer than a lease. */
+static int idles(void *arg)
+{
+    struct fleet f;
+    struct fleet_options options = usual();
+    (void)arg;
+    fleet_make(&f, &options);
+    fleet_gone(&f, 2, true);
+    assert_in_range(disbelieve(&f, 2) / 1000000, 11000, 11500);
+    pass(&f, 4 * 60 * SECOND);
+    assert_in_range(disbelieve(&f, 2), 0, 100000000); /* it cannot have been removed meanwhile */
+    pass(&f, MS_AWAY_STANDS_NS + SECOND);
+    assert_in_range(disbelieve(&f, 2) / 1000000, 11000, 11500);
+    assert_int_equal(fleet_all(&f, "away"), 2);
+    pass(&f, 20 * SECOND);
+    fleet_wipe(&f, 0, "away"); /* and must be on a majority */
+    assert_in_range(disbelieve(&f, 2) / 1000000, 11000, 11500);
+    assert_int_equal(fleet_all(&f, "away"), 3);
+    pass(&f, 120 * SECOND);
+    fleet_free(&f);
+    return 0;
+}
+
+static void an_idle_client_goes_on_with_what_it_knew(void **state)
+{
+    (void)state;
+    in_sim(idles);
+}
+
 /* ---- trust given back ----------------------------------------------------------------------- */
 
 static size_t ripe(struct fleet *f, struct ms_away marks[MS_AWAY_MAX])
@@ -201,6 +230,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(news_cost_little),
         cmocka_unit_test(a_change_that_is_missed_waits_once),
+        cmocka_unit_test(an_idle_client_goes_on_with_what_it_knew),
         cmocka_unit_test(closed_marks_go_when_nothing_can_be_under_way),
         cmocka_unit_test(names_are_read_as_written),
     };
