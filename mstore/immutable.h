@@ -43,7 +43,7 @@ int ms_immutable_info(const struct ms_site *site, struct ms_item_info *out,
 int ms_immutable_delete(const struct ms_site *site, struct ms_ids *ids,
                         struct ms_error *err) MS_MUST_CHECK;
 /* The live item becomes the soft-deleted one of its key, or the other way round, whatever the site
- * says. A soft-deleted item that is there already has the same value and is replaced. NOT_FOUND;
+ * says. A soft-deleted item that is there already is replaced, or deleted first. NOT_FOUND;
  * undelete: EXISTS when there is a live item. After an error it may have happened or not, or be
  * finished by the next heal. Two at once on one key may both succeed. */
 int ms_immutable_soft_delete(const struct ms_site *site, struct ms_ids *ids,

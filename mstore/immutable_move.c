@@ -4,7 +4,8 @@
  * The two are items of their own, told apart by the mark in their objects' names, each with
  * tombstones of its own. No bytes are copied: each member renames what it has.
  *
- *     1  is the one there, and for an undelete: is the other not?
+ *     1  is the one there, and for an undelete: is the other not? A soft delete deletes another
+ *        value that was soft-deleted before, where every write has names of its own
  *     2  an intent on a majority: from here on heal finishes it, or takes it back
  *     3  a deletion of the one item (mstore/immutable_delete.c), whose objects are not deleted but
  *        renamed; what is left at members that do not answer is a leftover of that deletion
@@ -64,12 +65,31 @@ static int change(const struct ms_site *from, enum ms_own_op op, unsigned most, 
     return code ? code : ms_intent_drop(from, &intent, err);
 }
 
+/* Another value that was soft-deleted before is deleted, where it would lie beside the new one.
+ * Broken off behind this, it is gone, and the live item as it was. */
+static int make_room(const struct ms_site *live, struct ms_ids *ids, struct ms_error *err)
+{
+    struct ms_site deleted = *live;
+    deleted.deleted = true;
+    struct ms_immutable_rival r;
+    struct ms_error own = {0};
+    int code = ms_immutable_rival_open(&deleted, &r, &own);
+    if (!code && r.reader)
+        code = ms_immutable_rival_read(&r, live, &own);
+    ms_immutable_rival_close(&r);
+    if (code == MS_ERR_CONFLICT)
+        code = ms_immutable_delete(&deleted, ids, &own);
+    return code && code != MS_ERR_NOT_FOUND ? ms_error_set(err, code, "%s", own.text) : 0;
+}
+
 int ms_immutable_soft_delete(const struct ms_site *site, struct ms_ids *ids, struct ms_error *err)
 {
     struct ms_site live = *site;
     live.deleted = false;
     unsigned most = 0;
     int code = must_exist(&live, &most, err);
+    if (!code)
+        code = make_room(&live, ids, err);
     return code ? code : change(&live, MS_OWN_SOFT_DELETE, most, ids, err);
 }
 

@@ -43,6 +43,9 @@ int ms_immutable_rival_open(const struct ms_site *site, struct ms_immutable_riva
 int ms_immutable_rival_compare(struct ms_immutable_rival *r, struct ms_view bytes,
                                struct ms_error *err) MS_MUST_CHECK;
 int ms_immutable_rival_end(const struct ms_immutable_rival *r, struct ms_error *err) MS_MUST_CHECK;
+/* All bytes of another item that is there. */
+int ms_immutable_rival_read(struct ms_immutable_rival *r, const struct ms_site *site,
+                            struct ms_error *err) MS_MUST_CHECK;
 void ms_immutable_rival_close(struct ms_immutable_rival *r);
 /* All of that at once. */
 int ms_immutable_no_rival(const struct ms_site *site, struct ms_view value,

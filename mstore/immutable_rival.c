@@ -1,4 +1,5 @@
-/* mstore/immutable_rival.c - before a store: whether the key has another value already.
+/* mstore/immutable_rival.c - before a store, and of the soft-deleted item before a soft delete:
+ * whether the key has another value already.
  *
  *     a glance      names listed at so many members that one of them has a part of any acknowledged
  *                   value, as long as its targets answer. Nothing: most stores go on from here
@@ -13,6 +14,7 @@
  * by each other: that is found by heal. */
 #include "mstore/immutable_parts.h"
 
+#include "base/cleanup.h"
 #include "base/text.h"
 #include "mstore/value_parts.h"
 
@@ -115,6 +117,26 @@ int ms_immutable_rival_end(const struct ms_immutable_rival *r, struct ms_error *
 {
     bool longer = r->reader && r->reader->info.size_bytes > r->compared;
     return longer ? conflict(r, err) : 0;
+}
+
+int ms_immutable_rival_read(struct ms_immutable_rival *r, const struct ms_site *site,
+                            struct ms_error *err)
+{
+    struct ms_store_reader *reader = NULL;
+    MS_AUTO_FREE uint8_t *bytes = malloc(COMPARED);
+    size_t got = COMPARED;
+    int code = bytes ? ms_immutable_read(site, &reader, err)
+                     : ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for comparing values");
+    if (!code && reader->info.size_bytes != r->reader->info.size_bytes)
+        code = conflict(r, err);
+    for (uint64_t at = 0; got == COMPARED && r->reader && !code; at += got) {
+        code = reader->ops->read(reader, at, bytes, COMPARED, &got, err);
+        if (!code)
+            code = ms_immutable_rival_compare(r, ms_view(bytes, got), err);
+    }
+    if (reader)
+        reader->ops->close(reader);
+    return code;
 }
 
 int ms_immutable_no_rival(const struct ms_site *site, struct ms_view value, struct ms_error *err)

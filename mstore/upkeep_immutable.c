@@ -108,15 +108,22 @@ bool ms_upkeep_is_turning(const struct ms_upkeep_key *k, const struct ms_upkeep_
     return false;
 }
 
-static void leave_alone(struct ms_upkeep_key *k)
+/* Was it only brought back (an undelete leaves a tombstone of the other item, as young), there is
+ * nothing to be done, and nothing to be told. */
+static int leave_alone(struct ms_upkeep_key *k, struct ms_error *err)
 {
-    bool any = false;
+    bool any = false, in_place = false;
+    int code = ms_upkeep_in_place(k, &in_place, err);
+    k->resting |= in_place;
+    if (code || in_place)
+        return code;
     for (size_t i = 0; i < k->count; i++)
         any = any || k->writes[i].shape.mark == k->mark;
     k->unjudged = k->unjudged || any;
     if (any)
         ms_upkeep_found(k->u, MS_FIND_UNJUDGED, MS_UPKEEP_NOBODY, k->item->path, k->item->key,
                         false, "it was deleted a moment ago, perhaps it still is being deleted");
+    return 0;
 }
 
 /* ---- what is staged (mstore/staged.h) ---- */
@@ -188,10 +195,8 @@ static int look_after(struct ms_upkeep_key *k, struct ms_error *err)
     struct ms_upkeep_verdict v = {0};
     bool buried = false;
     int code = ms_upkeep_bury(k, &buried, err);
-    if (!code && !buried && ms_upkeep_being_deleted(k)) {
-        leave_alone(k);
-        return 0;
-    }
+    if (!code && !buried && ms_upkeep_being_deleted(k))
+        return leave_alone(k, err);
     if (!code && !buried)
         code = ms_upkeep_judge(k, &v, err);
     if (!code && v.stays)
@@ -226,7 +231,7 @@ static enum ms_upkeep_end end_of(const struct ms_upkeep_key *k)
            : k->unjudged                           ? MS_KEY_UNSEEN
            : k->repaired                           ? MS_KEY_REPAIRED
            : k->moved                              ? MS_KEY_MOVED
-           : k->changing                           ? MS_KEY_BUSY
+           : k->changing || k->resting             ? MS_KEY_BUSY
                                                    : MS_KEY_WELL;
 }
 
@@ -294,7 +299,7 @@ int ms_upkeep_immutable_key(struct ms_upkeep *u, const struct ms_upkeep_item *it
             code = for_both(k, look_after, err);
         if (!code && k->count)
             ms_upkeep_key_done(u, item, end_of(k));
-        if (!code && (may_be_missed(k) || may_have_kept(k)))
+        if (!code && (may_be_missed(k) || may_have_kept(k) || k->resting))
             ms_upkeep_unsettled(u);
     }
     key_free(k);

@@ -21,6 +21,7 @@ struct ms_upkeep_key {
     size_t put_count;
     /* what became of it */
     bool wanting, repaired, moved, misplaced, failed, unjudged, conflict, lost;
+    bool resting; /* in place, but perhaps being deleted */
 };
 
 /* upkeep_plan.c: brings the objects of the write to where they belong, as far as the run may. */
@@ -62,5 +63,9 @@ struct ms_upkeep_verdict {
 };
 int ms_upkeep_judge(struct ms_upkeep_key *k, struct ms_upkeep_verdict *out,
                     struct ms_error *err) MS_MUST_CHECK;
+
+/* One write of the item is there, all of it just where it belongs; deep: as its objects' bytes say,
+ * too. Then there is nothing to be done but what a client may be at. */
+int ms_upkeep_in_place(struct ms_upkeep_key *k, bool *is, struct ms_error *err) MS_MUST_CHECK;
 
 #endif

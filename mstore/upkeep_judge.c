@@ -184,6 +184,44 @@ static int check_write(struct ms_upkeep_key *k, struct ms_upkeep_write *w, struc
     return code;
 }
 
+/* ---- nothing to be done ---- */
+
+static bool has_one(const struct ms_upkeep_write *w, unsigned member)
+{
+    for (size_t i = 0; i < w->count; i++)
+        if (w->places[i].member == member)
+            return true;
+    return false;
+}
+
+static bool is_where_it_belongs(const struct ms_order *order, const struct ms_upkeep_write *w)
+{
+    bool is = w->count == order->targets &&
+              (ms_value_is_copy(&w->shape) || w->distinct == w->shape.k + w->shape.m) &&
+              sizes_fit(w);
+    for (unsigned i = 0; i < order->targets && is; i++)
+        is = has_one(w, order->member[i]);
+    return is;
+}
+
+int ms_upkeep_in_place(struct ms_upkeep_key *k, bool *is, struct ms_error *err)
+{
+    struct ms_upkeep_write *only = NULL;
+    *is = k->complete;
+    for (size_t i = 0; i < k->count; i++) {
+        if (k->writes[i].shape.mark != k->mark)
+            continue;
+        *is = *is && !only;
+        only = &k->writes[i];
+    }
+    *is = *is && only && is_where_it_belongs(&k->at.site.order, only);
+    if (!*is || !k->u->options.deep)
+        return 0;
+    int code = verify_all(k, only, err);
+    *is = !code && only->good == only->count;
+    return code;
+}
+
 /* ---- several writes ---- */
 
 static bool is_whole(const struct ms_upkeep_write *w)

@@ -96,6 +96,23 @@ export MSTORE_STATE_DIR=$T/state
 expect 0 get-tree home.conf photos large
 ok "the tree" diff -r tree large
 
+# ---- soft-deleted twice, with different values: the last one is what comes back
+for i in 1 2 3 4; do
+    expect 0 put home.conf docs/again$i first
+    expect 0 rm --soft home.conf docs/again$i
+    expect 0 put home.conf docs/again$i second
+    expect 0 rm --soft home.conf docs/again$i
+    expect 0 heal home.conf
+    expect 0 get home.conf docs/again$i --deleted
+    same_file "the one deleted last" out second
+    expect 0 undelete home.conf docs/again$i
+    expect 0 get home.conf docs/again$i
+    same_file "the one deleted last" out second
+    expect 0 scrub home.conf --deep # nothing is the matter with what was just brought back
+    silent
+    expect 0 rm home.conf docs/again$i
+done
+
 # ---- what an earlier version left: two whole values; the first stays, the other is in the trash
 expect 0 put home.conf docs/two first
 mkdir aside

@@ -5,6 +5,7 @@
 
 #include "base/pool.h"
 #include "base/sim.h"
+#include "base/text.h"
 #include "mstore/tombs.h"
 #include "mstore/voters.h"
 #include "tests/support/check.h"
@@ -83,6 +84,78 @@ static void two_items_of_one_key(void **state)
     }
 }
 
+/* ---- another value ---- */
+
+static void wait_for_return(struct fleet *f, unsigned member)
+{
+    fleet_gone(f, member, false);
+    ms_member_set_returning(f->roster->members[member]);
+    ms_member_forgive(f->roster->members[member]); /* its breaker lets it in at once */
+}
+
+static void put_text(struct fleet *f, const char *text)
+{
+    struct ms_error err = {0};
+    struct ms_site site = fleet_site(f, "k");
+    struct ms_buf *value = ms_buf_copy(ms_str(text));
+    check_ok(ms_immutable_store(&site, f->ids, value, NULL, &err), err);
+    ms_buf_unref(value);
+}
+
+static void assert_text(struct fleet *f, bool deleted, const char *text)
+{
+    struct ms_error err = {0};
+    struct ms_buf *got = NULL;
+    struct ms_site site = fleet_site(f, "k");
+    site.deleted = deleted;
+    check_ok(ms_immutable_load(&site, 0, MS_SIZE_TO_END, &got, &err), err);
+    assert_true(ms_equal(ms_buf_view(got), ms_str(text)));
+    ms_buf_unref(got);
+}
+
+/* What is soft-deleted last is what is there, and what comes back: also behind heal, and where
+ * members have missed it. */
+static void another_value_replaces_it(void **state)
+{
+    static const struct soft_policy policies[] = {{3, "redundancy = copies 3\n"},
+                                                  {3, "redundancy = ec 2+1\n"},
+                                                  {4, "redundancy = ec 2+2\n"},
+                                                  {6, "redundancy = ec 4+2\n"}};
+    (void)state;
+    for (unsigned i = 0; i < 8; i++) {
+        const struct soft_policy *p = &policies[i / 2];
+        struct fleet f;
+        struct ms_error err = {0};
+        make(&f, p);
+        struct ms_site site = fleet_site(&f, "k");
+        unsigned away = site.order.member[0];
+        put_text(&f, "the first value");
+        check_ok(ms_immutable_soft_delete(&site, f.ids, &err), err);
+        put_text(&f, "another");
+        ms_pool_shutdown();
+        if (i % 2)
+            fleet_gone(&f, away, true);
+        check_ok(ms_immutable_soft_delete(&site, f.ids, &err), err);
+        assert_text(&f, true, "another");
+        ms_pool_shutdown();
+        if (i % 2)
+            wait_for_return(&f, away);
+        assert_text(&f, true, "another");
+        soft_heal(&f);
+        assert_text(&f, true, "another");
+        check_ok(ms_immutable_undelete(&site, f.ids, &err), err);
+        assert_text(&f, false, "another");
+        site.deleted = true;
+        struct ms_item_info info;
+        check_ok(ms_immutable_info(&site, &info, &err), err);
+        assert_false(info.exists);
+        ms_pool_shutdown();
+        if (i % 2 == 0)
+            assert_int_equal(fleet_all(&f, "val"), p->members);
+        fleet_free(&f);
+    }
+}
+
 /* ---- half of the way ---- */
 
 static void never_neither(void **state)
@@ -113,13 +186,6 @@ static void never_neither(void **state)
 }
 
 /* ---- members that are away ---- */
-
-static void wait_for_return(struct fleet *f, unsigned member)
-{
-    fleet_gone(f, member, false);
-    ms_member_set_returning(f->roster->members[member]);
-    ms_member_forgive(f->roster->members[member]); /* its breaker lets it in at once */
-}
 
 static void a_returning_member_shows_nothing_old(void **state)
 {
@@ -332,6 +398,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(there_and_back),
         cmocka_unit_test(two_items_of_one_key),
+        cmocka_unit_test(another_value_replaces_it),
         cmocka_unit_test(never_neither),
         cmocka_unit_test(a_returning_member_shows_nothing_old),
         cmocka_unit_test(what_stayed_behind_is_not_alive),
