@@ -85,6 +85,17 @@ int ms_self_find_member(struct ms_self *self, const char *name, struct ms_member
     return code;
 }
 
+int ms_self_check_made(const struct ms_self *self, const char *name, struct ms_error *err)
+{
+    for (size_t i = 0; i < self->member_count; i++) {
+        const struct ms_member *m = self->members[i];
+        const struct ms_error *why = ms_member_unmade(m);
+        if (why && (!name || strcmp(ms_member_name(m), name) == 0))
+            return ms_error_set(err, why->code, "member %s: %s", ms_member_name(m), why->text);
+    }
+    return 0;
+}
+
 /* A member of the layout, told who it is. */
 static struct ms_member *identify(struct ms_self *self, const struct ms_layout_member *m)
 {

@@ -42,6 +42,9 @@ struct ms_backend;
  * has none. For who looks at it beneath the store. */
 int ms_mconf_backend(const char *path, const char *member, struct ms_backend **out,
                      struct ms_error *err) MS_MUST_CHECK;
+/* Whether the storage of every member can be made, by the file at path: there is a driver for each
+ * url, and stores within the store fit. None is asked. */
+int ms_mconf_try(const char *path, struct ms_error *err) MS_MUST_CHECK;
 /* The URL of the member of that name; NULL: the file has none. */
 const char *ms_mconf_url(const struct ms_mconf *conf, const char *member);
 

@@ -233,7 +233,9 @@ static void forgive_all(struct ms_self *self)
 int ms_self_create(struct ms_store *s, struct ms_error *err)
 {
     struct ms_self *self = ms_self_of(s);
-    int code = find_uuid(self, err);
+    int code = ms_self_check_made(self, NULL, err);
+    if (!code)
+        code = find_uuid(self, err);
     forgive_all(self);
     if (!code)
         code = check_new(self, err);
@@ -307,6 +309,17 @@ static void compare_policies(struct ms_self *self)
     ms_layout_differences(self->conf->shared, r->layout, warn, self->base.url);
 }
 
+/* A store that works without them must not do so in silence. */
+static void tell_unmade(const struct ms_self *self)
+{
+    for (size_t i = 0; i < self->member_count; i++) {
+        const struct ms_error *why = ms_member_unmade(self->members[i]);
+        if (why)
+            ms_log(MS_LOG_WARN, "the store works without member %s: %s",
+                   ms_member_name(self->members[i]), why->text);
+    }
+}
+
 /* Whose copies are not to be believed without asking others. */
 static void learn_absences(struct ms_self *self)
 {
@@ -336,11 +349,11 @@ int ms_self_open(struct ms_store *s, struct ms_error *err)
     if (!code)
         code = ms_self_adopt(self, &found, err);
     ms_layouts_free(&found);
-    if (!code)
+    if (!code) {
+        tell_unmade(self);
         compare_policies(self);
-    if (!code)
         learn_absences(self);
-    else if (self->roster)
+    } else if (self->roster)
         (void)!ms_self_ops.close(s, NULL);
     else
         ms_self_stop_asking(self);
@@ -443,8 +456,10 @@ int ms_self_destroy(struct ms_store *s, struct ms_error *err)
 {
     struct ms_self *self = ms_self_of(s);
     struct ms_layouts found = {0};
-    bool again;
-    int code = find_ending(self, &found, &again, err);
+    bool again = false;
+    int code = ms_self_check_made(self, NULL, err);
+    if (!code)
+        code = find_ending(self, &found, &again, err);
     const struct ms_layout *l = found.final  ? found.final
                                 : found.left ? found.left
                                              : self->conf->shared;

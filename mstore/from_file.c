@@ -4,6 +4,7 @@
 
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "mstore/no_backend.h"
 #include "mstore/store_backend.h"
 #include "store/options.h"
 
@@ -31,6 +32,7 @@ struct chain {
     dev_t device;
     ino_t inode;
     unsigned depth;
+    bool *mistaken; /* of the first: they are put together in a way that cannot be */
 };
 #define DEPTH_MAX 8
 
@@ -82,6 +84,7 @@ static int make_nested(const char *text, const struct chain *chain,
         return code;
     code = fits(inner, err); /* before any member is touched */
     if (code) {
+        *chain->mistaken = true;
         ms_store_free(inner);
         return code;
     }
@@ -127,24 +130,57 @@ static int make_backend(const char *text, const struct chain *chain,
     return code;
 }
 
+/* A file that is missing is a fault of the file that names it: NOT_FOUND is said of keys. */
+static int make_none(const char *text, struct ms_clock *clock, const struct ms_error *why,
+                     struct ms_backend **out, struct ms_error *err)
+{
+    struct ms_error said = *why;
+    struct ms_url *url = NULL;
+    said.code = why->code == MS_ERR_NOT_FOUND ? MS_ERR_CONFIG : why->code;
+    if (!ms_mconf_is_path(text) && ms_url_parse(text, &url, NULL))
+        url = NULL;
+    int code = ms_no_backend_new(url ? url->safe : text, clock, &said, out, err);
+    ms_url_free(url);
+    return code;
+}
+
+/* As soon as one of them says so the whole cannot be made. */
+static bool is_fatal(const struct chain *chain, int code)
+{
+    return *chain->mistaken || code == MS_ERR_NO_MEMORY || code == MS_ERR_CANCELLED;
+}
+
+/* Of a member that cannot be made the others may do without, when they are a majority. */
 static int make_backends(const struct chain *chain, const struct ms_mstore_options *o,
                          uint64_t seed, struct ms_backend **backends, struct ms_error *err)
 {
     const struct ms_mconf *conf = chain->conf;
+    size_t count = conf->shared->member_count, made = 0;
+    struct ms_error first = {0};
     int code = 0;
-    for (size_t i = 0; i < conf->shared->member_count && !code; i++) {
+    for (size_t i = 0; i < count && !code; i++) {
         struct ms_backend_env env = {.clock = o->clock, .seed = seed + i + 1};
-        code = make_backend(conf->urls[i], chain, o, &env, &backends[i], err);
-        if (code)
-            code = ms_error_prefix(err, code, "member %s", conf->shared->members[i].name);
+        const char *name = conf->shared->members[i].name;
+        struct ms_error why = {0};
+        int bad = make_backend(conf->urls[i], chain, o, &env, &backends[i], &why);
+        made += bad == 0;
+        if (bad)
+            code = is_fatal(chain, bad)
+                       ? bad
+                       : make_none(conf->urls[i], o->clock, &why, &backends[i], NULL);
+        if (bad && (code || !first.code))
+            (void)!ms_error_set(&first, bad, "member %s: %s", name, why.text);
     }
-    for (size_t i = 0; i < conf->shared->member_count && code; i++)
+    if (!code && 2 * made <= count)
+        code = first.code;
+    for (size_t i = 0; i < count && code; i++)
         ms_backend_free(backends[i]);
-    return code;
+    return code ? ms_error_set(err, first.code, "%s", first.text) : 0;
 }
 
+/* mistaken: of the first. */
 static int chain_of(const char *path, const struct chain *above, const struct ms_mconf *conf,
-                    struct chain *out, struct ms_error *err)
+                    bool *mistaken, struct chain *out, struct ms_error *err)
 {
     struct stat st;
     if (stat(path, &st) != 0)
@@ -154,8 +190,11 @@ static int chain_of(const char *path, const struct chain *above, const struct ms
                           .conf = conf,
                           .device = st.st_dev,
                           .inode = st.st_ino,
-                          .depth = above ? above->depth + 1 : 0};
-    return check_chain(out, err);
+                          .depth = above ? above->depth + 1 : 0,
+                          .mistaken = above ? above->mistaken : mistaken};
+    int code = check_chain(out, err);
+    *out->mistaken |= code != 0;
+    return code;
 }
 
 /* ---- members that come later ---- */
@@ -179,13 +218,14 @@ static int find_member(void *ctx, const char *name, const char *given, struct ms
     struct finder *f = ctx;
     struct ms_mconf *conf;
     struct chain chain;
+    bool mistaken = false;
     int code = ms_mconf_load(f->path, &conf, err);
     if (code)
         return code;
     const char *url = given ? given : ms_mconf_url(conf, name);
     struct ms_backend_env env = {.clock = f->options.clock,
                                  .seed = f->seed + MS_MEMBERS_MAX + conf->shared->member_count};
-    code = chain_of(f->path, NULL, conf, &chain, err);
+    code = chain_of(f->path, NULL, conf, &mistaken, &chain, err);
     if (!code)
         code = url ? make_backend(url, &chain, &f->options, &env, out, err)
                    : ms_error_set(err, MS_ERR_NOT_FOUND, "%s has no [member %s]", f->path, name);
@@ -235,6 +275,7 @@ static int new_from_file(const char *path, const struct chain *above,
 {
     struct ms_mconf *conf;
     struct chain chain;
+    bool mistaken = false;
     uint64_t lease_ns;
     int code = lease_of(o, &lease_ns, err);
     if (!code)
@@ -246,7 +287,7 @@ static int new_from_file(const char *path, const struct chain *above,
         calloc(conf->shared->member_count + 1, sizeof(struct ms_backend *));
     struct finder *finder = finder_new(path, o, seed);
     code = backends && finder
-               ? chain_of(path, above, conf, &chain, err)
+               ? chain_of(path, above, conf, &mistaken, &chain, err)
                : ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for the members of %s", path);
     if (!code)
         code = make_backends(&chain, o, seed, backends, err);
@@ -277,6 +318,16 @@ int ms_mstore_new(const char *path, const struct ms_mstore_options *options, str
     if (!o.clock)
         o.clock = ms_clock_real();
     return new_from_file(path, NULL, &o, out, err);
+}
+
+int ms_mconf_try(const char *path, struct ms_error *err)
+{
+    struct ms_store *s = NULL;
+    int code = ms_mstore_new(path, NULL, &s, err);
+    if (!code)
+        code = ms_self_check_made(ms_self_of(s), NULL, err);
+    ms_store_free(s);
+    return code;
 }
 
 int ms_mstore_open(const char *path, const struct ms_mstore_options *options, struct ms_store **out,

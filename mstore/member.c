@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "mstore/mark.h"
 #include "mstore/names.h"
+#include "mstore/no_backend.h"
 
 #include <stdlib.h>
 
@@ -70,6 +71,11 @@ const char *ms_member_name(const struct ms_member *m)
 const struct ms_uuid *ms_member_uuid(const struct ms_member *m)
 {
     return &m->uuid;
+}
+
+const struct ms_error *ms_member_unmade(const struct ms_member *m)
+{
+    return ms_no_backend_why(m->backend);
 }
 
 struct ms_health *ms_member_health(struct ms_member *m)

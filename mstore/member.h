@@ -39,6 +39,8 @@ struct ms_member *ms_member_ref(struct ms_member *m);
 void ms_member_unref(struct ms_member *m);
 const char *ms_member_name(const struct ms_member *m);
 const struct ms_uuid *ms_member_uuid(const struct ms_member *m);
+/* Why its storage could not be made (mstore/no_backend.h). Borrowed; NULL: it could. */
+const struct ms_error *ms_member_unmade(const struct ms_member *m);
 struct ms_health *ms_member_health(struct ms_member *m);
 /* It has been away, as far as anybody here knows: it did not answer for a while since it was made
  * or settled, somebody said so, or there are marks of it (mstore/away.h). Then it may have missed

@@ -184,6 +184,9 @@ int ms_mstore_add(struct ms_store *s, const char *name, const struct ms_membersh
         return code;
     struct ms_self *self = ms_self_of(s);
     struct ms_change change = {.add = &m};
+    code = ms_self_check_made(self, NULL, err);
+    if (code)
+        return code;
     code =
         o.dry_run ? plan(self, &change, o.url, result, err) : run_change(self, &change, o.url, err);
     if (!code)
@@ -394,6 +397,8 @@ int ms_mstore_replace(struct ms_store *s, const char *name,
         return code;
     struct ms_self *self = ms_self_of(s);
     code = inherit(self, name, &o, &old, err);
+    if (!code)
+        code = ms_self_check_made(self, name, err);
     if (!code)
         code = name_new(self, name, &o, result->added, err);
     if (!code)

@@ -1,6 +1,7 @@
 /* mstore/remember.c - what an MStore keeps in the local state folder (mstore/state.h): so that a
  * dead member does not cost each process a time-out, an old layout is refused by the next, and what
- * all clients know by now is not waited for again. */
+ * all clients know by now is not waited for again. A member whose storage could not be made has no
+ * breaker to be kept: to ask it costs nothing, and once its url is put right it is there. */
 #include "mstore/self.h"
 
 #include "base/clock.h"
@@ -14,7 +15,7 @@
 void ms_self_restore(struct ms_self *self, size_t i, const struct ms_uuid *uuid)
 {
     struct ms_health_saved saved;
-    if (ms_state_get(self->state, uuid, &saved))
+    if (!ms_member_unmade(self->members[i]) && ms_state_get(self->state, uuid, &saved))
         ms_health_restore(ms_member_health(self->members[i]), &saved,
                           ms_clock_now(self->base.clock), ms_clock_wall(self->base.clock));
 }
@@ -77,7 +78,7 @@ void ms_self_remember(struct ms_self *self, struct ms_roster *roster)
     int64_t wall = ms_clock_wall(self->base.clock);
     for (size_t i = 0; i < roster->layout->member_count; i++) {
         struct ms_health_saved saved;
-        if (!roster->members[i])
+        if (!roster->members[i] || ms_member_unmade(roster->members[i]))
             continue;
         ms_health_save(ms_member_health(roster->members[i]), ms_clock_now(self->base.clock), wall,
                        &saved);

@@ -113,6 +113,10 @@ int ms_self_still(struct ms_self *self, struct ms_roster *roster,
 /* The UUID of a member that the file does not pin: it follows from the key and the name. */
 int ms_self_member_uuid(const struct ms_self *self, const char *name, struct ms_uuid *out,
                         struct ms_error *err) MS_MUST_CHECK;
+/* What needs all members of the file, or the one of that name (NULL: any), does not begin without
+ * one whose storage could not be made. 0, or why. */
+int ms_self_check_made(const struct ms_self *self, const char *name,
+                       struct ms_error *err) MS_MUST_CHECK;
 /* A member that is to be added, by the file's name; makes it if need be. MS_ERR_CONFIG: no URL. */
 int ms_self_find_member(struct ms_self *self, const char *name, struct ms_member **out,
                         struct ms_error *err) MS_MUST_CHECK;

@@ -252,6 +252,10 @@ static int ask_one(void *arg, size_t i)
         ask_notes(s, m);
         ask_marks(s, i);
     }
+    const struct ms_error *unmade = ms_member_unmade(m);
+    if (unmade)
+        out->code = ms_error_set(&s->troubles[i], unmade->code, "member %s: %s", ms_member_name(m),
+                                 unmade->text);
     ms_health_view(ms_member_health(m), ms_clock_now(s->roster->clock),
                    ms_clock_wall(s->roster->clock), &health);
     out->latency_ns = health.expected_ns;

@@ -7,7 +7,6 @@
 #include "mstore/plan.h"
 #include "tools/mstore/output.h"
 
-#include <mstore/multi.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -187,16 +186,6 @@ static int try_out(const struct ms_mconf *conf, const char *path, const struct m
     return code ? code : ms_plan_space(conf->shared, &conf->shared->spaces[0], o, &plan, err);
 }
 
-/* That there is a driver for each url, and that stores within the store fit. None is asked. */
-static int try_members(const char *path, struct ms_error *err)
-{
-    struct ms_mstore_options options = MS_MSTORE_OPTIONS_INIT;
-    struct ms_store *store = NULL;
-    int code = ms_cli_no_file(path, ms_mstore_new(path, &options, &store, err), err);
-    ms_store_free(store);
-    return code;
-}
-
 int ms_cmd_plan(struct ms_cli *cli, struct ms_error *err)
 {
     const char *path = NULL;
@@ -215,7 +204,7 @@ int ms_cmd_plan(struct ms_cli *cli, struct ms_error *err)
     if (!code)
         code = try_out(conf, path, &o, err);
     if (!code)
-        code = try_members(path, err);
+        code = ms_cli_no_file(path, ms_mconf_try(path, err), err);
     if (!code)
         code = show(cli, conf->shared, &o, err);
     if (!code)
