@@ -24,14 +24,28 @@ static bool same_place(const struct ms_site *a, const struct ms_site *b)
 
 #define CARRIED (1u << 20) /* bytes at a time */
 
-static int carry_bytes(struct ms_store_reader *from, struct ms_store_writer *to,
-                       struct ms_error *err)
+/* What it says when it ends in the middle: the other end may have something by now (what a member
+ * has kept of an item that was there before counts again once one is stored), so these must not
+ * read as if nothing had been begun. */
+static int changed_meanwhile(struct ms_item_ref from, int code, struct ms_error *err)
+{
+    if (code != MS_ERR_NOT_FOUND && code != MS_ERR_CONFLICT)
+        return code;
+    return ms_error_set(err, MS_ERR_BUSY,
+                        "%s was stored, moved or deleted by somebody else in the same moment: look "
+                        "what is there, and try again",
+                        MS_SHOW(from.key));
+}
+
+static int carry_bytes(struct ms_item_ref item, struct ms_store_reader *from,
+                       struct ms_store_writer *to, struct ms_error *err)
 {
     MS_AUTO_FREE uint8_t *bytes = malloc(CARRIED);
     int code = bytes ? 0 : ms_error_set(err, MS_ERR_NO_MEMORY, "no memory to move a value");
     size_t got = CARRIED;
     for (uint64_t offset = 0; !code && got == CARRIED; offset += got) {
-        code = ms_store_reader_read(from, offset, bytes, CARRIED, &got, err);
+        code = changed_meanwhile(
+            item, ms_store_reader_read(from, offset, bytes, CARRIED, &got, err), err);
         if (!code)
             code = ms_store_writer_append(to, ms_view(bytes, got), err);
     }
@@ -50,7 +64,7 @@ int ms_self_carry(struct ms_store *s, struct ms_item_ref from, struct ms_item_re
         return code;
     code = ms_self_verbs.write(s, to, r->info.size_bytes, &always, &w, err);
     if (!code) {
-        code = carry_bytes(r, w, err);
+        code = carry_bytes(from, r, w, err);
         if (code)
             ms_store_writer_abort(w);
         else
