@@ -5,7 +5,6 @@
 #include "mstore/notes.h"
 #include "mstore/value_parts.h"
 
-#include "base/pool.h"
 #include "base/sim.h"
 #include "tests/support/check.h"
 #include "tests/support/upkept.h"
@@ -22,17 +21,27 @@ static bool any_lack_is_noted(struct fleet *f)
     return found;
 }
 
+/* Three copies 10 ms away, in virtual time. */
+static void make_far(struct fleet *f)
+{
+    fleet_make(f, &(struct fleet_options){.members = 3,
+                                          .policy = "redundancy = copies 3\n",
+                                          .clock = ms_sim_clock(),
+                                          .latency_ns = 10000000,
+                                          .seed = 3,
+                                          .lease_ns = 50000000});
+}
+
 /* Stored while a member was away: its notes are gone when it has all again, but for those that a
  * put may still come. */
-static void notes_are_replayed_and_removed(void **state)
+static int replay(void *arg)
 {
-    (void)state;
     struct fleet f;
-    fleet_make(&f, &(struct fleet_options){
-                       .members = 3, .policy = "redundancy = copies 3\n", .lease_ns = 50000000});
+    (void)arg;
+    make_far(&f);
     fleet_gone(&f, 2, true);
     upkept_put(&f);
-    ms_pool_shutdown();
+    assert_true(ms_roster_quiet(f.roster, UINT64_MAX));
     fleet_gone(&f, 2, false);
     assert_true(any_lack_is_noted(&f));
     assert_true(ms_member_returning(f.roster->members[2]));
@@ -50,17 +59,15 @@ static void notes_are_replayed_and_removed(void **state)
     assert_in_range(fleet_all(&f, "away"), 2 + 2, 2 + 3); /* set to closing on a majority */
     upkept_assert_clean(&f, true);
     fleet_free(&f);
+    return 0;
 }
 
-/* Three copies 10 ms away, in virtual time. */
-static void make_far(struct fleet *f)
+static void notes_are_replayed_and_removed(void **state)
 {
-    fleet_make(f, &(struct fleet_options){.members = 3,
-                                          .policy = "redundancy = copies 3\n",
-                                          .clock = ms_sim_clock(),
-                                          .latency_ns = 10000000,
-                                          .seed = 3,
-                                          .lease_ns = 50000000});
+    struct ms_sim_options options = {.seed = 1};
+    struct ms_error err = {0};
+    (void)state;
+    check_ok(ms_sim_run(&options, replay, NULL, NULL, &err), err);
 }
 
 /* Puts may still come to two of three, which would be as much as a store leaves: heal has made up
