@@ -135,6 +135,32 @@ int ms_mconf_parse(struct ms_view text, const char *source, struct ms_mconf **ou
     return 0;
 }
 
+/* Whether `inner` names a place in that of `outer`; as they are written, without options. */
+static bool lies_within(const char *inner, const char *outer)
+{
+    size_t size = strcspn(outer, "?"), end = strcspn(inner, "?");
+    while (size && outer[size - 1] == '/')
+        size--;
+    return end > size + 1 && strncmp(inner, outer, size) == 0 && inner[size] == '/';
+}
+
+int ms_mconf_check_apart(const struct ms_mconf *c, const char *name, const char *url,
+                         struct ms_error *err)
+{
+    for (size_t i = 0; i < c->shared->member_count; i++) {
+        const struct ms_layout_member *m = &c->shared->members[i];
+        bool within = lies_within(url, c->urls[i]);
+        if (m->state == MS_GONE || strcmp(m->name, name) == 0 ||
+            (!within && !lies_within(c->urls[i], url)))
+            continue;
+        return ms_error_set(err, MS_ERR_CONFIG,
+                            "the storage of [member %s] lies within that of [member %s], where its "
+                            "objects would be taken for the other's: give each a place of its own",
+                            within ? name : m->name, within ? m->name : name);
+    }
+    return 0;
+}
+
 int ms_mconf_check_new(const struct ms_mconf *c, const char *source, struct ms_error *err)
 {
     for (size_t i = 0; i < c->shared->member_count; i++) {
@@ -144,6 +170,9 @@ int ms_mconf_check_new(const struct ms_mconf *c, const char *source, struct ms_e
                                     "[member %s] has state = gone, and a new store has no use for "
                                     "it: take the section out",
                                     m->name);
+        int code = ms_mconf_check_apart(c, m->name, c->urls[i], err);
+        if (code)
+            return code;
     }
     return 0;
 }

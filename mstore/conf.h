@@ -30,9 +30,14 @@ int ms_mconf_parse(struct ms_view text, const char *source, struct ms_mconf **ou
                    struct ms_error *err) MS_MUST_CHECK;
 /* The same from a file; also refuses one with secrets that others have any right to. */
 int ms_mconf_load(const char *path, struct ms_mconf **out, struct ms_error *err) MS_MUST_CHECK;
-/* Whether a store may be made of it: MS_ERR_CONFIG: a member is gone before it was there. */
+/* Whether a store may be made of it: MS_ERR_CONFIG: a member is gone before it was there, or within
+ * another. */
 int ms_mconf_check_new(const struct ms_mconf *conf, const char *source,
                        struct ms_error *err) MS_MUST_CHECK;
+/* Whether a member may be at that url: MS_ERR_CONFIG: it lies within another one's storage, or that
+ * in its. By how the urls are written. */
+int ms_mconf_check_apart(const struct ms_mconf *conf, const char *name, const char *url,
+                         struct ms_error *err) MS_MUST_CHECK;
 void ms_mconf_free(struct ms_mconf *conf); /* wipes secrets */
 /* Whether a member's url, or a command's argument, is such a file's path ("home.conf") and no URL:
  * a store of many members. */

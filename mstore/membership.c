@@ -108,13 +108,18 @@ static void find_giving_way(struct ms_self *self, const char *replaced, const ch
     ms_mconf_free(conf);
 }
 
-/* What can be said before anything is changed: whether the layout may follow. */
-static int look_ahead(struct ms_self *self, const struct ms_change *c, struct ms_error *err)
+/* What can be said before anything is changed: whether the layout may follow, and the member be
+ * there. */
+static int look_ahead(struct ms_self *self, const struct ms_change *c, const char *url,
+                      struct ms_error *err)
 {
     struct ms_change look = *c;
     look.dry_run = true;
     int code = ms_self_renew(self, err);
-    if (!code && !is_known(self, c->add->name))
+    if (code || is_known(self, c->add->name))
+        return code;
+    code = ms_mconf_check_apart(self->conf, c->add->name, url, err);
+    if (!code)
         code = ms_change_run(self, &look, err);
     return code == MS_ERR_BUSY ? 0 : code; /* one is proposed: it is finished first */
 }
@@ -126,7 +131,7 @@ static int run_change(struct ms_self *self, const struct ms_change *c, const cha
     struct ms_mconf_edit edit = {0};
     struct ms_error why = {0};
     char way[MS_LAYOUT_NAME_MAX + 1] = "";
-    int code = look_ahead(self, c, err);
+    int code = look_ahead(self, c, url, err);
     if (!code) {
         find_giving_way(self, c->member, url, way);
         const struct ms_mconf_member m = {.as = c->add, .url = url, .gives_way = way};
@@ -145,7 +150,7 @@ static int check_change(struct ms_self *self, const struct ms_change *c, const c
                         struct ms_error *err)
 {
     char way[MS_LAYOUT_NAME_MAX + 1] = "";
-    int code = look_ahead(self, c, err);
+    int code = look_ahead(self, c, url, err);
     if (code)
         return code;
     find_giving_way(self, c->member, url, way);

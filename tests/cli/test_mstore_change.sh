@@ -17,6 +17,11 @@ chmod 600 home.conf
 number() { grep -oE "\"$1\": *[0-9]+" out | head -1 | grep -oE '[0-9]+$'; } # of the last --json
 data() { find "$1" -type f ! -path '*/layout/*' ! -path '*/block/*' ! -name member | wc -l; }
 
+sed "s,/two?,/one/two?," home.conf >within.conf
+chmod 600 within.conf
+expect 1 create within.conf
+says "the storage of [member two] lies within that of [member one]"
+ok "nothing was made" test ! -e one
 expect 0 create home.conf
 put_values home.conf
 cp -p home.conf other.conf # another client's, which nobody tells
@@ -34,6 +39,10 @@ expect 1 add home.conf usb "file://$T/two?sync=none"
 says "[member usb] has the url of [member two]"
 expect 1 add home.conf two "file://$T/usb"
 says "home.conf has a [member two] with another url"
+expect 1 add home.conf usb "file://$T/two/files/sub"
+says "the storage of [member usb] lies within that of [member two]"
+expect 1 add home.conf usb "file://$T/"
+says "the storage of [member one] lies within that of [member usb]"
 ok "the file is as it was" cmp -s home.conf other.conf
 expect 2 drain "file://$T/one" two
 says "is not a store of many members"
