@@ -221,13 +221,13 @@ stage_clang() { build clang && suite clang -R '^test_'; }
 stage_asan() {
     export ASAN_OPTIONS=detect_stack_use_after_return=0:allocator_may_return_null=1
     find build/asan -name '*.gcda' -delete 2>/dev/null
-    build asan && start_servers && suite asan -E "$slow"
+    build asan && start_servers && suite asan -E "$slow" -j $((jobs + 1)) # some wait for servers
     check "line coverage of every room above 90 %" tests/build/coverage.sh build/asan
     sed -n '/^room/,$p' "$logs"/line-coverage*.log
 }
 stage_tsan() {
     export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
-    build tsan && start_servers && suite tsan -E "$slow|$alone"
+    build tsan && start_servers && suite tsan -E "$slow|$alone" -j $((jobs + 1))
 }
 stage_tidy() {
     finish_ahead

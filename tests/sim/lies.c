@@ -7,8 +7,10 @@
 
 static const char no_id[] = "0000000000000000-0000000000000000";
 
-bool sim_lie_tells(const struct sim_world *w, bool store, char *name)
+bool sim_lie_tells(const struct sim_world *w, unsigned member, bool store, char *name)
 {
+    if (w->lies & SIM_LIE_LOST && member == 0 && store && strstr(name, "/val/"))
+        return true;
     if (w->lies & SIM_LIE_NO_INTENT && store && strstr(name, "/intent/"))
         return true;
     if (w->lies & SIM_LIE_KEPT && !store && strstr(name, "/tomb/"))

@@ -256,7 +256,7 @@ static int change(struct ms_backend *b, struct request *r, struct ms_view name, 
     MS_AUTO_FREE char *to_text = to.data ? strndup((const char *)to.data, to.size) : NULL;
     if (!name_text || (to.data && !to_text))
         return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a name");
-    if (sim_lie_tells(h->w, r->effect == EFFECT_STORE, name_text))
+    if (sim_lie_tells(h->w, h->member, r->effect == EFFECT_STORE, name_text))
         return 0;
     if (to_text)
         sim_lie_moves(h->w, to_text);

@@ -299,6 +299,7 @@ static const struct sim_scenario scenarios[] = {
     UNINTENDED(intent_plain, "a move of a plain key leaves no intent"),
     BURIAL("flawed-bury", "what is buried is not looked at again", sim_flawed_bury, .broken = true),
     BURIAL("flawed-kept", "tombstones never go", sim_flawed_kept, .broken = true),
+    BURIAL("flawed-lost", "one of two copies is not kept", sim_flawed_lost, .broken = true),
     FLAWED(unready, "a layout is final before all know that it is proposed", .before = 4),
     FLAWED(alone, "who hears of a proposed layout does not ask the old majority", ROUGH),
     FLAWED(news, "a client keeps to the layout that it began with", ROUGH),

@@ -108,8 +108,8 @@ extern const struct sim_system sim_moves_copies, sim_moves_coded, sim_moves_plai
 /* Namespaces of each kind in one MStore (mixed.h). */
 extern const struct sim_system sim_mixed;
 /* Immutable keys of a whole MStore, two copies and a witness; what buries without a look, what
- * keeps tombstones for ever. */
-extern const struct sim_system sim_buried, sim_flawed_bury, sim_flawed_kept;
+ * keeps tombstones for ever, or no second copy. */
+extern const struct sim_system sim_buried, sim_flawed_bury, sim_flawed_kept, sim_flawed_lost;
 /* The plain Store behind a small lie, for proof that lies are found: mutants.c. */
 extern const struct sim_system sim_mutant_stale, sim_mutant_undead, sim_mutant_blind,
     sim_mutant_mixed, sim_mutant_forgetful, sim_mutant_shifted, sim_mutant_hasty, sim_mutant_split;

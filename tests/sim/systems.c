@@ -266,6 +266,7 @@ static int buried_create(struct sim_world *w, unsigned client, struct ms_error *
 BURIED(buried, 0);
 BURIED(flawed_bury, SIM_LIE_NO_LOOK);
 BURIED(flawed_kept, SIM_LIE_KEPT);
+BURIED(flawed_lost, SIM_LIE_LOST);
 
 /* ---- namespaces of each kind in one store ---- */
 
