@@ -49,6 +49,12 @@ expect 0 rm home.conf files/b
 expect 0 ls home.conf
 same "listed" "$(cut -d' ' -f1 out | sort | tr '\n' ' ')" "data/0123abcd data/4567abcd files/a key "
 
+# ---- check looks at the others none the less
+expect 5 check home.conf
+prints "three: the store's configuration nowhere.conf: No such file or directory"
+same "members looked at" "$(grep -c '^member [a-z]*  [^ ]*$' out)" 3
+same "of them in order" "$(grep -c '^clean up  *ok' out)" 2
+
 # ---- but what needs it
 refuses() { # ARGUMENT...
     expect 1 "$@"

@@ -8,6 +8,7 @@
 #include "base/sync.h"
 #include "base/text.h"
 #include "mstore/conf.h"
+#include "mstore/no_backend.h"
 #include "tools/mstore/output.h"
 
 #include <inttypes.h>
@@ -50,12 +51,31 @@ static void tell_found(struct many *m, const char *what, const struct ms_error *
 
 /* ---- members, each by itself ---- */
 
-static bool is_gone(const struct many *m, const char *name)
+/* As status knows it; NULL: it does not. */
+static const struct ms_mstore_member *known(const struct many *m, const char *name)
 {
     for (size_t i = 0; m->status && i < m->status->member_count; i++)
         if (strcmp(m->status->members[i].name, name) == 0)
-            return strcmp(m->status->members[i].state, "gone") == 0;
-    return false;
+            return &m->status->members[i];
+    return NULL;
+}
+
+static bool is_gone(const struct many *m, const char *name)
+{
+    const struct ms_mstore_member *member = known(m, name);
+    return member && strcmp(member->state, "gone") == 0;
+}
+
+/* What cannot be had fails at its first step, and the others are looked at none the less. */
+static int backend_of(const struct many *m, const char *name, struct ms_backend **out,
+                      struct ms_error *err)
+{
+    const struct ms_mstore_member *member = known(m, name);
+    struct ms_error why = {0};
+    int code = ms_mconf_backend(m->path, name, out, &why);
+    if (!code || code == MS_ERR_NO_MEMORY || !member || !member->url)
+        return code ? ms_error_set(err, code, "%s", why.text) : 0;
+    return ms_no_backend_new(member->url, ms_clock_real(), &why, out, err);
 }
 
 static int check_member(struct many *m, const char *name, struct ms_error *err)
@@ -64,7 +84,7 @@ static int check_member(struct many *m, const char *name, struct ms_error *err)
     struct ms_backend *backend = NULL;
     char who[80];
     snprintf(who, sizeof who, "member %s: ", name);
-    int code = c ? ms_mconf_backend(m->path, name, &backend, err)
+    int code = c ? backend_of(m, name, &backend, err)
                  : ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a check");
     if (code)
         return code;
