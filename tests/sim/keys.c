@@ -15,8 +15,6 @@
 
 #include <stdlib.h>
 
-#define LEASE (200 * SIM_MS) /* so short that there are many of them while there are faults */
-
 static const char layout_text[] =
     "[mstore]\nformat = 1\nuuid = 5d8e0102-0304-4506-8708-090a0b0c0d0e\nepoch = 1\n"
     "phase = final\n"
@@ -28,7 +26,7 @@ static const char layout_text[] =
 static const struct ms_seal_key seal_key = {{1, 2, 3}};
 
 /* Ways to get leases wrong, and conditions. */
-enum flaw { NO_FLAW, NO_WAIT, NOT_CHECKED, ONE_MARK, LOOK_FIRST, LEFT_WINNER };
+enum flaw { NO_FLAW, NO_WAIT, NOT_CHECKED, ONE_MARK, ASSUMED_AGE, LOOK_FIRST, LEFT_WINNER };
 
 struct keys_store {
     struct ms_store base;
@@ -290,21 +288,42 @@ int sim_keys_create(struct sim_world *w, unsigned client, struct ms_error *err)
 
 /* Who does not wait takes the terms of others, long ones, for short; who does not check takes his
  * own for long. */
-static uint64_t term_of(enum flaw flaw, unsigned client)
+static uint64_t term_of(const struct sim_world *w, enum flaw flaw, unsigned client)
 {
     bool odd = client % 2;
     switch (flaw) {
     case NO_WAIT:
         return odd ? 40 * SIM_MS : 5 * SIM_SECOND;
     case NOT_CHECKED:
-        return odd ? 60 * SIM_MINUTE : LEASE;
+        return odd ? 60 * SIM_MINUTE : w->lease_ns;
     case NO_FLAW:
     case ONE_MARK:
+    case ASSUMED_AGE:
     case LOOK_FIRST:
     case LEFT_WINNER:
     default:
-        return LEASE;
+        return w->lease_ns;
     }
+}
+
+/* Recalls the marks that it is going to put, as if each had been there from the beginning on: ids
+ * are drawn from the lease's seed, two numbers for each. */
+static void assume_ages(struct ms_roster *roster, uint64_t seed)
+{
+    struct ms_away_known known[MS_AWAY_KEPT];
+    const struct ms_layout *layout = roster->layout;
+    struct ms_random random;
+    size_t count = 0;
+    ms_random_seed(&random, seed);
+    while (count + layout->member_count <= MS_AWAY_KEPT) {
+        struct ms_write_id id = {.counter = ms_random_u64(&random)};
+        id.writer = ms_random_u64(&random);
+        for (size_t i = 0; i < layout->member_count; i++)
+            known[count++] = (struct ms_away_known){.mark = {layout->members[i].uuid, id, false},
+                                                    .since_ns = 1,
+                                                    .seen_ns = 1 + ms_lease_now(roster)};
+    }
+    ms_lease_recall(roster, known, count);
 }
 
 static int open_keys(struct sim_world *w, unsigned client, const struct ms_store_ops *ops,
@@ -318,9 +337,11 @@ static int open_keys(struct sim_world *w, unsigned client, const struct ms_store
     self->world = w;
     self->flaw = flaw;
     int code = make_roster(w, client, &self->roster, err);
+    uint64_t seed = code ? 0 : 1 + sim_below(w, UINT64_MAX);
     if (!code)
-        ms_lease_configure(self->roster->lease, 1 + sim_below(w, UINT64_MAX),
-                           term_of(flaw, client));
+        ms_lease_configure(self->roster->lease, seed, term_of(w, flaw, client));
+    if (!code && flaw == ASSUMED_AGE)
+        assume_ages(self->roster, seed);
     if (!code && ops == &mutable_ops)
         code = ms_mutable_new(1000 + client, &self->verbs, err);
     if (!code && ops == &immutable_ops)
@@ -374,6 +395,12 @@ int sim_one_mark_open(struct sim_world *w, unsigned client, struct ms_store **ou
                       struct ms_error *err)
 {
     return open_keys(w, client, &immutable_ops, ONE_MARK, out, err);
+}
+
+int sim_assumed_age_open(struct sim_world *w, unsigned client, struct ms_store **out,
+                         struct ms_error *err)
+{
+    return open_keys(w, client, &immutable_ops, ASSUMED_AGE, out, err);
 }
 
 int sim_unstaged_open(struct sim_world *w, unsigned client, struct ms_store **out,

@@ -25,6 +25,8 @@ int sim_not_checked_open(struct sim_world *w, unsigned client, struct ms_store *
                          struct ms_error *err);
 int sim_one_mark_open(struct sim_world *w, unsigned client, struct ms_store **out,
                       struct ms_error *err);
+int sim_assumed_age_open(struct sim_world *w, unsigned client, struct ms_store **out,
+                         struct ms_error *err);
 /* ... in how repairs put their copies. */
 int sim_unstaged_open(struct sim_world *w, unsigned client, struct ms_store **out,
                       struct ms_error *err);

@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define LEASE    (200 * SIM_MS) /* so short that there are many of them while there are faults */
 #define NO_LEASE 1
 #define FOUNDERS 3
 
@@ -69,7 +68,7 @@ static int make(struct sim_world *w, unsigned client, uint64_t lease_ns, struct 
 int sim_layout_create(struct sim_world *w, unsigned client, struct ms_error *err)
 {
     struct ms_store *s = NULL;
-    int code = make(w, client, LEASE, &s, err);
+    int code = make(w, client, w->lease_ns, &s, err);
     return sim_store_create(s, code, err);
 }
 
@@ -105,18 +104,18 @@ static int hasty_store(struct ms_store *s, struct ms_item_ref item, struct ms_bu
 }
 
 /* Who believes for long what it knew asks nobody for news; and is harmed by who does not wait. */
-static uint64_t lease_of(unsigned flaws)
+static uint64_t lease_of(const struct sim_world *w, unsigned flaws)
 {
     return flaws & SIM_FLAW_NO_NEWS   ? SIM_MINUTE
            : flaws & SIM_FLAW_NO_WAIT ? 2 * SIM_SECOND
-                                      : LEASE;
+                                      : w->lease_ns;
 }
 
 int sim_layout_open(struct sim_world *w, unsigned client, unsigned flaws, struct ms_store **out,
                     struct ms_error *err)
 {
     struct ms_store *s = NULL;
-    int code = make(w, client, lease_of(flaws), &s, err);
+    int code = make(w, client, lease_of(w, flaws), &s, err);
     if (!code && flaws & SIM_FLAW_NEW_ALONE) {
         flawed_ops = ms_self_ops;
         flawed_ops.load = hasty_load;
@@ -242,7 +241,7 @@ static int one_changer(struct sim_world *w, unsigned flaws, struct ms_error *err
     if (code)
         return code;
     struct ms_cancel *before = ms_cancel_swap(w->clients[client].token);
-    code = make(w, client, flaws & SIM_FLAW_NO_WAIT ? NO_LEASE : LEASE, &s, err);
+    code = make(w, client, flaws & SIM_FLAW_NO_WAIT ? NO_LEASE : w->lease_ns, &s, err);
     if (!code && ms_store_open(s, err) == 0) {
         change_on(w, client, (flaws & SIM_FLAW_NO_WAIT ? 20 : 400) * SIM_MS, s);
         code = ms_store_close(s, NULL);

@@ -148,6 +148,7 @@ static int inside_main(void *arg)
     run->world->spares = system->spares;
     run->world->harms = system->harms;
     run->world->key_count = run->scenario->keys;
+    run->world->lease_ns = run->scenario->lease_ns ? run->scenario->lease_ns : SIM_LEASE_NS;
     if (system->heal) {
         run->world->heal = heal;
         run->world->heal_ctx = run;

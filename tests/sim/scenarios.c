@@ -72,6 +72,12 @@
                    .disturbances = SIM_VANISH},                                                    \
         __VA_ARGS__                                                                                \
     }
+/* Leases so long that who goes on without a wait is found by those who still believe. */
+#define WAITS(NAME, WHAT, SYSTEM, AWAY, ...)                                                       \
+    {                                                                                              \
+        .name = NAME, .what = WHAT, .system = &SYSTEM, .lease_ns = 3 * SIM_SECOND,                 \
+        .faults = {TIME, .tolerates = 1, .disturbances = AWAY, .dies = 3}, __VA_ARGS__             \
+    }
 #define MIXED(NAME, WHAT, AVAILABLE, ...)                                                          \
     {                                                                                              \
         .name = NAME, .what = WHAT, .system = &sim_mixed, .clients = 3, .ops = 180, .keys = 12,    \
@@ -173,6 +179,13 @@ static const struct sim_scenario scenarios[] = {
             false, .tolerates = 1, .disturbances = SIM_HARMLESS),
     MIRRORS("plain-copies-deaths", "likewise, and clients die at any call", sim_plain_copies, false,
             .dies = 10, .wrong_clocks = true, .tolerates = 1, .disturbances = SIM_HARMLESS),
+
+    WAITS("immutable-waits", "one of three is away, and leases are long", sim_immutable,
+          SIM_HARMLESS, SMALL),
+    WAITS("soft-waits", "likewise, and keys are hidden and brought back", sim_immutable_soft,
+          SIM_HARMLESS, SMALL),
+    WAITS("plain-waits", "likewise of plain keys, each with one writer", sim_plain, SIM_HARMLESS,
+          .clients = 3, .ops = 120, .keys = 6, .value_max = 600),
 
     BURIAL("immutable-buried", "what deletions left is buried while it is stored again",
            sim_buried, ),
@@ -290,6 +303,8 @@ static const struct sim_scenario scenarios[] = {
            .disturbances = SIM_VANISH),
     FLAWED(marks, "only one member is told who missed a deletion", .tolerates = 1,
            .disturbances = SIM_VANISH),
+    WAITS("flawed-age", "an age of a mark is believed without having waited", sim_flawed_age,
+          SIM_VANISH, SMALL, .broken = true),
     FLAWED(look, "a store with a condition looks, then stores", .wrong_clocks = true),
     FLAWED(winner, "who loses leaves the winner's value to the winner", .dies = 3),
     FLAWED_MIRRORS(note, "what a mirror has missed is not noted"),

@@ -14,6 +14,7 @@
 
 #define SIM_KEYS_MAX   32
 #define SIM_SPACES_MAX 4
+#define SIM_LEASE_NS   (200 * SIM_MS) /* so short that there are many while there are faults */
 
 struct sim_actor; /* operations.h */
 
@@ -63,6 +64,7 @@ struct sim_scenario {
     unsigned clients, ops, keys; /* at once; of all clients together */
     size_t value_max;
     struct sim_faults faults;
+    uint64_t lease_ns;  /* the term of clients' leases; 0: SIM_LEASE_NS */
     uint64_t rhythm_ns; /* at each multiple of it heal runs, and clients work; 0: spread evenly */
     bool available;     /* within the tolerance nothing may fail */
     bool large;  /* takes ten times as long as others: where all are run, a tenth of the runs */
@@ -95,7 +97,7 @@ extern const struct sim_system sim_mutable, sim_conditional, sim_immutable, sim_
 /* Stores with a condition, with a flaw. */
 extern const struct sim_system sim_flawed_look, sim_flawed_winner;
 /* The same with a flaw in the leases of immutable keys. */
-extern const struct sim_system sim_flawed_wait, sim_flawed_lease, sim_flawed_marks,
+extern const struct sim_system sim_flawed_wait, sim_flawed_lease, sim_flawed_marks, sim_flawed_age,
     sim_flawed_unstaged;
 /* Plain keys of a whole MStore (plain.h), and some that have a flaw. */
 extern const struct sim_system sim_plain, sim_plain_copies, sim_flawed_note, sim_flawed_unmarked;

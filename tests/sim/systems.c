@@ -178,6 +178,7 @@ IMMUTABLE(immutable, sim_immutable_open);
 IMMUTABLE(flawed_wait, sim_no_wait_open);
 IMMUTABLE(flawed_lease, sim_not_checked_open);
 IMMUTABLE(flawed_marks, sim_one_mark_open);
+IMMUTABLE(flawed_age, sim_assumed_age_open);
 
 /* The same keys, hidden and brought back, with all of upkeep. */
 #define SOFT(NAME, OPEN, HARMS)                                                                    \

@@ -11,7 +11,6 @@
 
 #include <mstore/multi.h>
 
-#define LEASE      (200 * SIM_MS) /* so short that there are many of them while there are faults */
 #define HEALS      4
 #define HEAL_PAUSE (21 * SIM_MINUTE)
 
@@ -31,7 +30,7 @@ static int make(struct sim_world *w, unsigned client, const char *conf_text, str
                                 .deterministic = true,
                                 .name = "sim:whole",
                                 .state_folder = "",
-                                .lease_ns = LEASE};
+                                .lease_ns = w->lease_ns};
     return ms_self_new(conf, backends, &o, out, err);
 }
 

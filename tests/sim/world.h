@@ -81,6 +81,7 @@ struct sim_world {
     struct sim_client clients[SIM_CLIENTS_MAX];
     unsigned client_count;
     unsigned key_count;        /* of the scenario: for who heals key by key */
+    uint64_t lease_ns;         /* of the scenario: the term of clients' leases */
     const char *spares;        /* names that end so are not harmed; NULL: none */
     const char *harms;         /* only names with this in them are; NULL: all */
     struct ms_backend **disks; /* all there ever were */
