@@ -230,14 +230,31 @@ static bool same_value(const struct ms_value_shape *a, const struct ms_value_sha
            a->k == b->k && a->m == b->m;
 }
 
+/* All that is there of the item may be on its way from or to the other one. Else another value was
+ * stored since, whole or not to be seen whole now, and what a member has kept of the one before is
+ * not to be made whole by the other item, which that is. */
+static bool all_may_turn(const struct ms_value_finding *f, enum ms_own_mark mark)
+{
+    bool may = f->complete == 0;
+    for (size_t i = 0; i < f->count && may; i++) {
+        bool both = f->writes[i].shape.mark != mark;
+        for (size_t j = 0; j < f->count && !both; j++)
+            both = f->writes[j].shape.mark != mark &&
+                   same_value(&f->writes[i].shape, &f->writes[j].shape);
+        may = both;
+    }
+    return may;
+}
+
 /* Of one item only: of the other's objects remain those of writes that are on the way from one to
  * the other, of which neither has enough. */
 static int share_writes(struct ms_value_finding *f, enum ms_own_mark mark, struct ms_error *err)
 {
     size_t kept = 0;
+    bool shared = all_may_turn(f, mark);
     for (size_t i = 0; i < f->count; i++) {
         struct ms_value_write *w = &f->writes[i];
-        for (size_t j = 0; j < f->count && w->shape.mark == mark; j++) {
+        for (size_t j = 0; j < f->count && w->shape.mark == mark && shared; j++) {
             const struct ms_value_write *other = &f->writes[j];
             if (other->shape.mark == mark || !same_value(&w->shape, &other->shape) ||
                 w->distinct >= w->shape.k || other->distinct >= w->shape.k)

@@ -113,6 +113,17 @@ static void assert_text(struct fleet *f, bool deleted, const char *text)
     ms_buf_unref(got);
 }
 
+static void assert_text_or_error(struct fleet *f, const char *text)
+{
+    struct ms_error err = {0};
+    struct ms_buf *got = NULL;
+    struct ms_site site = fleet_site(f, "k");
+    int code = ms_immutable_load(&site, 0, MS_SIZE_TO_END, &got, &err);
+    assert_true(code ? code == MS_ERR_CONNECTION : ms_equal(ms_buf_view(got), ms_str(text)));
+    if (!code)
+        ms_buf_unref(got);
+}
+
 /* What is soft-deleted last is what is there, and what comes back: also behind heal, and where
  * members have missed it. */
 static void another_value_replaces_it(void **state)
@@ -152,6 +163,45 @@ static void another_value_replaces_it(void **state)
         ms_pool_shutdown();
         if (i % 2 == 0)
             assert_int_equal(fleet_all(&f, "val"), p->members);
+        fleet_free(&f);
+    }
+}
+
+/* A member has kept a shard of the value that was soft-deleted while it was away. What was stored
+ * since is what is there: or an error, where that member misses it, too, and another is away. */
+static void kept_shards_make_nothing_whole(void **state)
+{
+    static const struct soft_policy policies[] = {
+        {3, "redundancy = ec 2+1\n"}, {4, "redundancy = ec 2+2\n"}, {6, "redundancy = ec 4+2\n"}};
+    (void)state;
+    for (unsigned i = 0; i < 18; i++) {
+        const struct soft_policy *p = &policies[i % 3];
+        struct fleet f;
+        struct ms_error err = {0};
+        make(&f, p);
+        struct ms_site site = fleet_site(&f, "k");
+        unsigned kept = site.order.member[i / 6];
+        put_text(&f, "the first value");
+        ms_pool_shutdown();
+        fleet_gone(&f, kept, true);
+        check_ok(ms_immutable_soft_delete(&site, f.ids, &err), err);
+        ms_pool_shutdown();
+        if (i / 3 % 2)
+            wait_for_return(&f, kept);
+        put_text(&f, "another");
+        ms_pool_shutdown();
+        if (i / 3 % 2 == 0)
+            wait_for_return(&f, kept);
+        for (unsigned away = 0; away < p->members; away++) {
+            fleet_gone(&f, away, true);
+            if (i / 3 % 2 || away == kept)
+                assert_text(&f, false, "another");
+            else
+                assert_text_or_error(&f, "another");
+            fleet_gone(&f, away, false);
+            ms_member_forgive(f.roster->members[away]);
+        }
+        assert_text(&f, false, "another");
         fleet_free(&f);
     }
 }
@@ -399,6 +449,7 @@ int main(void)
         cmocka_unit_test(there_and_back),
         cmocka_unit_test(two_items_of_one_key),
         cmocka_unit_test(another_value_replaces_it),
+        cmocka_unit_test(kept_shards_make_nothing_whole),
         cmocka_unit_test(never_neither),
         cmocka_unit_test(a_returning_member_shows_nothing_old),
         cmocka_unit_test(what_stayed_behind_is_not_alive),
