@@ -6,11 +6,13 @@
 #include "base/fan.h"
 #include "mstore/away.h"
 #include "mstore/lease.h"
+#include "mstore/siphash.h"
 #include "mstore/value_parts.h"
 
 #include <stdlib.h>
 
 #define NOTES_MAX 4096 /* of one key that are looked at on one member */
+#define LOOKS     6    /* at notes that others are replacing */
 
 /* ---- one round over all members ---- */
 
@@ -18,6 +20,7 @@ struct notes {
     struct ms_plain_note *all;
     size_t count;
     unsigned silent; /* so many members did not say which they have */
+    uint64_t print;  /* who answered, and which of them each has */
 };
 struct round { /* shared with the calls */
     struct ms_value_home home;
@@ -25,7 +28,8 @@ struct round { /* shared with the calls */
     bool about[MS_MEMBERS_MAX]; /* reading: these members' notes */
     struct notes *read;         /* by leg */
     unsigned legs;
-    struct notes written; /* writing: what is put or removed */
+    struct notes put, old;      /* writing: what is put, then what is removed */
+    bool there[MS_MEMBERS_MAX]; /* who has what is to be put */
 };
 
 static void round_free(void *shared)
@@ -34,7 +38,8 @@ static void round_free(void *shared)
     for (unsigned i = 0; r->read && i < r->legs; i++)
         free(r->read[i].all);
     free(r->read);
-    free(r->written.all);
+    free(r->put.all);
+    free(r->old.all);
     ms_value_home_fini(&r->home);
     free(r);
 }
@@ -136,7 +141,7 @@ static int add_note(struct notes *n, unsigned member, const struct ms_write_id *
     if (!more)
         return ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for notes of a key");
     n->all = more;
-    more[n->count++] = (struct ms_plain_note){(uint16_t)member, *id, 0};
+    more[n->count++] = (struct ms_plain_note){.member = (uint16_t)member, .id = *id};
     return 0;
 }
 
@@ -186,12 +191,49 @@ static bool is_pair(const struct ms_layout *layout)
     return ms_away_majority(layout) == 1;
 }
 
+/* Whoever has missed the newer change is behind whether he has missed the older one or not. */
+static bool is_outdone(const struct ms_plain_note *older, const struct notes *by)
+{
+    for (size_t i = 0; i < by->count; i++) {
+        const struct ms_plain_note *n = &by->all[i];
+        bool covers = n->id.counter >= older->id.counter;
+        for (int deleted = 0; deleted < 2; deleted++)
+            covers = covers && (!ms_plain_note_concerns(&older->id, deleted) ||
+                                ms_plain_note_concerns(&n->id, deleted));
+        if (n->member == older->member && covers &&
+            (!ms_plain_note_late(&older->id) || ms_plain_note_late(&n->id)))
+            return true;
+    }
+    return false;
+}
+
 static void count_holders(struct notes *all, const struct round *r, const bool good[])
 {
     for (size_t i = 0; i < all->count; i++)
-        for (unsigned leg = 0; leg < r->legs; leg++)
-            all->all[i].held +=
-                good[leg] && has_note(&r->read[leg], all->all[i].member, &all->all[i].id);
+        for (unsigned leg = 0; leg < r->legs; leg++) {
+            struct ms_plain_note *note = &all->all[i];
+            bool has = good[leg] && has_note(&r->read[leg], note->member, &note->id);
+            note->held += has;
+            note->replaced += good[leg] && !has && is_outdone(note, &r->read[leg]);
+        }
+}
+
+static uint64_t print_of(const struct round *r, const bool good[])
+{
+    static const uint8_t key[16] = {0};
+    uint64_t sum = 0;
+    for (unsigned leg = 0; leg < r->legs; leg++)
+        for (size_t i = 0; good[leg] && i <= r->read[leg].count; i++) {
+            uint64_t words[4] = {leg % (r->legs / 2)}; /* then a note, at last none */
+            if (i < r->read[leg].count) {
+                const struct ms_plain_note *note = &r->read[leg].all[i];
+                words[1] = note->member + 1u;
+                words[2] = note->id.counter;
+                words[3] = note->id.writer;
+            }
+            sum += ms_siphash(key, ms_view(words, sizeof words));
+        }
+    return sum;
 }
 
 /* All notes of the key about these members, from so many (`need`) that none is overlooked that a
@@ -217,6 +259,8 @@ static int read_notes(const struct ms_site *site, const bool about[], unsigned n
             code = add_note(out, r->read[leg].all[i].member, &r->read[leg].all[i].id, err);
     if (!code)
         count_holders(out, r, asked.good);
+    if (!code)
+        out->print = print_of(r, asked.good);
     out->silent = ms_away_quorum(layout) + ms_away_majority(layout) - 1 - asked.count;
     if (asked.fan)
         ms_fan_cancel(asked.fan);
@@ -224,30 +268,59 @@ static int read_notes(const struct ms_site *site, const bool about[], unsigned n
     return code;
 }
 
+static bool is_unsure(const struct ms_site *site, const struct ms_plain_standing *s)
+{
+    bool any = false;
+    for (size_t i = 0; i < site->roster->layout->member_count; i++)
+        any |= s->unsure[i];
+    return any;
+}
+
+/* Some may have been removed from the one member before it was asked, from the other one after. */
+static bool is_torn(const struct ms_site *site, const struct notes *n)
+{
+    unsigned majority = ms_away_majority(site->roster->layout);
+    bool torn = false;
+    for (size_t i = 0; i < n->count; i++)
+        torn |= n->all[i].replaced && n->all[i].held < majority &&
+                n->all[i].held + n->all[i].replaced + n->silent >= majority;
+    return torn;
+}
+
+/* Two looks in a row have shown the same: all of it was there between them, so where a note was
+ * removed in favour of a newer one a majority has that. */
+static void take_as_it_is(struct notes *n)
+{
+    for (size_t i = 0; i < n->count; i++)
+        n->all[i].replaced = 0;
+}
+
 int ms_plain_behind(const struct ms_site *site, bool deleted, bool everybody,
                     struct ms_plain_standing *out, struct ms_error *err)
 {
     const struct ms_roster *r = site->roster;
-    bool about[MS_MEMBERS_MAX] = {0};
+    bool about[MS_MEMBERS_MAX] = {0}, again = true;
+    uint64_t print = 0;
     int code = 0;
     for (size_t i = 0; i < r->layout->member_count; i++)
         about[i] = everybody || (r->members[i] && ms_member_returning(r->members[i]));
-    bool again = true;
-    for (int all = everybody; all < 2 && !code && again; all++) {
+    for (unsigned look = everybody; look < LOOKS && !code && again; look++) {
         struct notes notes = {0};
-        code = read_notes(site, about, ms_away_quorum(r->layout), all, &notes, err);
+        code = read_notes(site, about, ms_away_quorum(r->layout), look > 0, &notes, err);
+        if (!code && look && notes.print == print)
+            take_as_it_is(&notes);
         if (!code)
             ms_plain_judge(notes.all, notes.count, notes.silent, site, deleted, out);
-        again = false;
-        for (size_t i = 0; i < r->layout->member_count && !code; i++)
-            again |= out->unsure[i];
+        again = !code && (look ? (everybody || is_unsure(site, out)) && is_torn(site, &notes)
+                               : is_unsure(site, out));
+        print = look ? notes.print : 0;
         free(notes.all);
     }
     return code || !out->nobody
                ? code
                : ms_error_set(err, MS_ERR_CONNECTION,
-                              "which mirrors have missed the last change cannot be told without "
-                              "the members that do not answer");
+                              "which mirrors have missed the last change cannot be told while "
+                              "members do not answer, or while it is being changed");
 }
 
 /* ---- writing ---- */
@@ -270,40 +343,16 @@ static int note_call(const struct round *r, struct ms_member *m, const struct ms
                  : ms_error_set(err, MS_ERR_NO_MEMORY, "no memory for a note");
 }
 
-static int write_leg(struct round *r, struct ms_member *m, bool put, struct ms_error *err)
+/* What is put comes first: who has neither would say that the older change was not acknowledged. */
+static int write_leg(struct round *r, unsigned leg, struct ms_member *m, struct ms_error *err)
 {
+    bool there = r->there[leg % (r->legs / 2)];
     int code = 0;
-    for (size_t i = 0; i < r->written.count && !code; i++)
-        code = note_call(r, m, &r->written.all[i], put, err);
+    for (size_t i = 0; i < r->put.count && !code && !there; i++)
+        code = note_call(r, m, &r->put.all[i], true, err);
+    for (size_t i = 0; i < r->old.count && !code; i++)
+        code = note_call(r, m, &r->old.all[i], false, err);
     return code;
-}
-
-static int put_leg(struct round *r, unsigned leg, struct ms_member *m, struct ms_error *err)
-{
-    (void)leg;
-    return write_leg(r, m, true, err);
-}
-
-static int remove_leg(struct round *r, unsigned leg, struct ms_member *m, struct ms_error *err)
-{
-    (void)leg;
-    return write_leg(r, m, false, err);
-}
-
-/* Whoever has missed the newer change is behind whether he has missed the older one or not. */
-static bool is_outdone(const struct ms_plain_note *older, const struct notes *by)
-{
-    for (size_t i = 0; i < by->count; i++) {
-        const struct ms_plain_note *n = &by->all[i];
-        bool covers = n->id.counter >= older->id.counter;
-        for (int deleted = 0; deleted < 2; deleted++)
-            covers = covers && (!ms_plain_note_concerns(&older->id, deleted) ||
-                                ms_plain_note_concerns(&n->id, deleted));
-        if (n->member == older->member && covers &&
-            (!ms_plain_note_late(&older->id) || ms_plain_note_late(&n->id)))
-            return true;
-    }
-    return false;
 }
 
 /* put: what is noted of the change; old: what says nothing more beside it. */
@@ -328,9 +377,18 @@ static int choose_notes(const struct ms_site *site, const struct ms_plain_missed
     return code;
 }
 
-/* Puts or removes them on a majority, the rest goes on. Takes what is in `notes`. */
+static int copy_notes(const struct notes *from, struct notes *out, struct ms_error *err)
+{
+    int code = 0;
+    for (size_t i = 0; i < from->count && !code; i++)
+        code = add_note(out, from->all[i].member, &from->all[i].id, err);
+    return code;
+}
+
+/* On a majority, the rest goes on. there: who has what is to be put, before and afterwards. */
 static int write_round(const struct ms_site *site, const struct ms_plain_missed *change,
-                       struct notes *notes, bool put, struct ms_error *err)
+                       const struct notes *put, const struct notes *old, bool there[MS_MEMBERS_MAX],
+                       struct ms_error *err)
 {
     unsigned need = ms_away_majority(site->roster->layout);
     struct round *r = NULL;
@@ -338,15 +396,22 @@ static int write_round(const struct ms_site *site, const struct ms_plain_missed 
     int code = round_new(site, &r, err);
     if (code)
         return code;
-    r->call = put ? put_leg : remove_leg;
-    r->written = *notes;
-    *notes = (struct notes){0};
+    r->call = write_leg;
+    memcpy(r->there, there, sizeof r->there);
+    code = copy_notes(put, &r->put, err);
+    if (!code)
+        code = copy_notes(old, &r->old, err);
+    if (code) {
+        round_free(r);
+        return code;
+    }
     code = ask(r, change->missed, need, false, &asked, err);
     if (!code && asked.count < need)
         code = ms_error_set(err, asked.blame.code ? asked.blame.code : MS_ERR_CONNECTION,
                             "that mirrors missed a change is noted on %u members, %u are needed "
                             "(%s): it may have been done or not",
                             asked.count, need, asked.blame.text);
+    memcpy(there, asked.done, sizeof asked.done);
     ms_fan_release(asked.fan);
     return code;
 }
@@ -357,11 +422,12 @@ static int write_notes(const struct ms_site *site, const struct ms_plain_missed 
                        const struct notes *known, struct ms_error *err)
 {
     struct notes put = {0}, old = {0};
+    bool there[MS_MEMBERS_MAX] = {0};
     int code = choose_notes(site, change, known, &put, &old, err);
     if (!code)
-        code = write_round(site, change, &put, true, err);
+        code = write_round(site, change, &put, &(struct notes){0}, there, err);
     if (!code && old.count)
-        (void)!write_round(site, change, &old, false, NULL);
+        (void)!write_round(site, change, &put, &old, there, NULL);
     free(put.all);
     free(old.all);
     return code;

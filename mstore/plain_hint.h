@@ -22,7 +22,9 @@
  * it met the other. One that fewer hold a note of was not acknowledged: its client died, or could
  * not reach a majority, and who came after it need not have met it. So it counts as older than
  * those of a majority, whatever its counter. A note that says nothing more beside a newer one about
- * its mirror goes only once a majority has that.
+ * its mirror goes only once a majority has that, and from nobody who has not. So while somebody who
+ * looks sees the older one here and the newer one there, its change may have been acknowledged,
+ * however few have it: only what two looks in a row show alike was there at one time.
  *
  * For keys that one client at a time writes. Any thread. */
 #ifndef MSTORE_PLAIN_HINT_H
@@ -43,7 +45,8 @@ enum ms_plain_op {
 struct ms_plain_note {
     uint16_t member; /* who missed it: index of the layout */
     struct ms_write_id id;
-    unsigned held; /* so many of those that answered have it */
+    unsigned held;     /* so many of those that answered have it */
+    unsigned replaced; /* so many others have one in whose favour it may have been removed there */
 };
 /* The last byte of an ID's writer. */
 uint8_t ms_plain_note_byte(enum ms_plain_op op, bool deleted, bool late);

@@ -84,7 +84,7 @@ enum answer { NO, MAYBE, YES };
 
 static bool may_be_acknowledged(const struct known *n, const struct ms_plain_note *note, bool is)
 {
-    return is ? note->held + n->silent >= n->majority : note->held < n->majority;
+    return is ? note->held + note->replaced + n->silent >= n->majority : note->held < n->majority;
 }
 
 /* One that was acknowledged is later than one that was not. */

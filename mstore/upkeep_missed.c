@@ -94,8 +94,8 @@ static int standing_of(struct ms_mirrored *k, bool deleted, struct ms_error *err
     for (size_t i = 0; i < k->u->roster->layout->member_count && !code; i++)
         if (s->unsure[i])
             code = ms_error_set(err, MS_ERR_CONNECTION,
-                                "whether it has missed the last change cannot be told without the "
-                                "members that do not answer");
+                                "whether it has missed the last change cannot be told while "
+                                "members do not answer, or while it is being changed");
     return code;
 }
 

@@ -277,6 +277,7 @@ struct line {
     enum ms_plain_op op;
     bool late;
     unsigned held; /* 0: on all */
+    unsigned replaced;
 };
 
 static unsigned judged_without(const struct ms_site *site, unsigned silent,
@@ -290,7 +291,8 @@ static unsigned judged_without(const struct ms_site *site, unsigned silent,
             (uint16_t)lines[i].member,
             {lines[i].counter,
              lines[i].counter << 8 | ms_plain_note_byte(lines[i].op, false, lines[i].late)},
-            lines[i].held ? lines[i].held : members - silent};
+            lines[i].held ? lines[i].held : members - silent,
+            lines[i].replaced};
     ms_plain_judge(notes, count, silent, site, false, &s);
     for (unsigned i = 0; i < members; i++)
         behind |= (unsigned)s.behind[i] << i;
@@ -426,6 +428,13 @@ static int judge_unacknowledged(void *arg)
     const struct line better[] = {{0, 3, MS_PLAIN_DELETE, false, 1},
                                   {2, 1, MS_PLAIN_STORE, true, 1}};
     assert_int_equal(judged_without(&site, 1, better, 2, &nobody), 5);
+    assert_false(nobody);
+    /* Seen on one member, and on another one what may have replaced it there. */
+    const struct line torn[] = {{2, 1, MS_PLAIN_STORE, true, 2},
+                                {0, 2, MS_PLAIN_STORE, true, 2},
+                                {1, 3, MS_PLAIN_STORE, true, 1, 1},
+                                {1, 4, MS_PLAIN_STORE, true, 1}};
+    assert_int_equal(judged_without(&site, 0, torn, 4, &nobody), 3);
     assert_false(nobody);
     fleet_free(&f);
     return 0;
