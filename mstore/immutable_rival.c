@@ -26,8 +26,8 @@ static int conflict(const struct ms_immutable_rival *r, struct ms_error *err)
 {
     return ms_error_set(err, MS_ERR_CONFLICT,
                         "%s has another value already, and keeps it, as the namespace is of kind "
-                        "immutable: delete it first, or keep such keys in a namespace of kind "
-                        "mutable",
+                        "immutable: keep such keys in a namespace of kind mutable, or delete it "
+                        "first, while no member is away",
                         r->shown);
 }
 

@@ -16,7 +16,7 @@ keeps() { # KEY FILE - the key has the file's bytes, and nothing is the matter w
 }
 refused() { # KEY
     says "$1 has another value already, and keeps it, as the namespace is of kind immutable"
-    says "delete it first, or keep such keys in a namespace of kind mutable"
+    says "keep such keys in a namespace of kind mutable, or delete it first, while no member is away"
 }
 
 # ---- put

@@ -189,6 +189,8 @@ static const struct sim_scenario scenarios[] = {
 
     BURIAL("immutable-buried", "what deletions left is buried while it is stored again",
            sim_buried, ),
+    MIRRORS("again-calm", "immutable keys in shards get another value when they are deleted",
+            sim_again, false, .wrong_clocks = true),
     MOVES("moves-calm", "values are renamed, hidden, brought back, nothing goes wrong",
           sim_moves_copies, true, .wrong_clocks = true),
     MOVES("moves-deaths", "likewise, clients die at any call", sim_moves_copies, false, .dies = 20,
@@ -283,6 +285,18 @@ static const struct sim_scenario scenarios[] = {
         .keys = 6,
         .value_max = 600,
         .faults = {TIME, .before = 15, .after = 15, .delayed = 15, .delay_max_ns = 15 * SIM_MINUTE},
+        .broken = true,
+    },
+
+    {
+        .name = "broken-again",
+        .what = "immutable keys get another value when they are deleted, while members are away",
+        .system = &sim_again,
+        .clients = 3,
+        .ops = 120,
+        .keys = 6,
+        .value_max = 600,
+        .faults = {TIME, .tolerates = 1, .disturbances = SIM_HARMLESS, .wrong_clocks = true},
         .broken = true,
     },
 

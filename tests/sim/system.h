@@ -107,6 +107,8 @@ extern const struct sim_system sim_layout, sim_layout_conditional, sim_flawed_un
 /* Values that are moved (moves.h), and without intents. */
 extern const struct sim_system sim_moves_copies, sim_moves_coded, sim_moves_plain,
     sim_flawed_intent, sim_flawed_intent_plain;
+/* Shards of immutable keys of a whole MStore that get another value when they have been deleted. */
+extern const struct sim_system sim_again;
 /* Namespaces of each kind in one MStore (mixed.h). */
 extern const struct sim_system sim_mixed;
 /* Immutable keys of a whole MStore, two copies and a witness; what buries without a look, what

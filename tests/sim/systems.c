@@ -269,6 +269,36 @@ BURIED(flawed_bury, SIM_LIE_NO_LOOK);
 BURIED(flawed_kept, SIM_LIE_KEPT);
 BURIED(flawed_lost, SIM_LIE_LOST);
 
+/* ---- shards of immutable keys that get another value when they have been deleted ---- */
+
+static const char again_conf[] =
+    "[mstore]\nkey = 0000000000000000000000000000000000000000000000000000000000004715\n"
+    "[member m0]\nurl = memory:sim0\n[member m1]\nurl = memory:sim1\n"
+    "[member m2]\nurl = memory:sim2\n[member m3]\nurl = memory:sim3\n"
+    "[namespace data]\nkind = immutable\nredundancy = ec 2+2\n";
+
+static int again_create(struct sim_world *w, unsigned client, struct ms_error *err)
+{
+    return sim_whole_create(w, client, again_conf, err);
+}
+
+static int again_open(struct sim_world *w, unsigned client, struct ms_store **out,
+                      struct ms_error *err)
+{
+    return sim_whole_open(w, client, again_conf, NULL, out, err);
+}
+
+const struct sim_system sim_again = {
+    .name = "again",
+    .members = 4,
+    .space = {{.ns = "data", .one_writer_per_key = true, .verbs = ALL_VERBS}},
+    .spares = "/member",
+    .create = again_create,
+    .open = again_open,
+    .heal = sim_whole_heal,
+    .settle = sim_whole_settle,
+};
+
 /* ---- namespaces of each kind in one store ---- */
 
 const struct sim_system sim_mixed = {

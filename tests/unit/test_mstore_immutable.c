@@ -308,7 +308,7 @@ static void assert_text(struct fleet *f, const char *key, const char *text)
 
 #define REFUSED                                                                                    \
     "data/aa has another value already, and keeps it, as the namespace is of kind immutable: "     \
-    "delete it first, or keep such keys in a namespace of kind mutable"
+    "keep such keys in a namespace of kind mutable, or delete it first, while no member is away"
 
 /* Of another size, with other bytes, shorter and longer in a stream: nothing of it is put. */
 static void another_value_is_refused(void **state)
