@@ -56,7 +56,7 @@ static int wrong_usage(const char *what)
 
 /* ---- outputs -------------------------------------------------------------------------------- */
 
-/* Writes a view and closes nothing; returns the exit code. */
+/* Returns the exit code. */
 static int all_written(FILE *file, const char *where)
 {
     struct ms_error err = {0};
@@ -66,6 +66,7 @@ static int all_written(FILE *file, const char *where)
     return complain(ms_error_errno(&err, errno ? errno : EIO, "write %s", where), &err);
 }
 
+/* Writes a view and closes nothing; returns the exit code. */
 static int write_view(FILE *file, const char *where, const struct ms_stats_snapshot *s,
                       void (*write)(FILE *file, const struct view *view))
 {
