@@ -297,6 +297,16 @@ static int asking_begin(struct asking *a, const struct ms_site *site,
     return 0;
 }
 
+/* What there is to be said when no call has failed by itself: members that failed before were not
+ * asked, or what came is of different writes. */
+static void blame_somebody(const struct asking *a, bool failed)
+{
+    if (!a->blame->code)
+        (void)!ms_error_set(a->blame, failed ? MS_ERR_CONNECTION : MS_ERR_CORRUPT,
+                            failed ? "members that failed a moment ago were not asked again"
+                                   : "they are of different writes");
+}
+
 /* Why there are not enough. */
 static int too_few(const struct asking *a, const struct ms_site *site, struct ms_error *err)
 {
@@ -311,6 +321,7 @@ static int too_few(const struct asking *a, const struct ms_site *site, struct ms
     ms_value_shown(site, shown);
     if (!failed && !damaged)
         return ms_error_set(err, MS_ERR_NOT_FOUND, "%s: there is no such value", shown);
+    blame_somebody(a, failed > 0);
     return ms_error_set(err, a->blame->code, "%s: %u of %u wanted copies or shards are there (%s)",
                         shown, a->good, a->need, a->blame->text);
 }

@@ -274,6 +274,37 @@ static void a_reader_loads_each_part_once(void **state)
     fleet_free(&f);
 }
 
+/* One member fails when the reader is opened, so it is not asked first; and from the other the
+ * value has gone when it is read: that is no success without bytes. */
+static void gone_while_it_is_read(void **state)
+{
+    (void)state;
+    for (unsigned failing = 0; failing < 2; failing++) {
+        struct fleet f;
+        struct ms_error err = {0};
+        struct ms_store_reader *r = NULL;
+        struct ms_fault fault = {.verb = MS_VERB_LOAD, .kind = MS_FAULT_NTH, .nth = 1};
+        uint8_t bytes[100];
+        size_t got = 0;
+        fleet_make(&f, &(struct fleet_options){.members = 2, .policy = "redundancy = copies 2\n"});
+        struct ms_buf *value = fleet_value(sizeof bytes, 1);
+        fleet_put(&f, "k", value);
+        ms_buf_unref(value);
+        ms_pool_shutdown();
+        struct ms_site site = fleet_site(&f, "k");
+        check_ok(ms_emulator_set_faults(f.emulator[failing], &fault, 1, &err), err);
+        check_ok(ms_immutable_read(&site, &r, &err), err);
+        for (unsigned i = 0; i < 2; i++)
+            fleet_wipe(&f, i, "val");
+        int code = r->ops->read(r, 0, bytes, sizeof bytes, &got, &err);
+        assert_true(code == MS_ERR_NOT_FOUND || code == MS_ERR_CONNECTION);
+        assert_true(err.text[0]);
+        r->ops->close(r);
+        ms_pool_shutdown();
+        fleet_free(&f);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -284,6 +315,7 @@ int main(void)
         cmocka_unit_test(a_wrong_digest_leaves_nothing),
         cmocka_unit_test(a_hanging_member_is_given_up),
         cmocka_unit_test(a_reader_loads_each_part_once),
+        cmocka_unit_test(gone_while_it_is_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
