@@ -5,6 +5,7 @@
 
 #include "mstore/immutable_parts.h"
 #include "mstore/staged.h"
+#include "mstore/voters.h"
 
 #include <stdlib.h>
 
@@ -66,6 +67,32 @@ static int finish_shapes(struct ms_upkeep_key *k, struct ms_error *err)
     return code;
 }
 
+static bool holds(const struct ms_upkeep_key *k, unsigned member, const struct ms_own_name *intent)
+{
+    for (size_t i = 0; i < k->item->count; i++) {
+        const struct ms_object *o = &k->item->objects[i];
+        if (o->name.kind == MS_OWN_INTENT && o->member == member &&
+            ms_write_id_compare(&o->name.id, &intent->id) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* It is, or may be, on a majority of the voters. On fewer it says nothing: its client has not
+ * begun, or was done, and a member gets the removal late, while the key may need looking after. */
+static bool is_begun(const struct ms_upkeep_key *k, const struct ms_own_name *intent)
+{
+    const struct ms_site *site = &k->at.site;
+    unsigned having = 0;
+    if (k->u->roster->next) /* there are two majorities */
+        return true;
+    for (unsigned i = 0; i < ms_voters_count(site); i++) {
+        unsigned member = ms_voters_member(site, i);
+        having += k->item->silent[member] || holds(k, member, intent);
+    }
+    return having >= ms_voters_majority(site);
+}
+
 static int gather(struct ms_upkeep_key *k, struct ms_error *err)
 {
     const struct ms_site *site = &k->at.site;
@@ -80,7 +107,7 @@ static int gather(struct ms_upkeep_key *k, struct ms_error *err)
             if (!tomb->there || ms_write_id_compare(&o->name.id, &tomb->id) > 0)
                 *tomb = (struct ms_tomb){true, o->name.id};
         } else if (o->name.kind == MS_OWN_INTENT) {
-            k->changing = true;
+            k->changing = k->changing || is_begun(k, &o->name);
         } else if (o->name.kind == MS_OWN_VALUE && o->name.level == site->level) {
             code = take_object(k, o, err);
         } else if (o->name.kind == MS_OWN_VALUE) {

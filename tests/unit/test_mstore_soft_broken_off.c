@@ -322,7 +322,7 @@ static void a_leftover_counts_with_what_was_turned(void **state)
     soft_simulate(stay_at_both, NULL, 3);
 }
 
-/* On one voter of three: it was never begun, or is done. */
+/* On one voter of three: it was never begun, or is done. It keeps heal from nothing. */
 static int drop_one(void *arg)
 {
     struct fleet f;
@@ -340,6 +340,10 @@ static int drop_one(void *arg)
     check_ok(ms_sleep(f.clock, MINUTE, &err), err);
     fleet_wipe(&f, 0, "intent");
     fleet_wipe(&f, 1, "intent");
+    fleet_wipe(&f, 2, "val");
+    soft_heal(&f);
+    assert_int_equal(fleet_all(&f, "intent"), 1);
+    assert_int_equal(fleet_all(&f, "val"), 3);
     check_ok(ms_sleep(f.clock, 30 * MINUTE, &err), err);
     soft_heal(&f);
     assert_int_equal(fleet_all(&f, "intent"), 0);
